@@ -1,0 +1,40 @@
+# Everything a newcomer needs. Each target sets up what it uses.
+SHELL := /bin/bash
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+PACKAGES := schemas stream_topology workers gateway tradsys
+
+.PHONY: setup demo test check bench chaos lock
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: requirements.lock
+	python3 -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check "$$(grep -o '^uv==[^ ]*' requirements.lock)"
+	$(VENV)/bin/uv pip sync --quiet --require-hashes --python $(PYTHON) requirements.lock
+	$(VENV)/bin/uv pip install --quiet --python $(PYTHON) --no-deps --editable .
+	touch $@
+
+demo: setup
+	$(VENV)/bin/tradsys demo $(ARGS)
+
+test: check
+	$(PYTHON) -m pytest $(ARGS)
+
+check: setup
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(PYTHON) -m schemas.generate --check
+	$(VENV)/bin/bandit --quiet --recursive $(PACKAGES) --configfile pyproject.toml
+
+bench: setup
+	$(PYTHON) -m bench $(ARGS)
+
+chaos: setup
+	$(PYTHON) -m pytest tests/chaos tests/simulation -m chaos $(ARGS)
+
+lock:
+	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet \
+		--all-extras --group dev --group bench pyproject.toml --output-file requirements.lock

@@ -1,0 +1,1 @@
+"""What travels: records, their codec, the registry's ids, and units."""

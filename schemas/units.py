@@ -1,0 +1,80 @@
+"""Fixed point, timestamps and ids: how numbers travel.
+
+Money and quantities are integers of 10^-8 (`_e8`), times are integers of microseconds since 1970 UTC (`_us`), and an id
+is a position in the log: `shard << 48 | number`.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+E8: Final = 100_000_000
+"""One unit in 10^-8."""
+
+INT64_MAX: Final = (1 << 63) - 1
+INT64_MIN: Final = -(1 << 63)
+
+NUMBER_BITS: Final = 48
+"""An id's low bits: an offset or a sequence. What is above is the shard."""
+
+NUMBER_MAX: Final = (1 << NUMBER_BITS) - 1
+
+RISK_BIT: Final = 1 << (NUMBER_BITS - 1)
+"""Set in the execution ids of pre-trade risk, so that they differ from the book's of the same shard."""
+
+_DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,18})(?:\.[0-9]{1,8})?", re.ASCII)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class UnitError(ValueError):
+    """A number that cannot be what it should be; the text says why."""
+
+
+def parse_e8(text: str) -> int:
+    """Exactly the number that a plain decimal string names, in 10^-8.
+
+    At most 8 decimals; no exponent, sign `+`, spaces, NaN or infinity. Raises UnitError.
+    """
+    if not _DECIMAL.fullmatch(text):
+        message = f"{text[:40]!r} is not a plain decimal number with at most 8 decimals, such as 0.015"
+        raise UnitError(message)
+    whole, _, fraction = text.partition(".")
+    value = int(whole + fraction.ljust(8, "0"))
+    if not INT64_MIN <= value <= INT64_MAX:
+        message = f"{text} is too large: at most {format_e8(INT64_MAX)}"
+        raise UnitError(message)
+    return value
+
+
+def format_e8(value_e8: int) -> str:
+    """The shortest plain decimal string: 150000000 is "1.5"."""
+    sign = "-" if value_e8 < 0 else ""
+    whole, fraction = divmod(abs(value_e8), E8)
+    if not fraction:
+        return f"{sign}{whole}"
+    return f"{sign}{whole}.{fraction:08d}".rstrip("0")
+
+
+def notional_e8(price_e8: int, quantity_e8: int) -> int:
+    """Price times quantity in 10^-8 quote, rounded towards zero for the positive numbers that trades have."""
+    return price_e8 * quantity_e8 // E8
+
+
+def fee_e8(value_e8: int, rate_e8: int) -> int:
+    """A fraction of a value, both in 10^-8, rounded up: fees are never lost to rounding."""
+    return -(-value_e8 * rate_e8 // E8)
+
+
+def make_id(shard: int, number: int) -> int:
+    """The id of a position in the log."""
+    return shard << NUMBER_BITS | number
+
+
+def split_id(identity: int) -> tuple[int, int]:
+    """(shard, number) of an id."""
+    return identity >> NUMBER_BITS, identity & NUMBER_MAX
+
+
+def format_us(ts_us: int) -> str:
+    """RFC 3339 in UTC with microseconds."""
+    return (_EPOCH + timedelta(microseconds=ts_us)).isoformat(timespec="microseconds").replace("+00:00", "Z")

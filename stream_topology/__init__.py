@@ -1,0 +1,1 @@
+"""Where records travel: topics, stages and sharding as data. Nothing runs here but provisioning."""

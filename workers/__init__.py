@@ -1,0 +1,1 @@
+"""What happens to records: one folder a stage, the pure kernel, and the shell that holds all I/O."""

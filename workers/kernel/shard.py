@@ -1,0 +1,249 @@
+"""One shard of a stage: batches in, transactions out, and the same again as a replay."""
+
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from schemas.codec import Codec, CodecError
+from schemas.messages import DeadLetter, DeadLetterReason, InputRange, JournalEntry, Message
+from stream_topology.sharding import partition_of
+from stream_topology.stages import Stage
+from stream_topology.topics import TOPICS, Key, Topic
+from workers.kernel.snapshot import Snapshot
+from workers.kernel.stage import Core, Input, Output, Record
+
+PENDING_RECORDS_MAX: Final = 20_000
+"""Inputs without outputs that may wait for the next transaction; beyond it one is made for them alone."""
+
+DEAD_LETTER_VALUE_BYTES_MAX: Final = 65_536
+
+DEAD_LETTERS: Final = "dead_letters"
+
+_KEY_FIELD: Final = {Key.ACCOUNT: "account", Key.SYMBOL: "symbol", Key.CHANNEL: "channel"}
+
+
+class ReplayError(Exception):
+    """A replay gave something else than what was published, or may not be tried. The process must not go on."""
+
+
+class Produced(NamedTuple):
+    """One output as bytes, ready to be produced."""
+
+    topic: str
+    partition: int
+    key: bytes
+    value: bytes
+
+
+@dataclass(slots=True)
+class Transaction:
+    """All that must be published together, or not at all."""
+
+    outputs: list[Produced]
+    journal: bytes
+    """The journal entry's value; its partition is the shard."""
+    offsets: dict[str, int]
+    """Per input topic: the next offset, for the consumer group."""
+    record_count: int
+    """Inputs applied."""
+
+
+@dataclass(slots=True)
+class Shard:
+    """State, positions and journal sequence of one shard. It does no I/O; whoever runs it publishes and reads."""
+
+    stage: Stage
+    core: Core
+    number: int
+    shards: int
+    codec: Codec
+    positions: dict[str, int] = field(default_factory=dict)
+    """Per input topic: the next offset to apply. The authority on progress."""
+    sequence: int = 0
+    """Of the last journal entry."""
+    snapshot_offset: int = -1
+    """Where the newest snapshot begins in the stage's snapshots topic; the runner sets it."""
+    dead_letter_count: int = 0
+    _ranges: list[InputRange] = field(default_factory=list)
+    _pending_records: int = 0
+    _outputs: list[Produced] = field(default_factory=list)
+
+    def apply(self, batch: Mapping[str, Sequence[Record]]) -> Transaction | None:
+        """Merge a batch in the stage's input order and fold it.
+
+        Records below the shard's positions are dropped: they were applied before. Returns what to publish, or None when
+        there is nothing to say yet; the ranges then wait for the next transaction.
+        """
+        for topic in self.stage.inputs:
+            records = batch.get(topic)
+            if not records:
+                continue
+            position = self.positions.get(topic, 0)
+            fresh = records if records[0].offset >= position else [r for r in records if r.offset >= position]
+            if fresh:
+                self._fold(TOPICS[topic], fresh)
+                self._ranges.append(InputRange(topic=topic, first=fresh[0].offset, last=fresh[-1].offset))
+                self._pending_records += len(fresh)
+        if self._outputs or self._pending_records >= PENDING_RECORDS_MAX:
+            return self.flush()
+        return None
+
+    def flush(self) -> Transaction | None:
+        """What is pending as a transaction, None if nothing is."""
+        if not self._ranges:
+            return None
+        self.sequence += 1
+        entry = JournalEntry(
+            stage=self.stage.name,
+            shard=self.number,
+            sequence=self.sequence,
+            behaviour=self.core.behaviour,
+            ranges=tuple(_joined(self._ranges)),
+            output_count=len(self._outputs),
+            output_crc=outputs_crc(self._outputs),
+            snapshot_offset=self.snapshot_offset,
+        )
+        transaction = Transaction(self._outputs, self.codec.encode(entry), dict(self.positions), self._pending_records)
+        self._outputs, self._ranges, self._pending_records = [], [], 0
+        return transaction
+
+    def replay(
+        self,
+        entry: JournalEntry,
+        read: Callable[[InputRange], Iterable[Record]],
+        *,
+        accept_behaviour_change: bool = False,
+    ) -> list[Produced]:
+        """Apply again what a journal entry says, and compare the outputs with those that were published.
+
+        `read` gives the committed records of a range. Raises ReplayError on any difference, on a gap in the journal and
+        on an entry of another behaviour version, unless the operator accepts that.
+        """
+        where = f"{entry.stage} shard {entry.shard}, journal sequence {entry.sequence}"
+        if entry.sequence != self.sequence + 1:
+            message = f"{where}: expected sequence {self.sequence + 1}; a journal entry is missing"
+            raise ReplayError(message)
+        if entry.behaviour != self.core.behaviour and not accept_behaviour_change:
+            message = (
+                f"{where}: written by behaviour version {entry.behaviour}, this is version {self.core.behaviour}. "
+                f"Stop the stage gracefully under the old version, so that it leaves a snapshot, then start this one; "
+                f"or start with --accept-behaviour-change if another outcome than was published is acceptable."
+            )
+            raise ReplayError(message)
+        for span in entry.ranges:
+            records = list(read(span))
+            if not records or records[0].offset != span.first or records[-1].offset != span.last:
+                seen = f"{records[0].offset} to {records[-1].offset}" if records else "nothing"
+                message = f"{where}: {span.topic} offsets {span.first} to {span.last} are needed, the log gave {seen}"
+                raise ReplayError(message)
+            self._fold(TOPICS[span.topic], records)
+        outputs, self._outputs = self._outputs, []
+        crc = outputs_crc(outputs)
+        if (len(outputs), crc) != (entry.output_count, entry.output_crc) and entry.behaviour == self.core.behaviour:
+            message = (
+                f"{where}: replay gave {len(outputs)} outputs with CRC {crc:08x}, "
+                f"published were {entry.output_count} with CRC {entry.output_crc:08x}. The state cannot be trusted."
+            )
+            raise ReplayError(message)
+        self.sequence = entry.sequence
+        return outputs
+
+    def snapshot(self) -> Snapshot:
+        """The shard's whole state. Only between transactions, when nothing is pending."""
+        if self._ranges or self._outputs:
+            message = f"{self.stage.name} shard {self.number}: a snapshot with work pending"
+            raise AssertionError(message)
+        return Snapshot(
+            self.stage.name, self.number, self.sequence, self.core.behaviour, dict(self.positions), self.core.dump()
+        )
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Replace the state by a snapshot's."""
+        self.core.load(snapshot.state, snapshot.behaviour)
+        self.positions = dict(snapshot.positions)
+        self.sequence = snapshot.journal_sequence
+
+    def _fold(self, topic: Topic, records: Sequence[Record]) -> None:
+        apply, decode, emit = self.core.apply, self._decode, self._emit
+        for record in records:
+            decoded = decode(topic, record)
+            if decoded is not None:
+                for output in apply(decoded):
+                    emit(output)
+        self.positions[topic.name] = records[-1].offset + 1
+
+    def _decode(self, topic: Topic, record: Record) -> Input | None:
+        try:
+            value = record.value or b""
+            message = self.codec.decode(value, topic.record)
+            key = self._key(topic, record, message)
+        except CodecError as error:
+            self._dead_letter(record, error)
+            return None
+        return Input(topic.name, self.number, record.offset, record.ts_us, key, message, value, record.headers)
+
+    def _key(self, topic: Topic, record: Record, message: Message) -> str:
+        try:
+            key = (record.key or b"").decode()
+        except UnicodeDecodeError as error:
+            raise CodecError(DeadLetterReason.KEY_MISMATCH, f"the key is not UTF-8: {error}") from error
+        field_name = _KEY_FIELD.get(topic.key)
+        if field_name is None:
+            return key
+        if getattr(message, field_name) != key:
+            detail = f"the key {key[:64]!r} differs from the {field_name} {getattr(message, field_name)[:64]!r}"
+            raise CodecError(DeadLetterReason.KEY_MISMATCH, detail)
+        expected = partition_of(key, self.shards)
+        if expected != record.partition:
+            detail = (
+                f"the {field_name} {key[:64]!r} belongs to partition {expected} of {self.shards} (murmur2 of the key), "
+                f"it was written to {record.partition}"
+            )
+            raise CodecError(DeadLetterReason.WRONG_PARTITION, detail)
+        return key
+
+    def _dead_letter(self, record: Record, error: CodecError) -> None:
+        self.dead_letter_count += 1
+        letter = DeadLetter(
+            stage=self.stage.name,
+            source_topic=record.topic,
+            source_partition=record.partition,
+            source_offset=record.offset,
+            reason=error.reason,
+            detail=str(error),
+            key=record.key,
+            value=record.value[:DEAD_LETTER_VALUE_BYTES_MAX] if record.value is not None else None,
+            ts_us=record.ts_us,
+        )
+        self._emit(Output(DEAD_LETTERS, record.topic, letter))
+
+    def _emit(self, output: Output) -> None:
+        name, key, message = output
+        value = self.codec.encode(message)
+        if TOPICS[name].key is Key.EVERY:
+            self._outputs.extend(Produced(name, partition, key.encode(), value) for partition in range(self.shards))
+        else:
+            self._outputs.append(Produced(name, partition_of(key, self.shards), key.encode(), value))
+
+
+def outputs_crc(outputs: Iterable[Produced]) -> int:
+    """CRC-32 over topic, partition, key and value of each output, in order."""
+    crc = 0
+    for topic, partition, key, value in outputs:
+        crc = zlib.crc32(value, zlib.crc32(b"%b/%d/%b/" % (topic.encode(), partition, key), crc))
+    return crc
+
+
+def _joined(ranges: Iterable[InputRange]) -> Iterable[InputRange]:
+    """Neighbouring runs of one topic as one run: the merge order is the same."""
+    current: InputRange | None = None
+    for span in ranges:
+        if current is not None and span.topic == current.topic:
+            current = InputRange(topic=span.topic, first=current.first, last=span.last)
+            continue
+        if current is not None:
+            yield current
+        current = span
+    if current is not None:
+        yield current
