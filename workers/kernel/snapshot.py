@@ -74,8 +74,8 @@ def _join(chunks: Sequence[SnapshotChunk]) -> Snapshot:
     state = b"".join(chunk.payload for chunk in chunks)
     if zlib.crc32(state) != first.state_crc:
         message = (
-            f"{first.stage} shard {first.shard}: the snapshot after journal sequence {first.journal_sequence} is damaged "
-            f"(CRC {zlib.crc32(state):08x}, written was {first.state_crc:08x})"
+            f"{first.stage} shard {first.shard}: the snapshot after journal sequence {first.journal_sequence} is "
+            f"damaged (CRC {zlib.crc32(state):08x}, written was {first.state_crc:08x})"
         )
         raise SnapshotError(message)
     return Snapshot(first.stage, first.shard, first.journal_sequence, first.behaviour, dict(first.positions), state)
