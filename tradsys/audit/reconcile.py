@@ -1,0 +1,101 @@
+"""The reconciliation: all rules over one log, with the figures that it saw."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from schemas.messages import CommandKind, ExecutionKind, Frame, FrameKind
+from tradsys.audit import money, orders
+from tradsys.audit.contents import Contents, Finding
+
+FINDINGS_MAX: Final = 100
+"""Findings that are kept for each rule; the count goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleResult:
+    """What one rule found."""
+
+    rule: str
+    statement: str
+    findings: list[Finding]
+    count: int
+    """Of all findings, kept or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """The result over all rules."""
+
+    figures: dict[str, int]
+    results: list[RuleResult]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether nothing was found."""
+        return not any(result.count for result in self.results)
+
+
+def frames(contents: Contents) -> Iterator[Finding]:
+    """Client frames have no gap within their channel."""
+    sequence: dict[str, int] = {}
+    for frame in contents.of("stream", Frame):
+        last = sequence.get(frame.channel, 0)
+        expected = last if frame.kind is FrameKind.SNAPSHOT else last + 1
+        if frame.sequence != expected:
+            yield Finding("frames", frame.channel, f"sequence {frame.sequence} where {expected} was due")
+        sequence[frame.channel] = frame.sequence
+
+
+def dead_letters(contents: Contents) -> Iterator[Finding]:
+    """Every input that cannot be decoded has a dead letter from each stage that reads its topic."""
+    lettered = {(d.source_topic, d.source_partition, d.source_offset) for d in contents.dead_letters()}
+    for record in contents.undecodable:
+        if (record.topic, record.partition, record.offset) not in lettered:
+            yield Finding("dead_letters", f"{record.topic}/{record.partition}/{record.offset}", "no dead letter")
+
+
+Rule = Callable[[Contents], Iterable[Finding]]
+
+RULES: Final[tuple[Rule, ...]] = (
+    orders.answers,
+    orders.lives,
+    orders.sequences,
+    orders.fills,
+    orders.priority,
+    orders.books,
+    money.positions,
+    money.balances,
+    money.postings,
+    money.candles,
+    frames,
+    dead_letters,
+)
+
+
+def reconcile(contents: Contents, more: Iterable[Rule] = ()) -> Reconciliation:
+    """Try every rule, and those given beside them (rows of a database)."""
+    results = []
+    for rule in (*RULES, *more):
+        found = list(rule(contents))
+        statement = (rule.__doc__ or "").splitlines()[0]
+        results.append(RuleResult(rule.__name__, statement, found[:FINDINGS_MAX], len(found)))
+    return Reconciliation(_figures(contents), results)
+
+
+def _figures(contents: Contents) -> dict[str, int]:
+    executions = contents.executions()
+    kinds = {kind: sum(1 for e in executions if e.kind is kind) for kind in ExecutionKind}
+    commands = [command for _, command in contents.commands()]
+    return {
+        "commands": len(commands) + sum(1 for r in contents.undecodable if r.topic == "commands"),
+        "new orders": sum(1 for c in commands if c.kind is CommandKind.NEW),
+        "cancels": sum(1 for c in commands if c.kind is CommandKind.CANCEL),
+        "accepted": kinds[ExecutionKind.NEW],
+        "refused": kinds[ExecutionKind.REJECTED],
+        "repeated": kinds[ExecutionKind.STATUS],
+        "open orders": len(orders.open_orders(contents)),
+        "trades": len(contents.trades()),
+        "executions": len(executions),
+        "dead letters": len(contents.dead_letters()),
+    }
