@@ -1,0 +1,249 @@
+"""The read models in PostgreSQL: what `workers.projections` writes from the log and the gateway reads.
+
+Every projected row is a fold of one topic and its primary key is an identity from the log, so that writing a record
+again changes nothing. Money and quantities are BIGINT of 10^-8 (`_e8`), times BIGINT of microseconds since 1970 UTC
+(`_us`), enums their names as TEXT. What a column means stands in `schemas/avro/`, under the same name.
+
+`users` belongs to the gateway; all other tables are written by the projections only.
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
+
+METADATA: Final = MetaData(naming_convention={"pk": "pk_%(table_name)s"})
+
+NEWEST_BY: Final = "newest_by"
+"""Key of `Table.info`: the columns that say how new a row is. A row is replaced by one that is at least as new; where
+they are empty, a row never changes."""
+
+ORDER_IS_OPEN: Final = text("orders.status IN ('NEW', 'PARTIALLY_FILLED')")
+"""Condition for orders that are in a book. Written out, not bound, so that the planner sees that `ix_orders_open` fits.
+"""
+
+
+def _id(name: str, *, primary_key: bool = False, nullable: bool = False) -> Column[Any]:
+    """An identity: shard << 48 | number, below 2^63."""
+    return Column(name, BigInteger, primary_key=primary_key, nullable=nullable, autoincrement=False)
+
+
+def _key(name: str) -> Column[Any]:
+    return Column(name, Text, primary_key=True)
+
+
+def _text(name: str, *, nullable: bool = False) -> Column[Any]:
+    return Column(name, Text, nullable=nullable)
+
+
+def _e8(name: str, *, nullable: bool = False) -> Column[Any]:
+    return Column(name, BigInteger, nullable=nullable)
+
+
+_us = _e8
+_number = _e8
+
+
+orders: Final = Table(
+    "orders",
+    METADATA,
+    _id("order_id", primary_key=True),
+    _text("account"),
+    _text("client_order_id"),
+    _text("symbol"),
+    _text("side"),
+    _text("order_type"),
+    _text("time_in_force"),
+    _e8("price_e8", nullable=True),
+    _e8("quantity_e8"),
+    _text("status"),
+    _e8("leaves_e8"),
+    _e8("cumulative_e8"),
+    _e8("cumulative_notional_e8"),
+    _text("reason"),
+    _e8("limit_e8", nullable=True),
+    _e8("actual_e8", nullable=True),
+    _us("command_us"),
+    _us("ts_us"),
+    _id("execution_id"),
+    _text("correlation_id", nullable=True),
+    info={NEWEST_BY: ("execution_id",)},
+    comment="One row an order, refused ones included: its newest state",
+)
+# An account's orders are of one shard, so a larger order_id is a newer order.
+Index("ix_orders_account", orders.c.account, orders.c.order_id)
+Index("ix_orders_client_order_id", orders.c.account, orders.c.client_order_id)
+Index(
+    "ix_orders_open",
+    orders.c.account,
+    orders.c.order_id,
+    postgresql_where=ORDER_IS_OPEN,
+)
+
+executions: Final = Table(
+    "executions",
+    METADATA,
+    _id("execution_id", primary_key=True),
+    _text("kind"),
+    _id("command_id", nullable=True),
+    _id("order_id"),
+    _text("account"),
+    _text("client_order_id"),
+    _text("symbol"),
+    _text("side"),
+    _text("order_type"),
+    _text("time_in_force"),
+    _e8("price_e8", nullable=True),
+    _e8("quantity_e8"),
+    _text("status"),
+    _e8("leaves_e8"),
+    _e8("cumulative_e8"),
+    _e8("cumulative_notional_e8"),
+    _e8("last_price_e8", nullable=True),
+    _e8("last_quantity_e8", nullable=True),
+    _e8("last_notional_e8", nullable=True),
+    _e8("fee_e8", nullable=True),
+    _text("liquidity", nullable=True),
+    _id("trade_id", nullable=True),
+    _text("reason"),
+    _e8("limit_e8", nullable=True),
+    _e8("actual_e8", nullable=True),
+    _us("command_us"),
+    _us("ts_us"),
+    _text("correlation_id", nullable=True),
+    info={NEWEST_BY: ()},
+    comment="Everything that happened to orders and commands",
+)
+# Several shards write one account's executions: time comes before the id.
+Index("ix_executions_account", executions.c.account, executions.c.ts_us, executions.c.execution_id)
+Index("ix_executions_order", executions.c.order_id, executions.c.execution_id)
+
+trades: Final = Table(
+    "trades",
+    METADATA,
+    _id("trade_id", primary_key=True),
+    _text("symbol"),
+    _e8("price_e8"),
+    _e8("quantity_e8"),
+    _e8("notional_e8"),
+    _text("aggressor_side"),
+    _id("maker_order_id"),
+    _id("taker_order_id"),
+    _text("maker_account"),
+    _text("taker_account"),
+    _us("ts_us"),
+    info={NEWEST_BY: ()},
+    comment="Matches",
+)
+# A symbol's trades are of one shard, so a larger trade_id is a newer trade.
+Index("ix_trades_symbol", trades.c.symbol, trades.c.trade_id)
+
+positions: Final = Table(
+    "positions",
+    METADATA,
+    _key("account"),
+    _key("symbol"),
+    _number("sequence"),
+    _e8("quantity_e8"),
+    _e8("cost_e8"),
+    _e8("average_price_e8"),
+    _e8("realised_e8"),
+    _e8("unrealised_e8"),
+    _e8("fees_e8"),
+    _e8("mark_price_e8"),
+    _id("trade_id", nullable=True),
+    _us("ts_us"),
+    info={NEWEST_BY: ("sequence",)},
+    comment="What each account holds in each instrument now",
+)
+
+balances: Final = Table(
+    "balances",
+    METADATA,
+    _key("account"),
+    _key("currency"),
+    _e8("balance_e8"),
+    _id("entry_id"),
+    _us("ts_us"),
+    info={NEWEST_BY: ("entry_id",)},
+    comment="What each account has of each currency now, as its newest ledger entry says",
+)
+
+ledger: Final = Table(
+    "ledger",
+    METADATA,
+    _id("entry_id", primary_key=True),
+    _text("kind"),
+    _text("account"),
+    _text("debit_account"),
+    _text("credit_account"),
+    _text("currency"),
+    _e8("amount_e8"),
+    _e8("balance_e8"),
+    _text("symbol", nullable=True),
+    _id("trade_id", nullable=True),
+    _id("order_id", nullable=True),
+    _text("control_id", nullable=True),
+    _us("ts_us"),
+    info={NEWEST_BY: ()},
+    comment="Double-entry postings",
+)
+# An account's entries are of one shard, so a larger entry_id is a newer entry.
+Index("ix_ledger_account", ledger.c.account, ledger.c.entry_id)
+
+candles: Final = Table(
+    "candles",
+    METADATA,
+    _key("symbol"),
+    Column("interval_s", Integer, primary_key=True, autoincrement=False),
+    Column("open_us", BigInteger, primary_key=True, autoincrement=False),
+    _e8("open_e8"),
+    _e8("high_e8"),
+    _e8("low_e8"),
+    _e8("close_e8"),
+    _e8("volume_e8"),
+    _e8("notional_e8"),
+    _number("trade_count"),
+    Column("final", Boolean, nullable=False),
+    _us("ts_us"),
+    info={NEWEST_BY: ("final", "ts_us")},
+    comment="Open, high, low, close and volume of each interval, newest state",
+)
+
+users: Final = Table(
+    "users",
+    METADATA,
+    _key("username"),
+    _text("password_hash"),
+    _text("account"),
+    _text("role"),
+    _us("created_us"),
+    comment="Who may log in, and for which account they act",
+)
+
+projection_offsets: Final = Table(
+    "projection_offsets",
+    METADATA,
+    _key("topic"),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("next_offset", BigInteger, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    comment="How far the rows are in each partition (topic with its prefix); epoch counts who took it over",
+)
+
+projection_dead_letters: Final = Table(
+    "projection_dead_letters",
+    METADATA,
+    _key("topic"),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("log_offset", BigInteger, primary_key=True, autoincrement=False),
+    _text("reason"),
+    _text("detail"),
+    Column("key", LargeBinary, nullable=True),
+    Column("value", LargeBinary, nullable=True),
+    _us("ts_us"),
+    info={NEWEST_BY: ()},
+    comment="Records that could not be made into rows; value holds at most its first 64 KiB",
+)
+
+PROJECTED: Final = (orders, executions, trades, positions, balances, ledger, candles, projection_dead_letters)
+"""What the projections write, beside `projection_offsets`."""
