@@ -219,8 +219,8 @@ class Shard:
         self._emit(Output(DEAD_LETTERS, record.topic, letter))
 
     def _emit(self, output: Output) -> None:
-        name, key, message = output
-        value = self.codec.encode(message)
+        name, key = output.topic, output.key
+        value = self.codec.encode(output.message)
         if TOPICS[name].key is Key.EVERY:
             self._outputs.extend(Produced(name, partition, key.encode(), value) for partition in range(self.shards))
         else:

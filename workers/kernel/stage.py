@@ -1,7 +1,7 @@
 """The contract between a stage's core and whatever runs it."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -38,7 +38,7 @@ class Input(msgspec.Struct, frozen=True, gc=False):
     headers: Headers = ()
 
 
-class Output(NamedTuple):
+class Output(msgspec.Struct, frozen=True, gc=False):
     """One record that a core wants written. The topic's key rule decides the partition."""
 
     topic: str
