@@ -1,0 +1,92 @@
+"""The committed records of a Kafka log, for the audit."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from workers.kernel.stage import Record
+
+READ_S_MAX: Final = 120.0
+"""How long reading one topic may go without a record before it is given up."""
+
+FETCH_RECORDS: Final = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaLog:
+    """Reads whole topics, as they are now."""
+
+    bootstrap: str
+    prefix: str
+    shards: int
+
+    def records(self, topic: str) -> Iterator[Record]:
+        """Every committed record of a topic, each partition in the order of its offsets."""
+        consumer = self._consumer()
+        try:
+            ends = self._ends(consumer, topic)
+            waiting = {partition for partition, (low, high) in ends.items() if high > low}
+            name = self.prefix + topic
+            consumer.assign([TopicPartition(name, partition, ends[partition][0]) for partition in sorted(waiting)])
+            deadline_s = time.monotonic() + READ_S_MAX
+            while waiting:
+                for message in consumer.consume(FETCH_RECORDS, 0.2):
+                    deadline_s = time.monotonic() + READ_S_MAX
+                    error = message.error()
+                    if error is None:
+                        yield _record(topic, message)
+                    elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the client's public name for it
+                        waiting.discard(message.partition())
+                    else:
+                        raise KafkaException(error)
+                if time.monotonic() > deadline_s:
+                    raise TimeoutError(f"{name}: partitions {sorted(waiting)} gave nothing for {READ_S_MAX:.0f} s")
+        finally:
+            consumer.close()
+
+    def ends(self, topics: tuple[str, ...]) -> dict[tuple[str, int], int]:
+        """The next offset of each partition of some topics."""
+        consumer = self._consumer()
+        try:
+            return {
+                (topic, partition): high
+                for topic in topics
+                for partition, (_, high) in self._ends(consumer, topic).items()
+            }
+        finally:
+            consumer.close()
+
+    def _consumer(self) -> Consumer:
+        return Consumer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "group.id": f"{self.prefix}audit",
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+                "auto.offset.reset": "earliest",
+            }
+        )
+
+    def _ends(self, consumer: Consumer, topic: str) -> dict[int, tuple[int, int]]:
+        return {
+            partition: consumer.get_watermark_offsets(TopicPartition(self.prefix + topic, partition), timeout=10)
+            for partition in range(self.shards)
+        }
+
+
+def _record(topic: str, message: object) -> Record:
+    _, timestamp_ms = message.timestamp()  # type: ignore[attr-defined]
+    headers = tuple((name, value or b"") for name, value in message.headers() or ())  # type: ignore[attr-defined]
+    return Record(
+        topic,
+        message.partition(),  # type: ignore[attr-defined]
+        message.offset(),  # type: ignore[attr-defined]
+        timestamp_ms * 1000,
+        message.key(),  # type: ignore[attr-defined]
+        message.value(),  # type: ignore[attr-defined]
+        headers,
+    )
