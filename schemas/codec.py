@@ -1,17 +1,21 @@
 """Message to bytes and back: Confluent wire format (0x00, 4-byte schema id, Avro).
 
 A record is written with the schema of this release and read by the schema that its writer used, whose id it carries.
+What is refused, and the sentence that says why, depend on the bytes and the writer's schema alone: a replay on another
+machine must refuse the same.
 """
 
 import io
 import json
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import fastavro
 import msgspec
 
-from schemas import messages
+from schemas import strict
 from schemas.generate import load_schemas
 from schemas.messages import RECORDS, DeadLetterReason, Message
 
@@ -20,9 +24,15 @@ HEADER_BYTES: Final = 5
 VALUE_BYTES_MAX: Final = 1_000_000
 """Largest value that is decoded or encoded, in bytes."""
 
+STRING_BYTES_MAX: Final = 65_536
+"""Longest string within a value, in bytes of UTF-8. Fields of bytes are bounded by the value."""
+
+WRITERS_MAX: Final = 1_000
+"""Writers' schemas kept beside those of this release; the one that came first is forgotten first."""
+
 
 class CodecError(Exception):
-    """A value that cannot be read or written; `reason` is from a closed list, the text is a sentence."""
+    """A value that can never be read; `reason` is from a closed list, the text is a sentence."""
 
     def __init__(self, reason: DeadLetterReason, detail: str) -> None:
         """Say why, and what exactly."""
@@ -30,25 +40,55 @@ class CodecError(Exception):
         self.reason = reason
 
 
+class EncodeError(ValueError):
+    """A message that its schema cannot carry: a mistake of whoever made it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """A schema that records were written with."""
+
+    schema_id: int
+    name: str
+    form: Any
+    """As fastavro parsed it."""
+    current: bool
+    """Whether it writes the same bytes as this release's schema of that record."""
+
+
 class Codec:
     """Encodes and decodes the records of this release."""
 
-    def __init__(self, ids: Mapping[str, int], writer_schema: Callable[[int], str | None]) -> None:
-        """Schema ids by record name, and where to find the schema (JSON) of another id; None when there is none."""
-        self._schemas = {name: _parse(schema) for name, schema in load_schemas().items()}
-        self._ids = dict(ids)
-        self._names = {schema_id: name for name, schema_id in ids.items()}
-        self._headers = {RECORDS[name]: MAGIC + schema_id.to_bytes(4) for name, schema_id in ids.items()}
+    def __init__(self, ids: Mapping[str, int | tuple[int, ...]], writer_schema: Callable[[int], str | None]) -> None:
+        """Schema ids by record name, and where to find the schema (JSON) of another id; None when there is none.
+
+        Where a record has several ids the first one is written. Whatever `writer_schema` raises, `decode` raises.
+        """
         self._writer_schema = writer_schema
-        self._writers: dict[int, Any] = {schema_id: self._schemas[name] for name, schema_id in ids.items()}
+        schemas = load_schemas()
+        self._parsed = {name: _parse(schema) for name, schema in schemas.items()}
+        self._forms = {name: wire_form(schema) for name, schema in schemas.items()}
+        self._headers: dict[type[Message], bytes] = {}
+        self._known: dict[int, _Writer] = {}
+        self._met: OrderedDict[int, _Writer] = OrderedDict()
+        for name, one_or_more in ids.items():
+            every = (one_or_more,) if isinstance(one_or_more, int) else one_or_more
+            self._headers[RECORDS[name]] = MAGIC + every[0].to_bytes(4)
+            for schema_id in every:
+                self._known[schema_id] = _Writer(schema_id, _full_name(schemas[name]), self._parsed[name], current=True)
 
     def encode(self, message: Message) -> bytes:
-        """The value of a record."""
+        """The value of a record. Raises EncodeError."""
+        kind = type(message)
         buffer = io.BytesIO()
-        buffer.write(self._headers[type(message)])
-        fastavro.schemaless_writer(
-            buffer, self._schemas[type(message).__name__], msgspec.to_builtins(message, builtin_types=(bytes,))
-        )
+        buffer.write(self._headers[kind])
+        try:
+            builtins = msgspec.to_builtins(message, builtin_types=(bytes,))
+            fastavro.schemaless_writer(buffer, self._parsed[kind.__name__], builtins)
+        except Exception as error:
+            raise EncodeError(f"This {kind.__name__} cannot be written: {error}") from error
+        if buffer.tell() > VALUE_BYTES_MAX:
+            raise EncodeError(f"This {kind.__name__} has {buffer.tell()} bytes, at most {VALUE_BYTES_MAX}")
         return buffer.getvalue()
 
     def decode(self, value: bytes, record: str) -> Message:
@@ -61,25 +101,75 @@ class Codec:
                 "not in Confluent wire format: it must begin with byte 0 and a 4-byte schema id",
             )
         writer = self._writer(int.from_bytes(value[1:HEADER_BYTES]))
+        reader = self._parsed[record]
+        if writer.name != reader["name"]:
+            raise CodecError(
+                DeadLetterReason.WRONG_RECORD,
+                f"written as {writer.name} (schema id {writer.schema_id}), but this topic's records are {record}",
+            )
         try:
-            data = fastavro.schemaless_reader(io.BytesIO(value[HEADER_BYTES:]), writer, self._schemas[record])
+            strict.check(value, HEADER_BYTES, writer.form, STRING_BYTES_MAX)
+        except strict.TooLargeError as error:
+            raise CodecError(DeadLetterReason.TOO_LARGE, str(error)) from error
+        except strict.MalformedError as error:
+            raise CodecError(DeadLetterReason.TRUNCATED, str(error)) from error
+        body = io.BytesIO(value[HEADER_BYTES:])
+        try:
+            data = fastavro.schemaless_reader(body, writer.form, None if writer.current else reader)
             return msgspec.convert(data, RECORDS[record], builtin_types=(bytes,))
         except Exception as error:
-            raise CodecError(DeadLetterReason.TRUNCATED, f"not a {record}: {error}") from error
+            raise CodecError(
+                DeadLetterReason.WRONG_RECORD,
+                f"the schema it was written with (id {writer.schema_id}) cannot be read as this release's {record}",
+            ) from error
 
-    def _writer(self, schema_id: int) -> Any:
-        writer = self._writers.get(schema_id)
+    def _writer(self, schema_id: int) -> _Writer:
+        writer = self._known.get(schema_id) or self._met.get(schema_id)
         if writer is None:
             text = self._writer_schema(schema_id)
             if text is None:
                 raise CodecError(DeadLetterReason.SCHEMA_UNKNOWN, f"no schema has the id {schema_id}")
-            writer = self._writers[schema_id] = _parse(json.loads(text))
+            writer = self._met[schema_id] = self._read_writer(schema_id, text)
+            if len(self._met) > WRITERS_MAX:
+                self._met.popitem(last=False)
         return writer
+
+    def _read_writer(self, schema_id: int, text: str) -> _Writer:
+        try:
+            schema = json.loads(text)
+            parsed = _parse(schema)
+            name = parsed["name"]
+        except Exception as error:
+            raise CodecError(
+                DeadLetterReason.SCHEMA_UNKNOWN, f"the schema with the id {schema_id} is not an Avro record"
+            ) from error
+        current = wire_form(schema) == self._forms.get(name.rpartition(".")[2])
+        return _Writer(schema_id, name, parsed, current)
 
 
 def local_codec() -> Codec:
     """A codec whose ids count the records in name order: for logs that never leave the process."""
-    return Codec({name: number for number, name in enumerate(sorted(messages.RECORDS), 1)}, lambda _: None)
+    return Codec({name: number for number, name in enumerate(sorted(RECORDS), 1)}, lambda _: None)
+
+
+def wire_form(schema: Any) -> Any:
+    """What of a schema decides about bytes: without documentation, defaults, aliases and logical types."""
+    match schema:
+        case {"type": str() as name} if name in PRIMITIVES:
+            return name
+        case dict():
+            return {key: wire_form(item) for key, item in schema.items() if key in _WIRE_KEYS}
+        case list():
+            return [wire_form(item) for item in schema]
+    return schema
+
+
+PRIMITIVES: Final = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
+_WIRE_KEYS: Final = frozenset({"type", "name", "namespace", "fields", "symbols", "items", "values", "size"})
+
+
+def _full_name(schema: dict[str, Any]) -> str:
+    return f"{schema['namespace']}.{schema['name']}"
 
 
 def _parse(schema: Any) -> Any:

@@ -14,6 +14,9 @@ SHARDS_MAX: Final = 1024
 RECORD_BYTES_MAX: Final = 1_048_576
 """Largest record on any topic, in bytes. Snapshots are cut into chunks below it."""
 
+SEGMENT_BYTES_COMPACTED: Final = 33_554_432
+"""Compacted topics are cut into files of so many bytes; only what is older than the newest file is compacted."""
+
 _HOUR_MS: Final = 3_600_000
 _DAY_MS: Final = 24 * _HOUR_MS
 FOREVER_MS: Final = -1
@@ -44,6 +47,8 @@ class Topic:
     retention_ms: int = FOREVER_MS
     compacted: bool = False
     """Keep the newest record of each key instead of a span of time."""
+    broker_time: bool = False
+    """The record's timestamp is the broker's, because whoever writes here may have any clock."""
     writers: tuple[str, ...] = ()
     """Who may write, beside the stages whose outputs name it."""
     readers: tuple[str, ...] = ()
@@ -51,8 +56,16 @@ class Topic:
 
 
 _TOPICS: Final = (
-    Topic("commands", "Command", Key.ACCOUNT, "What accounts ask", writers=("gateway", "bots")),
-    Topic("control", "Control", Key.EVERY, "What the operator decides", writers=("operator",), readers=("gateway",)),
+    Topic("commands", "Command", Key.ACCOUNT, "What accounts ask", broker_time=True, writers=("gateway", "bots")),
+    Topic(
+        "control",
+        "Control",
+        Key.EVERY,
+        "What the operator decides",
+        broker_time=True,
+        writers=("operator",),
+        readers=("gateway",),
+    ),
     Topic("clock", "Tick", Key.EVERY, "The venue's time", retention_ms=_DAY_MS),
     Topic("orders", "Order", Key.SYMBOL, "Commands that passed pre-trade risk"),
     Topic("executions", "Execution", Key.ACCOUNT, "What happened to every order", readers=("sinks",)),

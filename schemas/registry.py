@@ -1,0 +1,191 @@
+"""The schema registry's Confluent API, and a codec whose ids come from it.
+
+Ids are read once, at start; afterwards the registry is asked only when a record carries an id that was never met.
+"""
+
+import json
+from collections import OrderedDict
+from time import monotonic
+from typing import Any, Final, Self
+
+import httpx
+
+from schemas.codec import Codec, wire_form
+from schemas.generate import load_schemas
+
+COMPATIBILITY: Final = "BACKWARD_TRANSITIVE"
+"""This release reads every record that was ever written."""
+
+TIMEOUT_S: Final = 2.0
+"""For one answer of the registry. A stage waits for it when it meets an unknown id."""
+
+ABSENT_S: Final = 10.0
+"""For how long the registry is not asked again about an id that it did not have."""
+
+ABSENT_MAX: Final = 1_000
+"""Ids remembered as absent; the oldest is forgotten first."""
+
+SCHEMA_ID_MAX: Final = (1 << 31) - 1
+"""Registries count in 31 bits; an id beyond cannot exist."""
+
+_MEDIA_TYPE: Final = "application/vnd.schemaregistry.v1+json"
+_NOT_FOUND: Final = 404
+
+
+class RegistryError(Exception):
+    """The registry does not answer, or not what is needed; the text is a sentence.
+
+    While decoding it means that nobody knows whether the record can be read: it is neither good nor bad, and whoever
+    reads it must try again later instead of setting it aside.
+    """
+
+
+class Registry:
+    """A client. Every method raises RegistryError when the registry cannot be asked."""
+
+    def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
+        """`url` is the root of the Confluent API."""
+        self.url = url.rstrip("/")
+        self._client = httpx.Client(timeout=timeout_s, headers={"Content-Type": _MEDIA_TYPE}, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def subjects(self) -> list[str]:
+        """Names of all subjects, sorted."""
+        return sorted(self._found("GET", "/subjects"))
+
+    def versions(self, subject: str) -> list[int]:
+        """Version numbers of a subject, empty if there is no such subject."""
+        return list(self._call("GET", f"/subjects/{subject}/versions") or ())
+
+    def version(self, subject: str, version: int | str) -> tuple[int, str]:
+        """(schema id, schema text) of a version, which may be "latest"."""
+        answer = self._found("GET", f"/subjects/{subject}/versions/{version}")
+        return int(answer["id"]), str(answer["schema"])
+
+    def lookup(self, subject: str, schema: dict[str, Any]) -> int | None:
+        """The id under which a subject has the schema, None if it has not."""
+        answer = self._call("POST", f"/subjects/{subject}", {"schema": json.dumps(schema)})
+        return None if answer is None else int(answer["id"])
+
+    def register(self, subject: str, schema: dict[str, Any]) -> int:
+        """Add a version to a subject, or find it there; returns the schema's id."""
+        return int(self._found("POST", f"/subjects/{subject}/versions", {"schema": json.dumps(schema)})["id"])
+
+    def compatibility(self, subject: str) -> str | None:
+        """The subject's own compatibility level, None if it has none."""
+        answer = self._call("GET", f"/config/{subject}")
+        return None if answer is None else str(answer.get("compatibilityLevel"))
+
+    def set_compatibility(self, subject: str, level: str) -> None:
+        """Set the subject's own compatibility level; the subject need not exist yet."""
+        self._found("PUT", f"/config/{subject}", {"compatibility": level})
+
+    def schema(self, schema_id: int) -> str | None:
+        """The schema text of an id, None if the registry does not have the id."""
+        answer = self._call("GET", f"/schemas/ids/{schema_id}")
+        return None if answer is None else str(answer["schema"])
+
+    def _found(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        answer = self._call(method, path, body)
+        if answer is None:
+            raise RegistryError(
+                f"{self.url}{path} does not exist. The address must be the root of a Confluent schema registry's API."
+            )
+        return answer
+
+    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """The answer, or None for 404."""
+        try:
+            response = self._client.request(method, self.url + path, json=body)
+            if response.status_code == _NOT_FOUND:
+                return None
+            if response.is_success:
+                return response.json()
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise RegistryError(
+                f"The schema registry at {self.url} does not answer: {str(error) or type(error).__name__}. "
+                f"Is it running, and is the address right?"
+            ) from error
+        except ValueError as error:
+            raise RegistryError(f"{self.url}{path} answered something else than JSON; is it a registry?") from error
+        raise RegistryError(
+            f"The schema registry refused {method} {path} with status {response.status_code}: {response.text[:500]}"
+        )
+
+
+class WriterSchemas:
+    """Finds the schema of an id that the codec does not know. Absent ids are remembered for a short time."""
+
+    def __init__(self, registry: Registry) -> None:
+        """Where to ask."""
+        self._registry = registry
+        self._absent: OrderedDict[int, float] = OrderedDict()
+
+    def __call__(self, schema_id: int) -> str | None:
+        """The schema text, None if no such id exists. Raises RegistryError when nobody can say."""
+        if schema_id > SCHEMA_ID_MAX:
+            return None
+        asked_at = self._absent.get(schema_id)
+        if asked_at is not None and monotonic() - asked_at < ABSENT_S:
+            return None
+        text = self._registry.schema(schema_id)
+        self._absent.pop(schema_id, None)
+        if text is None:
+            self._absent[schema_id] = monotonic()
+            if len(self._absent) > ABSENT_MAX:
+                self._absent.popitem(last=False)
+        return text
+
+
+def subject_of(topic: str) -> str:
+    """The subject of a topic's values (TopicNameStrategy); the topic's name with its prefix."""
+    return f"{topic}-value"
+
+
+def connect(url: str, prefix: str) -> Codec:
+    """A codec with the ids of all records of this release, found in the subjects `<prefix><topic>-value`.
+
+    Raises RegistryError when the registry does not answer or is not provisioned for this release.
+    """
+    registry = Registry(url)
+    ids = _ids(registry, prefix)
+    missing = sorted(load_schemas().keys() - ids.keys())
+    if missing:
+        registry.close()
+        raise RegistryError(
+            f"The schema registry at {url} has no subject with this release's schema of {', '.join(missing)} under the "
+            f"prefix {prefix!r}. Run `tradsys provision` first."
+        )
+    return Codec(ids, WriterSchemas(registry))
+
+
+def _ids(registry: Registry, prefix: str) -> dict[str, tuple[int, ...]]:
+    """Per record the ids of this release's schema.
+
+    One id is usual, since a registry gives equal texts one id; several are possible, and all are read without asking.
+    """
+    schemas = load_schemas()
+    forms = {name: wire_form(schema) for name, schema in schemas.items()}
+    ids: dict[str, list[int]] = {}
+    for subject in registry.subjects():
+        if not (subject.startswith(prefix) and subject.endswith("-value")):
+            continue
+        schema_id, text = registry.version(subject, "latest")
+        latest = json.loads(text)
+        name = latest.get("name") if isinstance(latest, dict) else None
+        if name not in schemas:
+            continue
+        # A newer release may have provisioned already: then ours is an earlier version of the subject.
+        found = schema_id if wire_form(latest) == forms[name] else registry.lookup(subject, schemas[name])
+        if found is not None and found not in ids.setdefault(name, []):
+            ids[name].append(found)
+    return {name: tuple(sorted(found)) for name, found in ids.items() if found}
