@@ -1,0 +1,1 @@
+"""The `tradsys` command: runs the platform and its stack on one machine. No other package may import this one."""

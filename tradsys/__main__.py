@@ -1,0 +1,5 @@
+"""`python -m tradsys`."""
+
+from tradsys.cli import main
+
+main()

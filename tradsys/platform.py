@@ -1,0 +1,113 @@
+"""Starts the platform of one home directory and stops it."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from tradsys.errors import CommandError
+from tradsys.log_files import last_lines
+from tradsys.settings import Settings, record
+from tradsys.stack.archive import archive_classes
+from tradsys.stack.fetch import cache_directory, fetch, locked
+from tradsys.stack.java import find_java
+from tradsys.stack.jvm import Jvm
+from tradsys.stack.kafka import kafka_part
+from tradsys.stack.part import NotReadyError, Part
+from tradsys.stack.ports import require_free
+from tradsys.stack.postgres import postgres_part
+from tradsys.stack.processes import process_parts, provision
+from tradsys.stack.registry import registry_part
+from tradsys.stack.supervision import Supervision
+from tradsys.stack.valkey import valkey_part
+
+START_S_MAX: Final = 90.0
+LOOK_AGAIN_S: Final = 0.05
+STARTS_MAX: Final = 3
+"""A part that ended this often while it was waited for has failed."""
+LOG_LINES: Final = 15
+
+Report = Callable[[str], None]
+"""Told what is being done, a few words at a time."""
+
+
+def stack_parts(settings: Settings, report: Report) -> list[Part]:
+    """Kafka, registry, PostgreSQL and Valkey, fetched if need be."""
+    java = find_java()
+    jvm = Jvm(java, fetch(cache_directory(), lambda file: report(f"fetched {file}")))
+    archive_classes(jvm, lambda classes: report(f"archiving {classes}"))
+    return [kafka_part(settings, jvm), registry_part(settings, jvm), postgres_part(settings), valkey_part(settings)]
+
+
+def up(settings: Settings, *, report: Report, only_stack: bool = False) -> None:
+    """Start what does not run yet and return when all of it does its work.
+
+    Raises CommandError: which part failed, and its last log lines. What had started by then keeps running.
+    """
+    supervision = Supervision(settings.home)
+    with _alone(settings.home):
+        stack = stack_parts(settings, report)
+        workers = process_parts(settings)
+        alive = {state.name for state in supervision.states() if state.pid}
+        wanted = stack if only_stack else [*stack, *workers]
+        if not alive:
+            supervision.end_orphans()
+        for part in wanted:
+            if part.name not in alive:
+                require_free(part)
+                report(f"preparing {part.name}")
+                part.prepare()
+        supervision.start([*stack, *workers])
+        record(settings)
+        _start(supervision, stack, report)
+        if not only_stack:
+            report("provisioning topics and schemas")
+            provision(settings)
+            _start(supervision, workers, report)
+
+
+def down(home: Path) -> int:
+    """Stop everything of this home; returns how many processes there were."""
+    with _alone(home):
+        return Supervision(home).stop()
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Two commands that start or stop the same platform take turns."""
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with locked(home / "lock"):
+        yield
+
+
+def _start(supervision: Supervision, parts: Sequence[Part], report: Report) -> None:
+    """Start parts together and wait for each."""
+    for part in parts:
+        supervision.start_part(part)
+    deadline_s = time.monotonic() + START_S_MAX
+    for part in parts:
+        report(f"waiting for {part.name}")
+        _wait(supervision, part, deadline_s)
+
+
+def _wait(supervision: Supervision, part: Part, deadline_s: float) -> None:
+    pids: set[int] = set()
+    while True:
+        states = {state.name: state for state in supervision.states()}
+        state = states.get(part.name)
+        if state is None:
+            raise CommandError(f"The supervisor of {supervision.home} ended while {part.name} was starting.")
+        pids.add(state.pid)
+        why = state.state
+        if state.pid:
+            try:
+                return part.ready()
+            except NotReadyError as error:
+                why = str(error)
+        if state.state == "fatal" or len(pids - {0}) >= STARTS_MAX or time.monotonic() > deadline_s:
+            raise CommandError(
+                f"{part.name} did not start: {why}. Its last log lines ({supervision.log_file(part.name)}):\n"
+                + "\n".join(last_lines(supervision.log_file(part.name), LOG_LINES))
+            )
+        time.sleep(LOOK_AGAIN_S)
