@@ -6,6 +6,7 @@ is a position in the log: `shard << 48 | number`.
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 E8: Final = 100_000_000
@@ -21,6 +22,9 @@ NUMBER_MAX: Final = (1 << NUMBER_BITS) - 1
 
 RISK_BIT: Final = 1 << (NUMBER_BITS - 1)
 """Set in the execution ids of pre-trade risk, so that they differ from the book's of the same shard."""
+
+TEXT_CACHE_MAX: Final = 16_384
+"""Numbers, and seconds, whose text is remembered: one fill is written into several frames, all within a second."""
 
 _DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,18})(?:\.[0-9]{1,8})?", re.ASCII)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,6 +50,7 @@ def parse_e8(text: str) -> int:
     return value
 
 
+@lru_cache(TEXT_CACHE_MAX)
 def format_e8(value_e8: int) -> str:
     """The shortest plain decimal string: 150000000 is "1.5"."""
     sign = "-" if value_e8 < 0 else ""
@@ -77,4 +82,10 @@ def split_id(identity: int) -> tuple[int, int]:
 
 def format_us(ts_us: int) -> str:
     """RFC 3339 in UTC with microseconds."""
-    return (_EPOCH + timedelta(microseconds=ts_us)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    second, fraction_us = divmod(ts_us, 1_000_000)
+    return f"{_second_text(second)}.{fraction_us:06d}Z"
+
+
+@lru_cache(TEXT_CACHE_MAX)
+def _second_text(second: int) -> str:
+    return (_EPOCH + timedelta(seconds=second)).isoformat(timespec="seconds").removesuffix("+00:00")
