@@ -1,0 +1,214 @@
+"""Reading the log: one partition of each input as batches, and one partition from a place to its end."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from workers.kernel.stage import Record
+from workers.shell.endings import Exit, WorkerError
+from workers.shell.settings import BATCH_RECORDS_MAX, PREFETCH_KIB_MAX, RESTORE_READ_TIMEOUT_S, Settings
+
+_CHUNK_RECORDS: Final = 1_000
+_TRANSIENT: Final = frozenset(
+    {
+        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - librdkafka's own codes begin with an underscore
+        KafkaError._TRANSPORT,  # noqa: SLF001
+        KafkaError._RESOLVE,  # noqa: SLF001
+        KafkaError._TIMED_OUT,  # noqa: SLF001
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.REQUEST_TIMED_OUT,
+    }
+)
+
+
+def open_consumer(settings: Settings, group: str) -> Consumer:
+    """A consumer of committed records that is told its partitions: group membership is Faust's."""
+    return Consumer(
+        {
+            "bootstrap.servers": settings.bootstrap,
+            "group.id": group,
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "error",
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 1_000,
+            "fetch.error.backoff.ms": 20,
+            "reconnect.backoff.ms": 20,
+            "reconnect.backoff.max.ms": 1_000,
+            "queued.min.messages": 20_000,
+            "queued.max.messages.kbytes": PREFETCH_KIB_MAX,
+            "socket.nagle.disable": True,
+            "log_level": 3,
+        }
+    )
+
+
+class ShardReader:
+    """Batches of one shard: the same partition of several topics."""
+
+    def __init__(self, settings: Settings, group: str, shard: int) -> None:
+        """Connects; `assign` says where to begin."""
+        self._prefix = settings.prefix
+        self._shard = shard
+        self._names: dict[str, str] = {}
+        self.consumer = open_consumer(settings, group)
+        self.seen: dict[str, int] = {}
+        """Per topic: up to where the log has been looked at, whether or not there were records."""
+
+    def assign(self, topics: tuple[str, ...], positions: Mapping[str, int]) -> None:
+        """Read on from these positions; a topic without one from its beginning."""
+        self._names = {self._prefix + topic: topic for topic in topics}
+        self.seen = {topic: positions.get(topic, 0) for topic in topics}
+        self.consumer.assign(
+            [TopicPartition(self._prefix + t, self._shard, positions.get(t, OFFSET_BEGINNING)) for t in topics]
+        )
+
+    def batch(self, timeout_s: float) -> dict[str, list[Record]]:
+        """What is there, at most BATCH_RECORDS_MAX records; empty when nothing came within the time."""
+        first = self.consumer.poll(timeout_s)
+        if first is None:
+            return {}
+        messages = self.consumer.consume(BATCH_RECORDS_MAX - 1, 0)
+        messages.insert(0, first)
+        batch: dict[str, list[Record]] = {}
+        names, shard = self._names, self._shard
+        for message in messages:
+            if message.error() is not None:
+                self._event(message)
+                continue
+            topic = names[message.topic()]
+            record = Record(
+                topic,
+                shard,
+                message.offset(),
+                message.timestamp()[1] * 1_000,
+                message.key(),
+                message.value(),
+                _headers(message.headers()),
+            )
+            records = batch.get(topic)
+            if records is None:
+                batch[topic] = [record]
+            else:
+                records.append(record)
+        for topic, records in batch.items():
+            self.seen[topic] = max(self.seen[topic], records[-1].offset + 1)
+        return batch
+
+    def _event(self, message: Message) -> None:
+        if message.error().code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own code
+            topic = self._names[message.topic()]
+            self.seen[topic] = max(self.seen[topic], message.offset())
+            return
+        raise_unless_transient(message.error(), message.topic(), self._shard)
+
+    def committed(self, topics: tuple[str, ...]) -> dict[str, int]:
+        """The group's committed offsets; a topic without one is left out."""
+        partitions = [TopicPartition(self._prefix + topic, self._shard) for topic in topics]
+        answers = self.consumer.committed(partitions, timeout=RESTORE_READ_TIMEOUT_S)
+        return {answer.topic[len(self._prefix) :]: answer.offset for answer in answers if answer.offset >= 0}
+
+    def close(self) -> None:
+        """Disconnect."""
+        self.consumer.close()
+
+
+class PartitionReader:
+    """Committed records of one partition, forward."""
+
+    def __init__(self, settings: Settings, group: str, topic: str, partition: int) -> None:
+        """`topic` is without the prefix."""
+        self.topic = topic
+        self.partition = partition
+        self._full_name = settings.prefix + topic
+        self._consumer = open_consumer(settings, group)
+        self._pending: list[Message] = []
+
+    def bounds(self) -> tuple[int, int]:
+        """The first offset that is kept, and the one after the last."""
+        partition = TopicPartition(self._full_name, self.partition)
+        try:
+            low, high = self._consumer.get_watermark_offsets(partition, timeout=RESTORE_READ_TIMEOUT_S)
+        except KafkaException as error:
+            raise _unreadable(error.args[0], self._full_name, self.partition) from error
+        return low, high
+
+    def start(self, offset: int) -> None:
+        """Read from here on."""
+        self._pending = []
+        self._consumer.assign([TopicPartition(self._full_name, self.partition, offset)])
+
+    def until(self, last: int) -> Iterator[Record]:
+        """Records up to offset `last`, those before the next one included; ends early at the end of the partition."""
+        while (message := self._peek()) is not None:
+            if message.error() is not None:  # the end
+                self._pending.pop()
+                return
+            if message.offset() > last:
+                return
+            self._pending.pop()
+            yield _record(message, self.topic)
+            if message.offset() == last:
+                return
+
+    def to_end(self) -> Iterator[Record]:
+        """Records up to the end of the partition."""
+        return self.until(1 << 63)
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._consumer.close()
+
+    def _peek(self) -> Message | None:
+        """The next message or end-of-partition event, left in place; None if none comes in time."""
+        if not self._pending:
+            first = self._consumer.poll(RESTORE_READ_TIMEOUT_S)
+            if first is None:
+                sentence = f"{self._full_name}/{self.partition}: nothing came within {RESTORE_READ_TIMEOUT_S} s"
+                raise WorkerError(Exit.BROKER_FAILED, sentence)
+            self._pending = [first, *self._consumer.consume(_CHUNK_RECORDS, 0)][::-1]
+            for message in self._pending:
+                error = message.error()
+                if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own code
+                    raise_unless_transient(error, message.topic(), self.partition)
+                    self._pending.remove(message)
+                    return self._peek()
+        return self._pending[-1]
+
+
+def raise_unless_transient(error: KafkaError, topic: str | None, partition: int) -> None:
+    """End the worker on an error that waiting does not heal."""
+    if error.code() not in _TRANSIENT:
+        raise _unreadable(error, topic or "?", partition)
+
+
+def _unreadable(error: KafkaError, topic: str, partition: int) -> WorkerError:
+    if error.code() in {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}:  # noqa: SLF001 - librdkafka's
+        sentence = (
+            f"{topic}/{partition}: records that this stage has not applied yet are gone ({error.str()}). "
+            f"The topic's retention is shorter than the stage was away; its state cannot be continued."
+        )
+        return WorkerError(Exit.STATE_UNTRUSTED, sentence)
+    if error.code() in {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION}:  # noqa: SLF001 - librdkafka's
+        sentence = f"{topic}/{partition} does not exist; create the topics with `tradsys provision`."
+        return WorkerError(Exit.UNUSABLE, sentence)
+    return WorkerError(Exit.BROKER_FAILED, f"{topic}/{partition} cannot be read: {error.str()}")
+
+
+def _record(message: Message, topic: str) -> Record:
+    return Record(
+        topic,
+        message.partition(),
+        message.offset(),
+        message.timestamp()[1] * 1_000,
+        message.key(),
+        message.value(),
+        _headers(message.headers()),
+    )
+
+
+def _headers(headers: Any) -> tuple[tuple[str, bytes], ...]:
+    return tuple((name, value or b"") for name, value in headers) if headers else ()

@@ -1,0 +1,206 @@
+"""One shard at work, in a thread of its own: restore, then batch after batch."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from time import monotonic
+from typing import Final
+
+import structlog
+
+from schemas.codec import Codec
+from schemas.messages import SnapshotChunk
+from stream_topology.stages import Stage
+from workers.kernel.shard import Shard, Transaction
+from workers.kernel.stage import CoreFactory
+from workers.shell.endings import Exit, WorkerError
+from workers.shell.metrics import ShardMetrics
+from workers.shell.reader import PartitionReader, ShardReader
+from workers.shell.restore import restore
+from workers.shell.settings import Settings
+from workers.shell.transactions import FencedError, Publisher
+
+_POLL_S: Final = 0.25
+"""How long a shard waits for records before it looks whether it shall stop."""
+
+_log = structlog.stdlib.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class StageRun:
+    """What all shards of a process share."""
+
+    stage: Stage
+    make_core: CoreFactory
+    codec: Codec
+    settings: Settings
+
+    @property
+    def group(self) -> str:
+        """The consumer group of the stage."""
+        return self.settings.prefix + self.stage.name
+
+
+class Stop(Enum):
+    """How a shard shall end."""
+
+    NOT = "go on"
+    NOW = "after the transaction it is in"
+    WITH_SNAPSHOT = "publish what is pending, and a snapshot"
+
+
+class ShardRunner(threading.Thread):
+    """Runs one shard until it is told to stop, or cannot go on."""
+
+    def __init__(
+        self,
+        run: StageRun,
+        number: int,
+        predecessor: "ShardRunner | None",
+        on_failure: Callable[["ShardRunner", WorkerError], None],
+    ) -> None:
+        """`predecessor` ran the same shard in this process before; it is waited for."""
+        super().__init__(name=f"{run.stage.name}-{number}", daemon=True)
+        self.number = number
+        self._run = run
+        self._predecessor = predecessor
+        self._on_failure = on_failure
+        self._stop_request = Stop.NOT
+        self._metrics = ShardMetrics(run.stage.name, number)
+        self._log = _log.bind(shard=number)
+        self._snapshot_sequence = -1
+        self._records_since_snapshot = 0
+        self._dead_letters = 0
+        self.fenced = False
+        """Another owner has taken the shard over."""
+        self.ready = threading.Event()
+        """Restored, and reading new records."""
+        self.turned_at = monotonic()
+        """When the shard last finished a batch or found nothing to do."""
+        self.seen: dict[str, int] = {}
+        """Per input: up to which offset the log has been looked at."""
+
+    def stop(self, how: Stop) -> None:
+        """Ask the shard to end. `join` waits for it."""
+        self._stop_request = how
+
+    def run(self) -> None:
+        """The thread's life. Whatever ends it against the plan is reported once."""
+        try:
+            self._live()
+        except FencedError as error:
+            self.fenced = True
+            sentence = f"{self._run.stage.name} shard {self.number}: another process owns this shard now ({error})"
+            self._on_failure(self, WorkerError(Exit.FENCED, sentence))
+        except WorkerError as error:
+            self._on_failure(self, error)
+        except Exception as error:
+            self._log.exception("shard failed", positions=self.seen)
+            sentence = f"{self._run.stage.name} shard {self.number} failed: {type(error).__name__}: {error}"
+            self._on_failure(self, WorkerError(Exit.CORE_FAILED, sentence))
+
+    def _live(self) -> None:
+        if self._predecessor is not None:
+            self._predecessor.join()
+            self._predecessor = None
+        run = self._run
+        publisher = Publisher(run.settings, run.stage, self.number)
+        reader = ShardReader(run.settings, run.group, self.number)
+        try:
+            core = run.make_core(self.number, run.settings.shards)
+            shard = Shard(run.stage, core, self.number, run.settings.shards, run.codec)
+            self._restore(shard, publisher, reader)
+            reader.assign(run.stage.inputs, shard.positions)
+            self.seen = reader.seen
+            self.turned_at = monotonic()
+            self.ready.set()
+            while self._stop_request is Stop.NOT:
+                self._turn(shard, publisher, reader)
+            if self._stop_request is Stop.WITH_SNAPSHOT:
+                self._publish(shard, publisher, reader, shard.flush(), snapshot=True)
+        finally:
+            publisher.close()
+            reader.close()
+
+    def _restore(self, shard: Shard, publisher: Publisher, reader: ShardReader) -> None:
+        began = monotonic()
+        publisher.fence()
+        restored = restore(
+            shard,
+            lambda topic: PartitionReader(self._run.settings, self._run.group, topic, self.number),
+            reader,
+            accept_behaviour_change=self._run.settings.accept_behaviour_change,
+        )
+        publisher.journal_next = restored.journal_next
+        publisher.snapshot_offset = shard.snapshot_offset
+        self._snapshot_sequence = restored.snapshot_sequence
+        self._records_since_snapshot = restored.replayed_records
+        self._dead_letters = shard.dead_letter_count
+        seconds = monotonic() - began
+        self._metrics.restore_seconds.set(seconds)
+        self._metrics.restored_records.set(restored.replayed_records)
+        self._log.info(
+            "shard restored",
+            seconds=round(seconds, 3),
+            sequence=shard.sequence,
+            snapshot_sequence=restored.snapshot_sequence,
+            replayed_records=restored.replayed_records,
+            positions=shard.positions,
+        )
+
+    def _turn(self, shard: Shard, publisher: Publisher, reader: ShardReader) -> None:
+        batch = reader.batch(_POLL_S)
+        self.turned_at = monotonic()
+        if not batch:
+            return
+        records = sum(map(len, batch.values()))
+        transaction = shard.apply(batch)
+        self._records_since_snapshot += records
+        due = self._records_since_snapshot >= self._run.settings.snapshot_records
+        if due and transaction is None:
+            transaction = shard.flush()
+        if transaction is not None:
+            self._publish(shard, publisher, reader, transaction, snapshot=due)
+        metrics = self._metrics
+        metrics.events.inc(records)
+        metrics.batch_records.observe(records)
+        if shard.dead_letter_count > self._dead_letters:
+            metrics.dead_letters.inc(shard.dead_letter_count - self._dead_letters)
+            self._log.warning(
+                "dead letters", count=shard.dead_letter_count - self._dead_letters, positions=shard.positions
+            )
+            self._dead_letters = shard.dead_letter_count
+        self.turned_at = monotonic()
+
+    def _publish(
+        self,
+        shard: Shard,
+        publisher: Publisher,
+        reader: ShardReader,
+        transaction: Transaction | None,
+        *,
+        snapshot: bool,
+    ) -> None:
+        chunks: list[bytes] = []
+        snapshot = snapshot and shard.sequence != self._snapshot_sequence
+        if snapshot:
+            state = shard.snapshot()
+            chunks = [self._encode(chunk) for chunk in state.chunks(publisher.journal_next)]
+        if transaction is None and not chunks:
+            return
+        began = monotonic()
+        publisher.publish(transaction, chunks, reader.consumer)
+        self._metrics.transaction_seconds.observe(monotonic() - began)
+        if transaction is not None:
+            self._metrics.outputs.inc(len(transaction.outputs))
+        if snapshot:
+            shard.snapshot_offset = publisher.snapshot_offset
+            self._snapshot_sequence = shard.sequence
+            self._records_since_snapshot = 0
+            self._metrics.snapshot_bytes.set(len(state.state))
+            self._log.info("snapshot", sequence=shard.sequence, bytes=len(state.state))
+        self._metrics.replay_records.set(self._records_since_snapshot)
+
+    def _encode(self, chunk: SnapshotChunk) -> bytes:
+        return self._run.codec.encode(chunk)

@@ -1,0 +1,83 @@
+"""Measures the lag, and ends a worker that has work and makes no progress."""
+
+from collections.abc import Callable, Iterable
+from time import monotonic
+from typing import Final
+
+from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from workers.shell.endings import Exit, WorkerError
+from workers.shell.metrics import ShardMetrics
+from workers.shell.runner import ShardRunner, StageRun
+
+LOOK_EVERY_S: Final = 5
+"""How often the ends of the inputs are asked for."""
+
+_ANSWER_TIMEOUT_S: Final = 4
+
+
+class Watchdog:
+    """Looks at the shards of one process. The ends of the log come from another connection than the records."""
+
+    def __init__(self, run: StageRun) -> None:
+        """Connects on first use."""
+        self._run = run
+        self._admin: AdminClient | None = None
+        self._progress: dict[int, tuple[dict[str, int], float]] = {}
+
+    def look(self, runners: Iterable[ShardRunner], now: Callable[[], float] = monotonic) -> WorkerError | None:
+        """Update the lag metrics. Returns why the process shall end, None while all is well."""
+        ready = [runner for runner in runners if runner.ready.is_set()]
+        for runner in ready:
+            still = now() - runner.turned_at
+            if still > self._run.settings.stall_timeout_s:
+                sentence = f"{runner.name}: a batch has taken {still:.0f} s and is not done"
+                return WorkerError(Exit.STALLED, sentence)
+        ends = self._ends(ready)
+        for runner in ready:
+            error = self._judge(runner, ends, now())
+            if error is not None:
+                return error
+        return None
+
+    def _judge(self, runner: ShardRunner, ends: dict[tuple[str, int], int], now: float) -> WorkerError | None:
+        seen = dict(runner.seen)
+        behind = {}
+        metrics = ShardMetrics(self._run.stage.name, runner.number)
+        for topic, offset in seen.items():
+            lag = max(0, ends.get((topic, runner.number), offset) - offset)
+            metrics.lag(topic, lag)
+            if lag:
+                behind[topic] = lag
+        before, since = self._progress.get(runner.number, ({}, now))
+        if not behind or any(seen[topic] != before.get(topic) for topic in behind):
+            self._progress[runner.number] = (seen, now)
+            return None
+        if now - since <= self._run.settings.stall_timeout_s:
+            return None
+        sentence = f"{runner.name}: {behind} offsets are waiting, and nothing was read for {now - since:.0f} s"
+        return WorkerError(Exit.STALLED, sentence)
+
+    def _ends(self, runners: Iterable[ShardRunner]) -> dict[tuple[str, int], int]:
+        """Per topic (without the prefix) and shard: the offset after the last committed record; those that answered."""
+        prefix = self._run.settings.prefix
+        wanted = {
+            TopicPartition(prefix + topic, runner.number): OffsetSpec.latest()
+            for runner in runners
+            for topic in runner.seen
+        }
+        if not wanted:
+            return {}
+        if self._admin is None:
+            self._admin = AdminClient({"bootstrap.servers": self._run.settings.bootstrap, "log_level": 2})
+        answers = self._admin.list_offsets(
+            wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=_ANSWER_TIMEOUT_S
+        )
+        ends = {}
+        for partition, answer in answers.items():
+            try:
+                ends[partition.topic[len(prefix) :], partition.partition] = answer.result().offset
+            except KafkaException:
+                continue  # the broker is away; the shards will say so
+        return ends

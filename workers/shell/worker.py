@@ -1,0 +1,153 @@
+"""A worker process: one instance of one stage, from its start to its exit code."""
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+from time import monotonic
+from typing import Final
+
+import structlog
+import uvloop
+
+from schemas.codec import Codec
+from stream_topology.stages import Stage
+from workers.kernel.stage import CoreFactory
+from workers.shell import logging, metrics, settings
+from workers.shell.endings import Exit, WorkerError
+from workers.shell.membership import GroupApp
+from workers.shell.runner import ShardRunner, StageRun, Stop
+from workers.shell.settings import ABANDON_TIMEOUT_S, STOP_TIMEOUT_S
+from workers.shell.watchdog import LOOK_EVERY_S, Watchdog
+
+_SWITCH_INTERVAL_S: Final = 0.001
+"""Shards hand the interpreter to each other sooner than by default: a small batch must not wait for a large one."""
+
+_log = structlog.stdlib.get_logger()
+
+
+def run(stage: Stage, make_core: CoreFactory, instance: int, codec: Codec | None = None) -> int:
+    """Run one instance of a stage until it is told to stop or cannot go on. Returns the exit code (see Exit).
+
+    Settings come from the environment. `codec` is for logs without a registry; else the registry gives it.
+    """
+    try:
+        chosen = settings.from_environment()
+        logging.configure(chosen.log_level, stage=stage.name, instance=instance)
+        port = metrics.serve(chosen.metrics_port)
+        stage_run = StageRun(stage, make_core, codec or _connect(chosen), chosen)
+    except WorkerError as error:
+        return _refused(stage, error)
+    _log.info("worker starts", metrics_port=port, pid=os.getpid(), shards=chosen.shards, prefix=chosen.prefix)
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    gc.collect()
+    gc.freeze()  # what is loaded now stays: later collections need not look at it
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        code = runner.run(Worker(stage_run, instance).serve())
+    _log.info("worker ends", exit_code=int(code), reason=code.name)
+    return int(code)
+
+
+def _connect(chosen: settings.Settings) -> Codec:
+    from schemas import registry  # noqa: PLC0415 - its HTTP client is not needed without a registry
+
+    try:
+        return registry.connect(chosen.registry_url, chosen.prefix)
+    except Exception as error:
+        raise WorkerError(Exit.UNUSABLE, f"the schema registry at {chosen.registry_url} did not give the schemas: {error}") from error
+
+
+def _refused(stage: Stage, error: WorkerError) -> int:
+    sys.stderr.write(f"{stage.name}: {error}\n")
+    return int(error.code)
+
+
+class Worker:
+    """The process's parts: the membership, one runner a shard, the watchdog."""
+
+    def __init__(self, run: StageRun, instance: int) -> None:
+        """Nothing runs before `serve`."""
+        self._run = run
+        self._instance = instance
+        self._runners: dict[int, ShardRunner] = {}
+        self._ended = asyncio.Event()
+        self._error: WorkerError | None = None
+        self._fenced_in_rebalance: set[int] = set()
+
+    async def serve(self) -> Exit:
+        """Work until the end. Returns why it ended."""
+        self._loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._ended.set)
+        self._app = GroupApp(self._run.stage, self._run.settings, self._instance, self._assign, self._fail)
+        try:
+            await self._app.start()
+        except Exception as error:  # noqa: BLE001 - whatever the libraries raise
+            _log.error("the group could not be joined", error=str(error), bootstrap=self._run.settings.bootstrap)
+            return Exit.UNUSABLE
+        watching = asyncio.create_task(self._watch())
+        crashed = asyncio.create_task(self._app._crashed.wait())  # noqa: SLF001 - Faust's own name for it
+        ended = asyncio.create_task(self._ended.wait())
+        await asyncio.wait({crashed, ended}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (watching, crashed, ended):
+            task.cancel()
+        if crashed.done() and self._error is None and not self._ended.is_set():
+            self._error = WorkerError(Exit.UNUSABLE, f"the group membership failed: {self._app.crash_reason!r}")
+        return await self._end()
+
+    def _assign(self, shards: set[int]) -> None:
+        """The shards of this process from now on. Those that stay have not even noticed."""
+        _log.info("shards assigned", shards=sorted(shards))
+        metrics.SHARDS_OWNED.labels(self._run.stage.name).set(len(shards))
+        for number in set(self._runners) - shards:
+            self._runners.pop(number).stop(Stop.NOW)
+        for number in sorted(shards):
+            runner = self._runners.get(number)
+            if runner is None or runner.fenced:
+                self._runners[number] = ShardRunner(self._run, number, runner, self._shard_failed)
+                self._runners[number].start()
+
+    def _shard_failed(self, runner: ShardRunner, error: WorkerError) -> None:
+        """Called in the runner's thread."""
+        self._loop.call_soon_threadsafe(self._judge_failure, runner, error)
+
+    def _judge_failure(self, runner: ShardRunner, error: WorkerError) -> None:
+        if runner.fenced and (self._app.rebalancing or self._runners.get(runner.number) is not runner):
+            _log.info("shard was taken over in a rebalance", shard=runner.number)
+            return
+        self._fail(error)
+
+    def _fail(self, error: WorkerError) -> None:
+        if self._error is None:
+            self._error = error
+            _log.error("worker must end", reason=error.code.name, error=str(error))
+        self._ended.set()
+
+    async def _watch(self) -> None:
+        watchdog = Watchdog(self._run)
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            error = await asyncio.to_thread(watchdog.look, list(self._runners.values()))
+            if error is not None:
+                self._fail(error)
+
+    async def _end(self) -> Exit:
+        """Bring the shards to an end and leave the group; after a failure only the transactions in flight are ended."""
+        graceful = self._error is None
+        for runner in self._runners.values():
+            runner.stop(Stop.WITH_SNAPSHOT if graceful else Stop.NOW)
+        deadline = monotonic() + (STOP_TIMEOUT_S if graceful else ABANDON_TIMEOUT_S)
+        for runner in self._runners.values():
+            await asyncio.to_thread(runner.join, max(0.0, deadline - monotonic()))
+        if self._error is not None:
+            logging.flush()
+            os._exit(self._error.code)  # a successor fences whatever a thread is still in
+        if any(runner.is_alive() for runner in self._runners.values()):
+            _log.warning("not all shards could leave a snapshot in time", seconds=STOP_TIMEOUT_S)
+        try:
+            await self._app.leave()
+            await asyncio.wait_for(self._app.stop(), STOP_TIMEOUT_S)
+        except Exception as error:  # noqa: BLE001 - whatever the libraries raise
+            _log.warning("the group was not left in good order", error=str(error))
+        return Exit.STOPPED if self._error is None else self._error.code
