@@ -1,0 +1,1 @@
+"""Statistics of markets: candles, tickers and marks."""

@@ -1,0 +1,16 @@
+"""The statistics worker."""
+
+from stream_topology.stages import STAGES
+from workers.kernel.stage import Core
+from workers.shell import worker
+from workers.statistics.core import StatisticsCore
+
+
+def make_core(shard: int, shards: int) -> Core:
+    """The core of one shard; it needs no settings."""
+    return StatisticsCore(shard, shards)
+
+
+def main(instance: int) -> int:
+    """Run the worker until it is told to stop; the exit code."""
+    return worker.run(STAGES["statistics"], make_core, instance)
