@@ -99,7 +99,7 @@ def _load_snapshot(shard: Shard, open_reader: OpenReader, newest: JournalEntry |
             log.start(max(low, newest.snapshot_offset if newest is not None else low))
             for record in log.to_end():
                 chunk = shard.codec.decode(record.value or b"", "SnapshotChunk")
-                assert isinstance(chunk, SnapshotChunk)  # noqa: S101 - the codec was told the record
+                assert isinstance(chunk, SnapshotChunk)
                 chunks.append((record.offset, chunk))
     finally:
         log.close()
@@ -122,7 +122,7 @@ def _load_snapshot(shard: Shard, open_reader: OpenReader, newest: JournalEntry |
 
 def _entry(shard: Shard, record: Record) -> JournalEntry:
     entry = shard.codec.decode(record.value or b"", "JournalEntry")
-    assert isinstance(entry, JournalEntry)  # noqa: S101 - the codec was told the record
+    assert isinstance(entry, JournalEntry)
     return entry
 
 

@@ -95,7 +95,7 @@ class ShardRunner(threading.Thread):
             self._on_failure(self, WorkerError(Exit.FENCED, sentence))
         except WorkerError as error:
             self._on_failure(self, error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a core raises
             self._log.exception("shard failed", positions=self.seen)
             sentence = f"{self._run.stage.name} shard {self.number} failed: {type(error).__name__}: {error}"
             self._on_failure(self, WorkerError(Exit.CORE_FAILED, sentence))

@@ -29,6 +29,9 @@ TRANSACTION_TIMEOUT_S: Final = 10
 PUBLISH_TIMEOUT_S: Final = 60
 """How long a transaction is retried while the broker does not answer or is restarting."""
 
+CONNECT_TIMEOUT_S: Final = 10
+"""How long a shard waits for the broker's first answer."""
+
 RESTORE_READ_TIMEOUT_S: Final = 30
 """How long a restore waits for the next record that it knows to be in the log."""
 

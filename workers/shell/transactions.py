@@ -10,7 +10,13 @@ from stream_topology.stages import Stage
 from stream_topology.topics import journal, snapshots
 from workers.kernel.shard import Produced, Transaction
 from workers.shell.endings import Exit, WorkerError
-from workers.shell.settings import OUTPUTS_QUEUED_MAX, PUBLISH_TIMEOUT_S, TRANSACTION_TIMEOUT_S, Settings
+from workers.shell.settings import (
+    CONNECT_TIMEOUT_S,
+    OUTPUTS_QUEUED_MAX,
+    PUBLISH_TIMEOUT_S,
+    TRANSACTION_TIMEOUT_S,
+    Settings,
+)
 
 _CALL_TIMEOUT_S: Final = 10.0
 _FENCED: Final = frozenset(
@@ -59,7 +65,11 @@ class Publisher:
         )
 
     def fence(self) -> None:
-        """End every older owner of the shard, and settle the transaction it may have left."""
+        """End every older owner of the shard, and settle the transaction it may have left.
+
+        Being connected before saves the half second after which librdkafka would look for the coordinator again.
+        """
+        self._persist(lambda: self._producer.list_topics(self._journal, CONNECT_TIMEOUT_S))
         self._persist(lambda: self._producer.init_transactions(_CALL_TIMEOUT_S))
 
     def publish(

@@ -55,7 +55,9 @@ def _connect(chosen: settings.Settings) -> Codec:
     try:
         return registry.connect(chosen.registry_url, chosen.prefix)
     except Exception as error:
-        raise WorkerError(Exit.UNUSABLE, f"the schema registry at {chosen.registry_url} did not give the schemas: {error}") from error
+        raise WorkerError(
+            Exit.UNUSABLE, f"the schema registry at {chosen.registry_url} did not give the schemas: {error}"
+        ) from error
 
 
 def _refused(stage: Stage, error: WorkerError) -> int:
