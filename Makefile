@@ -8,11 +8,12 @@ PACKAGES := schemas stream_topology workers gateway tradsys
 
 setup: $(VENV)/.ready
 
-$(VENV)/.ready: requirements.lock
+$(VENV)/.ready: requirements.lock pyproject.toml hatch_build.py schemas/_avro.c schemas/build_avro.py
 	python3 -m venv $(VENV)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check "$$(grep -o '^uv==[^ ]*' requirements.lock)"
 	$(VENV)/bin/uv pip sync --quiet --require-hashes --python $(PYTHON) requirements.lock
-	$(VENV)/bin/uv pip install --quiet --python $(PYTHON) --no-deps --editable .
+	$(VENV)/bin/uv pip install --quiet --python $(PYTHON) --no-deps --reinstall-package tradsys --editable .
+	@$(PYTHON) -m schemas.build_avro --check
 	touch $@
 
 demo: setup

@@ -10,12 +10,13 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import fastavro
 import msgspec
 
-from schemas import strict
+from schemas import accelerator, strict
 from schemas.generate import load_schemas
 from schemas.messages import RECORDS, DeadLetterReason, Message
 
@@ -59,10 +60,13 @@ class _Writer:
 class Codec:
     """Encodes and decodes the records of this release."""
 
+    encode: Callable[[Message], bytes]
+    """The value of a message. Raises EncodeError."""
+
     def __init__(self, ids: Mapping[str, int | tuple[int, ...]], writer_schema: Callable[[int], str | None]) -> None:
         """Schema ids by record name, and where to find the schema (JSON) of another id; None when there is none.
 
-        Where a record has several ids the first one is written. Whatever `writer_schema` raises, `decode` raises.
+        Where a record has several ids the first one is written. Whatever `writer_schema` raises, decoding raises.
         """
         self._writer_schema = writer_schema
         schemas = load_schemas()
@@ -71,28 +75,56 @@ class Codec:
         self._headers: dict[type[Message], bytes] = {}
         self._known: dict[int, _Writer] = {}
         self._met: OrderedDict[int, _Writer] = OrderedDict()
-        for name, one_or_more in ids.items():
-            every = (one_or_more,) if isinstance(one_or_more, int) else one_or_more
-            self._headers[RECORDS[name]] = MAGIC + every[0].to_bytes(4)
-            for schema_id in every:
-                self._known[schema_id] = _Writer(schema_id, _full_name(schemas[name]), self._parsed[name], current=True)
-
-    def encode(self, message: Message) -> bytes:
-        """The value of a record. Raises EncodeError."""
-        kind = type(message)
-        buffer = io.BytesIO()
-        buffer.write(self._headers[kind])
-        try:
-            builtins = msgspec.to_builtins(message, builtin_types=(bytes,))
-            fastavro.schemaless_writer(buffer, self._parsed[kind.__name__], builtins)
-        except Exception as error:
-            raise EncodeError(f"This {kind.__name__} cannot be written: {error}") from error
-        if buffer.tell() > VALUE_BYTES_MAX:
-            raise EncodeError(f"This {kind.__name__} has {buffer.tell()} bytes, at most {VALUE_BYTES_MAX}")
-        return buffer.getvalue()
+        self._decoders: dict[str, Callable[[bytes], Message]] = {name: partial(self._decode, name) for name in schemas}
+        self.encode = self._encode
+        all_ids = {name: (one,) if isinstance(one, int) else one for name, one in ids.items()}
+        for name, record_ids in all_ids.items():
+            self._headers[RECORDS[name]] = MAGIC + record_ids[0].to_bytes(4)
+            for schema_id in record_ids:
+                self._known[schema_id] = _Writer(
+                    schema_id, self._parsed[name]["name"], self._parsed[name], current=True
+                )
+        if accelerator.ACCELERATED:
+            self._accelerate({name: schemas[name] for name in all_ids}, all_ids)
 
     def decode(self, value: bytes, record: str) -> Message:
         """The message in a value of a topic whose records are `record`. Raises CodecError."""
+        return self._decoders[record](value)
+
+    def decoder(self, record: str) -> Callable[[bytes], Message]:
+        """What `decode` does for one record type; for loops."""
+        return self._decoders[record]
+
+    def _accelerate(self, schemas: Mapping[str, dict[str, Any]], ids: Mapping[str, tuple[int, ...]]) -> None:
+        """Put the extension before the methods below, which then see only what it leaves to them."""
+        plans = {
+            name: plan
+            for name, schema in schemas.items()
+            if (plan := accelerator.plan(schema, ids[name], STRING_BYTES_MAX, VALUE_BYTES_MAX))
+        }
+        self.encode = accelerator.encoder(plans.values(), self._encode)
+        for name, plan in plans.items():
+            self._decoders[name] = accelerator.decoder(plan, self._decoders[name])
+
+    def _encode(self, message: Message) -> bytes:
+        kind = type(message)
+        schema = self._parsed[kind.__name__]
+        buffer = io.BytesIO()
+        buffer.write(self._headers[kind])
+        try:
+            fastavro.schemaless_writer(buffer, schema, msgspec.to_builtins(message, builtin_types=(bytes,)))
+        except Exception as error:
+            raise EncodeError(f"This {kind.__name__} cannot be written: {error}") from error
+        value = buffer.getvalue()
+        if len(value) > VALUE_BYTES_MAX:
+            raise EncodeError(f"This {kind.__name__} has {len(value)} bytes, at most {VALUE_BYTES_MAX}")
+        try:
+            strict.check(value, HEADER_BYTES, schema, STRING_BYTES_MAX)
+        except (strict.MalformedError, strict.TooLargeError) as error:
+            raise EncodeError(f"This {kind.__name__} cannot be written: {error}") from error
+        return value
+
+    def _decode(self, record: str, value: bytes) -> Message:
         if len(value) > VALUE_BYTES_MAX:
             raise CodecError(DeadLetterReason.TOO_LARGE, f"{len(value)} bytes, at most {VALUE_BYTES_MAX}")
         if len(value) < HEADER_BYTES or value[:1] != MAGIC:
@@ -166,10 +198,6 @@ def wire_form(schema: Any) -> Any:
 
 PRIMITIVES: Final = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
 _WIRE_KEYS: Final = frozenset({"type", "name", "namespace", "fields", "symbols", "items", "values", "size"})
-
-
-def _full_name(schema: dict[str, Any]) -> str:
-    return f"{schema['namespace']}.{schema['name']}"
 
 
 def _parse(schema: Any) -> Any:
