@@ -62,7 +62,7 @@ _STAGES: Final = (
     Stage(
         "projections",
         "Read models in PostgreSQL",
-        inputs=("control", "executions", "trades", "positions", "ledger", "candles"),
+        inputs=("executions", "trades", "positions", "ledger", "candles"),
         journaled=False,
     ),
 )
