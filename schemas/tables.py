@@ -13,6 +13,9 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary,
 
 METADATA: Final = MetaData(naming_convention={"pk": "pk_%(table_name)s"})
 
+REVISION: Final = "0001"
+"""The migration that these tables are the result of."""
+
 NEWEST_BY: Final = "newest_by"
 """Key of `Table.info`: the columns that say how new a row is. A row is replaced by one that is at least as new; where
 they are empty, a row never changes."""
@@ -233,16 +236,16 @@ projection_offsets: Final = Table(
 projection_dead_letters: Final = Table(
     "projection_dead_letters",
     METADATA,
-    _key("topic"),
-    Column("partition", Integer, primary_key=True, autoincrement=False),
-    Column("log_offset", BigInteger, primary_key=True, autoincrement=False),
+    _key("source_topic"),
+    Column("source_partition", Integer, primary_key=True, autoincrement=False),
+    Column("source_offset", BigInteger, primary_key=True, autoincrement=False),
     _text("reason"),
     _text("detail"),
     Column("key", LargeBinary, nullable=True),
     Column("value", LargeBinary, nullable=True),
     _us("ts_us"),
     info={NEWEST_BY: ()},
-    comment="Records that could not be made into rows; value holds at most its first 64 KiB",
+    comment="Records that could not be made into rows (topic without its prefix)",
 )
 
 PROJECTED: Final = (orders, executions, trades, positions, balances, ledger, candles, projection_dead_letters)

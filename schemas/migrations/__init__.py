@@ -11,7 +11,6 @@ import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import NullPool
 
@@ -38,13 +37,6 @@ def current(dsn: str) -> str | None:
     """The revision of a database, None where nothing was migrated yet."""
     with _engine(dsn).connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()
-
-
-def head() -> str:
-    """The revision that this release needs."""
-    newest = ScriptDirectory.from_config(_config()).get_current_head()
-    assert newest is not None, "there are no migrations"
-    return newest
 
 
 def _engine(dsn: str) -> Engine:

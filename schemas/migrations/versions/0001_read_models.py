@@ -143,16 +143,16 @@ def upgrade() -> None:
     )
     op.create_table(
         "projection_dead_letters",
-        sa.Column("topic", sa.Text(), nullable=False),
-        sa.Column("partition", sa.Integer(), nullable=False),
-        sa.Column("log_offset", sa.BigInteger(), nullable=False),
+        sa.Column("source_topic", sa.Text(), nullable=False),
+        sa.Column("source_partition", sa.Integer(), nullable=False),
+        sa.Column("source_offset", sa.BigInteger(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
         sa.Column("key", sa.LargeBinary(), nullable=True),
         sa.Column("value", sa.LargeBinary(), nullable=True),
         sa.Column("ts_us", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("topic", "partition", "log_offset", name="pk_projection_dead_letters"),
-        comment="Records that could not be made into rows; value holds at most its first 64 KiB",
+        sa.PrimaryKeyConstraint("source_topic", "source_partition", "source_offset", name="pk_projection_dead_letters"),
+        comment="Records that could not be made into rows (topic without its prefix)",
     )
     op.create_table(
         "projection_offsets",

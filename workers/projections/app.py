@@ -1,0 +1,163 @@
+"""The projections' process: reads, folds, writes, until it is told to stop.
+
+Database or Kafka away: it waits, with growing pauses, and goes on where the rows are.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from time import monotonic
+from types import FrameType
+from typing import Final
+
+import structlog
+from prometheus_client import Counter
+from psycopg.conninfo import make_conninfo
+
+from schemas import registry
+from schemas.codec import Codec
+from schemas.tables import PROJECTED
+from workers.projections.fold import STAGE, Rows
+from workers.projections.reader import Batch, GroupReader
+from workers.projections.writer import DATABASE_TROUBLE, Partition, Writer
+from workers.shell import logging, metrics, settings
+from workers.shell.endings import Exit, WorkerError
+
+POLL_S: Final = 1.0
+"""Longest wait for a record; a stop is noticed after at most so long."""
+
+BACKOFF_S: Final = 0.05
+BACKOFF_S_MAX: Final = 2.0
+"""Pauses while the database or the registry is away double from the first to the second."""
+
+REPORT_EVERY_S: Final = 1.0
+"""How often lag is measured and offsets are told to the group."""
+
+ROWS: Final = Counter("tradsys_projections_rows", "Rows inserted or replaced", ("table",))
+
+_log = structlog.stdlib.get_logger()
+
+
+def main(instance: int) -> int:
+    """Run one instance until it is told to stop or cannot go on. Returns the exit code (see workers.shell.endings)."""
+    try:
+        chosen = settings.from_environment()
+        logging.configure(chosen.log_level, stage=STAGE.name, instance=instance)
+        writer = Writer(database(os.environ))
+        port = metrics.serve(chosen.metrics_port)
+        codec = _codec(chosen)
+    except WorkerError as error:
+        sys.stderr.write(f"{STAGE.name}: {error}\n")
+        return int(error.code)
+    _log.info("worker starts", metrics_port=port, pid=os.getpid(), prefix=chosen.prefix)
+    code = Projector(GroupReader(chosen, instance), writer, codec, chosen.prefix).run()
+    _log.info("worker ends", exit_code=int(code), reason=code.name)
+    return int(code)
+
+
+def database(environ: Mapping[str, str]) -> str:
+    """The connection string that the environment gives. Raises WorkerError without DB_PASSWORD: it has no default."""
+    password = environ.get("DB_PASSWORD")
+    if not password:
+        raise WorkerError(Exit.UNUSABLE, "DB_PASSWORD is not set; it is the password of DB_USER at DB_HOST.")
+    return make_conninfo(
+        host=environ.get("DB_HOST", "127.0.0.1"),
+        port=environ.get("DB_PORT", "5432"),
+        dbname=environ.get("DB_NAME", "tradsys"),
+        user=environ.get("DB_USER", "tradsys"),
+        password=password,
+    )
+
+
+def _codec(chosen: settings.Settings) -> Codec:
+    try:
+        return registry.connect(chosen.registry_url, chosen.prefix)
+    except registry.RegistryError as error:
+        raise WorkerError(Exit.UNUSABLE, str(error)) from error
+
+
+class Projector:
+    """The loop."""
+
+    def __init__(self, reader: GroupReader, writer: Writer, codec: Codec, prefix: str) -> None:
+        """Nothing is read before `run`."""
+        self._reader = reader
+        self._writer = writer
+        self._codec = codec
+        self._prefix = prefix
+        self._stopping = False
+        self._backoff_s = 0.0
+        self._untold: dict[Partition, int] = {}
+        self._report_due_s = monotonic()
+
+    def run(self) -> Exit:
+        """Work until the end. Returns why it ended."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        try:
+            while not self._stopping:
+                try:
+                    self._step()
+                except (*DATABASE_TROUBLE, registry.RegistryError) as error:
+                    self._pause(error)
+        except WorkerError as error:
+            _log.error("worker must end", reason=error.code.name, error=str(error))
+            return error.code
+        finally:
+            self._reader.commit(self._untold)
+            self._reader.close()
+            self._writer.close()
+        return Exit.STOPPED
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._stopping = True
+
+    def _step(self) -> None:
+        reader, writer = self._reader, self._writer
+        writer.disown(reader.revoked)
+        reader.revoked.clear()
+        if reader.waiting:
+            offsets = writer.own(reader.assigned)
+            reader.place(offsets)
+            shards = {partition for _, partition in offsets}
+            metrics.SHARDS_OWNED.labels(STAGE.name).set(len(shards))
+            _log.info("shards assigned", shards=sorted(shards))
+            self._backoff_s = 0.0
+        batch = reader.batch(POLL_S)
+        if batch.positions:
+            self._apply(batch)
+        if monotonic() >= self._report_due_s:
+            self._report()
+
+    def _apply(self, batch: Batch) -> None:
+        rows = Rows()
+        refused = sum(rows.fold(topic, records, self._codec) for topic, records in batch.records.items())
+        begun_s = monotonic()
+        self._writer.write(rows, batch.positions)
+        self._untold |= batch.positions
+        metrics.TRANSACTION_SECONDS.labels(STAGE.name, "all").observe(monotonic() - begun_s)
+        metrics.BATCH_RECORDS.labels(STAGE.name, "all").observe(batch.record_count)
+        metrics.EVENTS.labels(STAGE.name, "all").inc(batch.record_count)
+        for table in PROJECTED:
+            if count := rows.count(table):
+                ROWS.labels(table.name).inc(count)
+        if refused:
+            metrics.DEAD_LETTERS.labels(STAGE.name, "all").inc(refused)
+            _log.warning("records could not be made into rows; they stand in projection_dead_letters", records=refused)
+
+    def _report(self) -> None:
+        self._report_due_s = monotonic() + REPORT_EVERY_S
+        for (topic, partition), lag in self._reader.lag().items():
+            metrics.LAG_RECORDS.labels(STAGE.name, str(partition), topic.removeprefix(self._prefix)).set(lag)
+        self._reader.commit(self._untold)
+        self._untold = {}
+
+    def _pause(self, error: Exception) -> None:
+        """Forget the batch, wait, connect again and read on from where the rows are."""
+        if not self._backoff_s:
+            _log.warning("rows cannot be written; waiting", error=str(error).strip())
+        self._writer.close()
+        self._reader.hold()
+        self._backoff_s = min(max(BACKOFF_S, self._backoff_s * 2), BACKOFF_S_MAX)
+        self._reader.wait(self._backoff_s)

@@ -1,0 +1,160 @@
+"""Records to rows: which tables a topic's records change, and which of two rows stays.
+
+Pure: the rows are the same whatever the batches. Columns bear the names of the messages' fields, so a table's columns
+say which fields its rows take.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Table
+
+from schemas import tables
+from schemas.codec import Codec, CodecError
+from schemas.messages import RECORDS, DeadLetter, DeadLetterReason, Execution, ExecutionKind, Message
+from stream_topology.stages import STAGES
+from stream_topology.topics import TOPICS
+from workers.kernel.stage import Record
+
+STAGE: Final = STAGES["projections"]
+
+TEXT_CHARACTERS_MAX: Final = 256
+"""Longest text of a row. Refusals repeat what a sender wrote, and three such texts must fit into an index entry."""
+
+DEAD_LETTER_VALUE_BYTES_MAX: Final = 65_536
+DETAIL_CHARACTERS_MAX: Final = 1_000
+
+Row = tuple[Any, ...]
+Get = Callable[[Message], Any]
+
+
+def _always(_message: Message) -> bool:
+    return True
+
+
+def _moves_an_order(message: Message) -> bool:
+    """Answers to cancels and repeated commands say what was asked, not what an order did."""
+    assert isinstance(message, Execution)
+    return message.kind is not ExecutionKind.CANCEL_REJECTED and message.kind is not ExecutionKind.STATUS
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """How the records of one type become rows of one table."""
+
+    table: Table
+    row: Get
+    """All columns, in the table's order."""
+    key: Get
+    """The primary key."""
+    version: Get | None
+    """How new a row is; None where the first row of a key stays."""
+    applies: Callable[[Message], bool]
+
+    def keep(self, rows: dict[Any, Message], message: Message) -> None:
+        """Make the message its key's row, unless a newer one is there."""
+        if not self.applies(message):
+            return
+        key = self.key(message)
+        old = rows.get(key)
+        if old is None or (self.version is not None and self.version(message) >= self.version(old)):
+            rows[key] = message
+
+
+def _projection(table: Table, applies: Callable[[Message], bool] = _always) -> Projection:
+    newest_by = table.info[tables.NEWEST_BY]
+    return Projection(
+        table,
+        attrgetter(*table.columns.keys()),
+        attrgetter(*table.primary_key.columns.keys()),
+        attrgetter(*newest_by) if newest_by else None,
+        applies,
+    )
+
+
+_DEAD_LETTERS: Final = _projection(tables.projection_dead_letters)
+
+PROJECTIONS: Final[Mapping[str, tuple[Projection, ...]]] = {
+    "executions": (_projection(tables.executions), _projection(tables.orders, _moves_an_order)),
+    "trades": (_projection(tables.trades),),
+    "positions": (_projection(tables.positions),),
+    "ledger": (_projection(tables.ledger), _projection(tables.balances)),
+    "candles": (_projection(tables.candles),),
+}
+"""Per input topic: the tables that its records change."""
+
+_BY_TABLE: Final = {p.table.name: p for every in (*PROJECTIONS.values(), (_DEAD_LETTERS,)) for p in every}
+
+
+class Rows:
+    """What a run of records makes of each table: one row a key."""
+
+    def __init__(self) -> None:
+        """No rows."""
+        self._tables: dict[str, dict[Any, Message]] = {table.name: {} for table in tables.PROJECTED}
+        self._keeps = {
+            topic: [(p.keep, self._tables[p.table.name]) for p in every] for topic, every in PROJECTIONS.items()
+        }
+
+    def fold(self, topic: str, records: Iterable[Record], codec: Codec) -> int:
+        """Add the records of a topic, in the order of their offsets; how many became dead letters instead.
+
+        Raises what the codec raises when it cannot tell whether a record is readable: the registry does not answer.
+        """
+        keeps, texts, record_name, refused = self._keeps[topic], _TEXTS[topic], TOPICS[topic].record, 0
+        for record in records:
+            try:
+                message = codec.decode(record.value or b"", record_name)
+                _check(texts(message))
+            except CodecError as error:
+                refused += 1
+                _DEAD_LETTERS.keep(self._tables[_DEAD_LETTERS.table.name], _dead_letter(record, error))
+                continue
+            for keep, rows in keeps:
+                keep(rows, message)
+        return refused
+
+    def of(self, table: Table) -> Iterator[Row]:
+        """The rows of a table, columns in its order."""
+        return map(_BY_TABLE[table.name].row, self._tables[table.name].values())
+
+    def count(self, table: Table) -> int:
+        """How many rows a table gets."""
+        return len(self._tables[table.name])
+
+
+def _texts(record_name: str) -> Get:
+    """Gives the texts of a record that a sender may have chosen."""
+    fields = msgspec.structs.fields(RECORDS[record_name])
+    return attrgetter(*(field.name for field in fields if field.type in (str, str | None)))
+
+
+_TEXTS: Final = {topic: _texts(TOPICS[topic].record) for topic in PROJECTIONS}
+
+
+def _check(texts: Iterable[str | None]) -> None:
+    """Raise CodecError for a text that PostgreSQL or its indexes would refuse."""
+    for text in texts:
+        if text is not None:
+            if len(text) > TEXT_CHARACTERS_MAX:
+                detail = f"a text of {len(text)} characters; rows hold at most {TEXT_CHARACTERS_MAX}"
+                raise CodecError(DeadLetterReason.TOO_LARGE, detail)
+            if "\0" in text:
+                raise CodecError(DeadLetterReason.WRONG_RECORD, "a text holds a NUL character, which no row can")
+
+
+def _dead_letter(record: Record, error: CodecError) -> DeadLetter:
+    return DeadLetter(
+        stage=STAGE.name,
+        source_topic=record.topic,
+        source_partition=record.partition,
+        source_offset=record.offset,
+        reason=error.reason,
+        detail=str(error).replace("\0", " ")[:DETAIL_CHARACTERS_MAX],
+        key=record.key,
+        value=record.value[:DEAD_LETTER_VALUE_BYTES_MAX] if record.value is not None else None,
+        ts_us=record.ts_us,
+    )
