@@ -1,0 +1,123 @@
+"""What a Control record must say to be one: asked by the operator's door before it writes, and by every stage after.
+
+Pure, and a function of the record alone, so that all stages of all shards decide alike.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from schemas.messages import AccountKind, Control, ControlKind
+from schemas.seal import KEY_ID_CHARACTERS_MAX, PUBLIC_KEY_BYTES
+from schemas.units import E8
+
+CONTROL_ID_CHARACTERS_MAX: Final = 128
+"""Longest control_id."""
+
+_SYMBOL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", re.ASCII)
+_CURRENCY: Final = re.compile(r"[A-Za-z0-9]{1,16}", re.ASCII)
+_ACCOUNT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", re.ASCII)
+_KEY_ID: Final = re.compile(rf"[!-~]{{1,{KEY_ID_CHARACTERS_MAX}}}", re.ASCII)
+
+
+def control_error(control: Control) -> str | None:
+    """A sentence that says what is wrong with a Control, None when it can be applied."""
+    if not 1 <= len(control.control_id) <= CONTROL_ID_CHARACTERS_MAX:
+        return f"control_id has {len(control.control_id)} characters: it must have 1 to {CONTROL_ID_CHARACTERS_MAX}"
+    check = _CHECKS.get(control.kind)
+    if check is None:
+        return f"control {control.control_id!r}: the kind {control.kind} is not known to this release"
+    detail = check(control)
+    return None if detail is None else f"control {control.control_id!r} ({control.kind}): {detail}"
+
+
+def _symbol(control: Control) -> str | None:
+    if control.symbol is None or not _SYMBOL.fullmatch(control.symbol):
+        return f"symbol {control.symbol!r} must be 1 to 32 letters, digits, '.', '_' or '-', such as BTC-USD"
+    for name, currency in (("base", control.base), ("quote", control.quote)):
+        if currency is None or not _CURRENCY.fullmatch(currency):
+            return f"{name} {currency!r} must be 1 to 16 letters or digits, such as BTC"
+    if control.base == control.quote:
+        return f"base and quote are both {control.base!r}: a currency cannot be traded for itself"
+    if control.symbol_status is None:
+        return "symbol_status is missing: TRADING or HALTED"
+    return _symbol_numbers(control)
+
+
+def _symbol_numbers(control: Control) -> str | None:
+    for name in ("tick_e8", "lot_e8"):
+        if (getattr(control, name) or 0) <= 0:
+            return f"{name} is {getattr(control, name)}: it must be positive"
+    for name in ("price_band_e8", "reference_price_e8"):
+        value = getattr(control, name)
+        if value is not None and value <= 0:
+            return f"{name} is {value}: it must be positive (null: none)"
+    return _symbol_limits(control) or _symbol_fees(control)
+
+
+def _symbol_limits(control: Control) -> str | None:
+    for name in ("quantity", "notional"):
+        smallest, largest = getattr(control, f"{name}_min_e8"), getattr(control, f"{name}_max_e8")
+        for limit, value in (("min", smallest), ("max", largest)):
+            if value is not None and value < 0:
+                return f"{name}_{limit}_e8 is {value}: it must not be negative (null: no limit)"
+        if smallest is not None and largest is not None and smallest > largest:
+            return f"{name}_min_e8 {smallest} is above {name}_max_e8 {largest}: no order could pass"
+    return None
+
+
+def _symbol_fees(control: Control) -> str | None:
+    taker_e8, maker_e8 = control.taker_fee_e8 or 0, control.maker_fee_e8 or 0
+    if not 0 <= taker_e8 <= E8:
+        return f"taker_fee_e8 is {taker_e8}: it must be from 0 to {E8} (a whole)"
+    if not -E8 <= maker_e8 <= E8:
+        return f"maker_fee_e8 is {maker_e8}: it must be from {-E8} (a rebate) to {E8} (a whole)"
+    return None
+
+
+def _account_name(control: Control) -> str | None:
+    if control.account is None or not _ACCOUNT.fullmatch(control.account):
+        return f"account {control.account!r} must be 1 to 64 letters, digits, '.', '_', '@', '+' or '-'"
+    return None
+
+
+def _account(control: Control) -> str | None:
+    if (detail := _account_name(control)) is not None:
+        return detail
+    if control.account_kind is None:
+        return "account_kind is missing: CASH or MARGIN"
+    if control.account_status is None:
+        return "account_status is missing: ACTIVE or SUSPENDED"
+    if control.account_kind is AccountKind.MARGIN and (control.leverage_e8 or 0) <= 0:
+        return f"leverage_e8 is {control.leverage_e8}: a MARGIN account needs a positive one (5x is 500000000)"
+    if (control.open_orders_max or 0) < 0:
+        return f"open_orders_max is {control.open_orders_max}: it must not be negative (null: the default)"
+    return None
+
+
+def _key(control: Control) -> str | None:
+    if (detail := _account_name(control)) is not None:
+        return detail
+    if control.key_id is None or not _KEY_ID.fullmatch(control.key_id):
+        return f"key_id {control.key_id!r} must be 1 to {KEY_ID_CHARACTERS_MAX} printable ASCII characters, no spaces"
+    if control.public_key is not None and len(control.public_key) != PUBLIC_KEY_BYTES:
+        return f"public_key has {len(control.public_key)} bytes: an Ed25519 key has {PUBLIC_KEY_BYTES} (null: revoke)"
+    return None
+
+
+def _funds(control: Control) -> str | None:
+    if (detail := _account_name(control)) is not None:
+        return detail
+    if control.currency is None or not _CURRENCY.fullmatch(control.currency):
+        return f"currency {control.currency!r} must be 1 to 16 letters or digits, such as USD"
+    if not control.amount_e8:
+        return f"amount_e8 is {control.amount_e8}: a deposit is positive, a withdrawal negative"
+    return None
+
+
+_CHECKS: Final[dict[ControlKind, Callable[[Control], str | None]]] = {
+    ControlKind.SYMBOL: _symbol,
+    ControlKind.ACCOUNT: _account,
+    ControlKind.KEY: _key,
+    ControlKind.FUNDS: _funds,
+}

@@ -1,0 +1,1 @@
+"""Pre-trade risk: authorises each command and holds what it may cost."""

@@ -1,0 +1,212 @@
+"""An account as pre-trade risk sees it: balances, what open orders hold of them, and the orders remembered.
+
+CASH: an order holds its worst case. MARGIN: the exposure, were the worse side of all open orders filled, may be at most
+equity times leverage.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from schemas.messages import AccountKind, AccountStatus, Reason, Side
+from schemas.units import E8, INT64_MAX, INT64_MIN
+from workers.kernel.controls import Pair
+from workers.risk.orders import RiskOrder
+from workers.risk.rules import Refusal, SymbolRules
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+OPEN_ORDERS_MAX_DEFAULT: Final = 10_000
+"""Most open orders of an account whose ACCOUNT record names no limit."""
+
+FINAL_ORDERS_MAX: Final = 1_000
+"""Final orders remembered of each account, newest first to stay: a client_order_id may be used again after that many
+others have ended."""
+
+_BUY: Final = Side.BUY
+_MARGIN: Final = AccountKind.MARGIN
+
+
+class Balance:
+    """What there is of one currency, and how much of it open orders hold; 10^-8."""
+
+    __slots__ = ("reserved_e8", "total_e8")
+
+    def __init__(self, total_e8: int = 0) -> None:
+        self.total_e8 = total_e8
+        self.reserved_e8 = 0
+
+
+class OpenQuantity:
+    """What open orders of a margin account may still buy and sell of one pair; 10^-8 base."""
+
+    __slots__ = ("buy_e8", "sell_e8")
+
+    def __init__(self) -> None:
+        self.buy_e8 = 0
+        self.sell_e8 = 0
+
+
+class Account:
+    """One account. It exists from the first Control that names it; it may trade from its ACCOUNT record on."""
+
+    __slots__ = (
+        "balances",
+        "by_client_id",
+        "finals",
+        "keys",
+        "kind",
+        "leverage_e8",
+        "name",
+        "open_orders_max",
+        "open_quantities",
+        "orders",
+        "status",
+    )
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.kind: AccountKind | None = None
+        self.status = AccountStatus.UNKNOWN
+        self.leverage_e8 = 0
+        self.open_orders_max = OPEN_ORDERS_MAX_DEFAULT
+        self.keys: dict[str, Ed25519PublicKey] = {}
+        self.balances: dict[str, Balance] = {}
+        self.open_quantities: dict[Pair, OpenQuantity] = {}
+        self.orders: dict[int, RiskOrder] = {}
+        """All orders remembered, by order_id."""
+        self.by_client_id: dict[str, RiskOrder] = {}
+        self.finals: deque[int] = deque()
+        """Those of them that ended, oldest end first."""
+
+    def balance(self, currency: str) -> Balance:
+        """The balance of a currency, from now on kept."""
+        balance = self.balances.get(currency)
+        if balance is None:
+            balance = self.balances[currency] = Balance()
+        return balance
+
+    def open_count(self) -> int:
+        """Orders that have not ended."""
+        return len(self.orders) - len(self.finals)
+
+    def cover(self, order: RiskOrder, rules: SymbolRules, pairs: Mapping[Pair, SymbolRules]) -> Refusal | None:
+        """Hold what a new order may cost, or say why the account cannot."""
+        order.fee_rate_e8 = rules.fee_rate_e8
+        if self.kind is _MARGIN:
+            refusal = self._margin_refusal(order, rules, pairs)
+            if refusal is None:
+                self.hold(order, rules, order.quantity_e8)
+            return refusal
+        if order.side is _BUY:
+            balance = self.balance(rules.quote)
+            needed_e8 = worst_cost_e8(order.worst_price_e8, order.quantity_e8, order.fee_rate_e8)
+        else:
+            balance = self.balance(rules.base)
+            needed_e8 = order.quantity_e8
+        available_e8 = balance.total_e8 - balance.reserved_e8
+        if needed_e8 > available_e8:
+            return Refusal(Reason.FUNDS_INSUFFICIENT, int64(available_e8), int64(needed_e8))
+        balance.reserved_e8 += needed_e8
+        order.reserved_e8 = needed_e8
+        order.leaves_e8 = order.quantity_e8
+        return None
+
+    def hold(self, order: RiskOrder, rules: SymbolRules, leaves_e8: int) -> None:
+        """Hold for what is left of an order, and no more."""
+        if self.kind is _MARGIN:
+            pair = (rules.base, rules.quote)
+            quantity = self.open_quantities.get(pair)
+            if quantity is None:
+                quantity = self.open_quantities[pair] = OpenQuantity()
+            if order.side is _BUY:
+                quantity.buy_e8 += leaves_e8 - order.leaves_e8
+            else:
+                quantity.sell_e8 += leaves_e8 - order.leaves_e8
+        elif order.side is _BUY:
+            needed_e8 = worst_cost_e8(order.worst_price_e8, leaves_e8, order.fee_rate_e8)
+            self.balance(rules.quote).reserved_e8 += needed_e8 - order.reserved_e8
+            order.reserved_e8 = needed_e8
+        else:
+            self.balance(rules.base).reserved_e8 += leaves_e8 - order.reserved_e8
+            order.reserved_e8 = leaves_e8
+        order.leaves_e8 = leaves_e8
+
+    def become(self, kind: AccountKind, symbols: Mapping[str, SymbolRules]) -> None:
+        """Another kind of account: what open orders hold is counted again under its rules."""
+        if kind is self.kind:
+            return
+        leaves = [(order, symbols[order.symbol], order.leaves_e8) for order in self.orders.values() if order.leaves_e8]
+        for order, rules, _ in leaves:
+            self.hold(order, rules, 0)
+        self.kind = kind
+        for order, rules, leaves_e8 in leaves:
+            self.hold(order, rules, leaves_e8)
+
+    def remember(self, order: RiskOrder) -> None:
+        """Keep an order, so that its ids are known."""
+        self.orders[order.order_id] = order
+        self.by_client_id[order.client_order_id] = order
+
+    def finish(self, order: RiskOrder) -> None:
+        """Count an order among the final ones; forget the one that ended first when there are too many."""
+        self.finals.append(order.order_id)
+        if len(self.finals) > FINAL_ORDERS_MAX:
+            oldest = self.orders.pop(self.finals.popleft())
+            del self.by_client_id[oldest.client_order_id]
+
+    def _margin_refusal(
+        self, order: RiskOrder, rules: SymbolRules, pairs: Mapping[Pair, SymbolRules]
+    ) -> Refusal | None:
+        """Exposure and equity over all pairs in the order's quote currency, each currency valued by its pair's mark.
+
+        An order that does not raise the exposure of its pair passes: the way out of a bad position stays open.
+        """
+        quote = rules.quote
+        bought_e8, sold_e8 = (order.quantity_e8, 0) if order.side is _BUY else (0, order.quantity_e8)
+        after_e8 = self._worst_e8((rules.base, quote), bought_e8, sold_e8)
+        if after_e8 <= self._worst_e8((rules.base, quote)):
+            return None
+        equity_e16 = self.balance(quote).total_e8 * E8
+        exposure_e16 = 0
+        for currency, balance in self.balances.items():
+            valued = pairs.get((currency, quote))
+            if valued is None:
+                continue
+            worst_e8 = after_e8 if currency == rules.base else self._worst_e8((currency, quote))
+            if worst_e8:
+                if valued.mark_e8 is None:
+                    return Refusal(Reason.NO_MARK)
+                exposure_e16 += worst_e8 * valued.mark_e8
+                equity_e16 += balance.total_e8 * valued.mark_e8
+        if exposure_e16 * E8 <= equity_e16 * self.leverage_e8:
+            return None
+        return Refusal(
+            Reason.MARGIN_INSUFFICIENT,
+            int64(equity_e16 * self.leverage_e8 // (E8 * E8)),
+            int64(-(-exposure_e16 // E8)),
+        )
+
+    def _worst_e8(self, pair: Pair, bought_e8: int = 0, sold_e8: int = 0) -> int:
+        """The larger holding, long or short, were all open orders of one side filled, and these quantities too."""
+        position_e8 = self.balance(pair[0]).total_e8
+        quantity = self.open_quantities.get(pair)
+        if quantity is not None:
+            bought_e8 += quantity.buy_e8
+            sold_e8 += quantity.sell_e8
+        return max(abs(position_e8 + bought_e8), abs(position_e8 - sold_e8))
+
+
+def worst_cost_e8(price_e8: int, quantity_e8: int, fee_rate_e8: int) -> int:
+    """The most that a buy may cost: the notional at its price rounded up, and the fee on that, rounded up; 10^-8 quote.
+
+    Each fill's fee is rounded up for itself: a balance may so end at most 10^-8 a fill below what was held.
+    """
+    notional_e8 = -(-price_e8 * quantity_e8 // E8)
+    return notional_e8 - (-notional_e8 * fee_rate_e8 // E8)
+
+
+def int64(value: int) -> int:
+    """The nearest number that a record can carry."""
+    return min(max(value, INT64_MIN), INT64_MAX)

@@ -1,0 +1,376 @@
+"""Pre-trade risk: every command is answered, or goes to the book with its cost covered.
+
+Checks come in this order, and the first that fails is the answer: seal, kind, account, client_order_id, repeated
+command, symbol and its rules, open orders, funds. docs/refusals.md describes each code.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from schemas.messages import (
+    AccountKind,
+    AccountStatus,
+    Command,
+    CommandKind,
+    Control,
+    ControlKind,
+    Execution,
+    ExecutionKind,
+    Mark,
+    Order,
+    OrderKind,
+    OrderStatus,
+    OrderType,
+    Reason,
+    Side,
+    TimeInForce,
+)
+from schemas.seal import (
+    SEAL_HEADER,
+    SEAL_KEY_HEADER,
+    public_key,
+    verify_ed25519,
+    verify_hmac,
+)
+from schemas.units import E8, NUMBER_BITS, RISK_BIT
+from stream_topology.sharding import partition_of
+from workers.kernel.controls import ControlGate, Pair
+from workers.kernel.stage import Input, Output
+from workers.risk import state
+from workers.risk.accounts import OPEN_ORDERS_MAX_DEFAULT, Account
+from workers.risk.orders import ECHO_CHARACTERS_MAX, FINAL, RiskOrder, order_of
+from workers.risk.rules import Refusal, SymbolRules, client_order_id_refusal, rule_refusal, symbol_rules
+
+BEHAVIOUR: Final = 1
+
+# Members looked up once: an attribute of an enum class costs as much as a dict lookup at each use.
+_NEW_COMMAND: Final = CommandKind.NEW
+_CANCEL_COMMAND: Final = CommandKind.CANCEL
+_NEW_ORDER: Final = OrderKind.NEW
+_CANCEL_ORDER: Final = OrderKind.CANCEL
+_ACTIVE: Final = AccountStatus.ACTIVE
+_BUY: Final = Side.BUY
+_TRADE: Final = ExecutionKind.TRADE
+_CANCEL_REJECTED: Final = ExecutionKind.CANCEL_REJECTED
+_UNKNOWN_EXECUTION: Final = ExecutionKind.UNKNOWN
+_NONE: Final = Reason.NONE
+
+
+class RiskCore:
+    """The accounts of one shard, and every symbol."""
+
+    behaviour = BEHAVIOUR
+
+    def __init__(self, shard: int, shards: int, *, seal_secrets: Mapping[str, bytes]) -> None:
+        self._shard = shard
+        self._shards = shards
+        self._base_id = shard << NUMBER_BITS
+        self._secrets = {key_id.encode(): secret for key_id, secret in seal_secrets.items()}
+        self._gate = ControlGate("risk")
+        self._symbols: dict[str, SymbolRules] = {}
+        self._pairs: dict[Pair, SymbolRules] = {}
+        """The symbol by whose mark a pair is valued: the first that was set."""
+        self._marks: dict[str, int] = {}
+        self._accounts: dict[str, Account] = {}
+        self._sequence = 0
+        self._handlers: dict[str, Callable[[Input], Sequence[Output]]] = {
+            "control": self._on_control,
+            "marks": self._on_mark,
+            "executions": self._on_execution,
+            "commands": self._on_command,
+        }
+
+    def apply(self, record: Input) -> Sequence[Output]:
+        """Fold one input into the state and say what follows from it."""
+        return self._handlers[record.topic](record)
+
+    def dump(self) -> bytes:
+        """The whole state. Equal states give equal bytes."""
+        return state.dump(self._sequence, self._gate, self._symbols, self._marks, self._accounts)
+
+    def load(self, state_bytes: bytes, behaviour: int) -> None:
+        """Replace the state by one that `dump` gave."""
+        if behaviour != BEHAVIOUR:
+            message = f"a state of behaviour version {behaviour}: this release reads version {BEHAVIOUR}"
+            raise ValueError(message)
+        self._sequence, self._symbols, self._marks, self._accounts = state.load(state_bytes, self._gate)
+        self._pairs = {}
+        for rules in self._symbols.values():
+            self._pairs.setdefault((rules.base, rules.quote), rules)
+
+    # What the operator decides
+
+    def _on_control(self, record: Input) -> Sequence[Output]:
+        control = self._gate.admit(record)
+        if not isinstance(control, Control):
+            return control
+        if control.kind is ControlKind.SYMBOL:
+            self._set_symbol(control)
+        elif control.account is not None and partition_of(control.account, self._shards) == self._shard:
+            account = self._accounts.get(control.account)
+            if account is None:
+                account = self._accounts[control.account] = Account(control.account)
+            self._set_account(account, control)
+        return ()
+
+    def _set_symbol(self, control: Control) -> None:
+        rules = symbol_rules(control)
+        rules.set_mark(self._marks.get(rules.symbol, control.reference_price_e8))
+        self._symbols[rules.symbol] = rules
+        pair = (rules.base, rules.quote)
+        valued_by = self._pairs.setdefault(pair, rules)
+        if valued_by.symbol == rules.symbol:
+            self._pairs[pair] = rules
+
+    def _set_account(self, account: Account, control: Control) -> None:
+        if control.kind is ControlKind.FUNDS:
+            account.balance(control.currency or "").total_e8 += control.amount_e8 or 0
+        elif control.kind is ControlKind.ACCOUNT:
+            account.become(control.account_kind or AccountKind.UNKNOWN, self._symbols)
+            account.status = control.account_status or AccountStatus.UNKNOWN
+            account.leverage_e8 = control.leverage_e8 or 0
+            limit = control.open_orders_max
+            account.open_orders_max = OPEN_ORDERS_MAX_DEFAULT if limit is None else limit
+        elif control.public_key is None:
+            account.keys.pop(control.key_id or "", None)
+        else:
+            account.keys[control.key_id or ""] = public_key(control.public_key)
+
+    def _on_mark(self, record: Input) -> Sequence[Output]:
+        mark = record.message
+        if not isinstance(mark, Mark):
+            message = f"marks carries Mark records, not {type(mark).__name__}"
+            raise TypeError(message)
+        self._marks[mark.symbol] = mark.price_e8
+        rules = self._symbols.get(mark.symbol)
+        if rules is not None:
+            rules.set_mark(mark.price_e8)
+        return ()
+
+    # What became of orders
+
+    def _on_execution(self, record: Input) -> Sequence[Output]:
+        execution = record.message
+        if not isinstance(execution, Execution):
+            message = f"executions carries Execution records, not {type(execution).__name__}"
+            raise TypeError(message)
+        kind = execution.kind
+        if execution.execution_id & RISK_BIT or kind is _CANCEL_REJECTED:
+            return ()
+        account = self._accounts.get(execution.account)
+        order = account.orders.get(execution.order_id) if account is not None else None
+        if account is None or order is None or order.status in FINAL or kind is _UNKNOWN_EXECUTION:
+            message = (
+                f"risk shard {self._shard}, executions offset {record.offset}: {kind} {execution.execution_id} is of "
+                f"order {execution.order_id} of account {execution.account!r}, which is not open here or cannot be "
+                f"read: what is held for it would be wrong from now on"
+            )
+            raise AssertionError(message)
+        rules = self._symbols[order.symbol]
+        if kind is _TRADE:
+            _settle(account, rules, execution)
+        if execution.leaves_e8 != order.leaves_e8:
+            account.hold(order, rules, execution.leaves_e8)
+        order.status = execution.status
+        order.cumulative_e8 = execution.cumulative_e8
+        order.cumulative_notional_e8 = execution.cumulative_notional_e8
+        order.reason = execution.reason
+        order.limit_e8 = execution.limit_e8
+        order.actual_e8 = execution.actual_e8
+        if execution.status in FINAL:
+            account.finish(order)
+        return ()
+
+    # What accounts ask
+
+    def _on_command(self, record: Input) -> Sequence[Output]:
+        command = record.message
+        if not isinstance(command, Command):
+            message = f"commands carries Command records, not {type(command).__name__}"
+            raise TypeError(message)
+        account = self._accounts.get(command.account)
+        reason = self._seal_reason(record, account)
+        if reason is not None:
+            return self._refuse(record, command, Refusal(reason))
+        kind = command.kind
+        if kind is not _NEW_COMMAND and kind is not _CANCEL_COMMAND:
+            return self._refuse(record, command, Refusal(Reason.KIND_UNKNOWN))
+        if account is None or account.kind is None:
+            return self._refuse(record, command, Refusal(Reason.ACCOUNT_UNKNOWN))
+        if kind is _CANCEL_COMMAND:
+            return self._cancel(record, command, account)
+        return self._place(record, command, account)
+
+    def _seal_reason(self, record: Input, account: Account | None) -> Reason | None:
+        """Why the command is not authorised, None if it is."""
+        key_id = seal = None
+        for name, value in record.headers:
+            if name == SEAL_KEY_HEADER:
+                key_id = value
+            elif name == SEAL_HEADER:
+                seal = value
+        if key_id is None or seal is None:
+            return Reason.SEAL_MISSING
+        secret = self._secrets.get(key_id)
+        if secret is not None:
+            return None if verify_hmac(secret, record.value, seal) else Reason.SEAL_INVALID
+        key = account.keys.get(key_id.decode(errors="replace")) if account is not None else None
+        if key is None:
+            return Reason.KEY_UNKNOWN
+        return None if verify_ed25519(key, record.value, seal) else Reason.SEAL_INVALID
+
+    def _place(self, record: Input, command: Command, account: Account) -> Sequence[Output]:
+        if account.status is not _ACTIVE or account.kind is AccountKind.UNKNOWN:
+            return self._refuse(record, command, Refusal(Reason.ACCOUNT_SUSPENDED))
+        refusal = client_order_id_refusal(command.client_order_id)
+        if refusal is not None:
+            return self._refuse(record, command, refusal)
+        order = order_of(command, self._base_id | record.offset, record.ts_us)
+        first = account.by_client_id.get(order.client_order_id)
+        if first is not None:
+            if first.same_content(order):
+                return self._report(record, command, first, ExecutionKind.STATUS, _status_reason(first))
+            return self._refuse(record, command, Refusal(Reason.CLIENT_ORDER_ID_REUSED))
+        rules = self._symbols.get(order.symbol)
+        if rules is None:
+            refusal = Refusal(Reason.SYMBOL_UNKNOWN)
+        else:
+            refusal = rule_refusal(rules, order) or self._account_refusal(account, order, rules)
+        account.remember(order)
+        if refusal is not None:
+            order.status = OrderStatus.REJECTED
+            order.reason, order.limit_e8, order.actual_e8 = refusal
+            account.finish(order)
+            return self._refuse(record, command, refusal)
+        return (_to_book(_NEW_ORDER, order.order_id, order, command, record.ts_us),)
+
+    def _account_refusal(self, account: Account, order: RiskOrder, rules: SymbolRules) -> Refusal | None:
+        open_count = account.open_count()
+        if open_count >= account.open_orders_max:
+            return Refusal(Reason.OPEN_ORDERS_LIMIT, account.open_orders_max * E8, (open_count + 1) * E8)
+        return account.cover(order, rules, self._pairs)
+
+    def _cancel(self, record: Input, command: Command, account: Account) -> Sequence[Output]:
+        if command.order_id is not None:
+            order = account.orders.get(command.order_id)
+        elif command.client_order_id is not None:
+            order = account.by_client_id.get(command.client_order_id)
+        else:
+            return self._refuse(record, command, Refusal(Reason.MALFORMED))
+        if order is None:
+            return self._refuse(record, command, Refusal(Reason.ORDER_UNKNOWN))
+        if order.status in FINAL:
+            return self._report(record, command, order, _CANCEL_REJECTED, Reason.ORDER_FINAL)
+        command_id = self._base_id | record.offset
+        return (_to_book(_CANCEL_ORDER, command_id, order, command, record.ts_us),)
+
+    # Answers
+
+    def _next_execution_id(self) -> int:
+        self._sequence += 1
+        return self._base_id | RISK_BIT | self._sequence
+
+    def _refuse(self, record: Input, command: Command, refusal: Refusal) -> Sequence[Output]:
+        """The answer to a command that does nothing: made from the command alone, so that it reveals no order."""
+        cancel = command.kind is _CANCEL_COMMAND
+        command_id = self._base_id | record.offset
+        execution = Execution(
+            kind=_CANCEL_REJECTED if cancel else ExecutionKind.REJECTED,
+            execution_id=self._next_execution_id(),
+            command_id=command_id,
+            order_id=(command.order_id or 0) if cancel else command_id,
+            account=command.account,
+            client_order_id=(command.client_order_id or "")[:ECHO_CHARACTERS_MAX],
+            symbol=(command.symbol or "")[:ECHO_CHARACTERS_MAX],
+            side=command.side or Side.UNKNOWN,
+            order_type=command.order_type or OrderType.UNKNOWN,
+            time_in_force=command.time_in_force or TimeInForce.UNKNOWN,
+            price_e8=command.price_e8,
+            quantity_e8=command.quantity_e8 or 0,
+            status=OrderStatus.UNKNOWN if cancel else OrderStatus.REJECTED,
+            leaves_e8=0,
+            cumulative_e8=0,
+            cumulative_notional_e8=0,
+            reason=refusal.reason,
+            limit_e8=refusal.limit_e8,
+            actual_e8=refusal.actual_e8,
+            command_us=record.ts_us,
+            ts_us=record.ts_us,
+            correlation_id=_echo(command.correlation_id),
+        )
+        return (Output("executions", command.account, execution),)
+
+    def _report(
+        self, record: Input, command: Command, order: RiskOrder, kind: ExecutionKind, reason: Reason
+    ) -> Sequence[Output]:
+        """An answer that says how an order of the account stands."""
+        repeated = kind is ExecutionKind.STATUS
+        execution = Execution(
+            kind=kind,
+            execution_id=self._next_execution_id(),
+            command_id=self._base_id | record.offset,
+            order_id=order.order_id,
+            account=command.account,
+            client_order_id=order.client_order_id,
+            symbol=order.symbol,
+            side=order.side,
+            order_type=order.order_type,
+            time_in_force=order.time_in_force,
+            price_e8=order.price_e8,
+            quantity_e8=order.quantity_e8,
+            status=order.status,
+            leaves_e8=order.leaves_e8,
+            cumulative_e8=order.cumulative_e8,
+            cumulative_notional_e8=order.cumulative_notional_e8,
+            reason=reason,
+            limit_e8=order.limit_e8 if repeated else None,
+            actual_e8=order.actual_e8 if repeated else None,
+            command_us=order.command_us,
+            ts_us=record.ts_us,
+            correlation_id=_echo(command.correlation_id),
+        )
+        return (Output("executions", command.account, execution),)
+
+
+def _settle(account: Account, rules: SymbolRules, execution: Execution) -> None:
+    """Move what a fill moved."""
+    quantity_e8, notional_e8 = execution.last_quantity_e8 or 0, execution.last_notional_e8 or 0
+    base, quote = account.balance(rules.base), account.balance(rules.quote)
+    if execution.side is _BUY:
+        base.total_e8 += quantity_e8
+        quote.total_e8 -= notional_e8
+    else:
+        base.total_e8 -= quantity_e8
+        quote.total_e8 += notional_e8
+    quote.total_e8 -= execution.fee_e8 or 0
+
+
+def _to_book(kind: OrderKind, command_id: int, order: RiskOrder, command: Command, command_us: int) -> Output:
+    """The order as the book takes it, by position: by name it costs ten times as much."""
+    message = Order(
+        kind,
+        command_id,
+        order.order_id,
+        command.account,
+        order.client_order_id,
+        order.symbol,
+        order.side,
+        order.order_type,
+        order.time_in_force,
+        order.worst_price_e8,
+        order.quantity_e8,
+        order.post_only,
+        order.self_trade_prevention,
+        command_us,
+        _echo(command.correlation_id),
+    )
+    return Output("orders", order.symbol, message)
+
+
+def _status_reason(first: RiskOrder) -> Reason:
+    """Why the first ended; where it has no such reason, that the command is a repetition."""
+    return Reason.REPEATED_COMMAND if first.reason is _NONE else first.reason
+
+
+def _echo(text: str | None) -> str | None:
+    return None if text is None else text[:ECHO_CHARACTERS_MAX]

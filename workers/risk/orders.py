@@ -1,0 +1,96 @@
+"""What pre-trade risk keeps of each order."""
+
+from typing import Final
+
+import msgspec
+
+from schemas.messages import (
+    Command,
+    OrderStatus,
+    OrderType,
+    Reason,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+)
+
+ECHO_CHARACTERS_MAX: Final = 64
+"""Longest text of a command that is kept or echoed (symbol, client_order_id, correlation_id); the rest is cut off."""
+
+_LIMIT: Final = OrderType.LIMIT
+_MARKET: Final = OrderType.MARKET
+_UNKNOWN_SIDE: Final = Side.UNKNOWN
+_UNKNOWN_TYPE: Final = OrderType.UNKNOWN
+_UNKNOWN_TIME: Final = TimeInForce.UNKNOWN
+_GTC: Final = TimeInForce.GTC
+_IOC: Final = TimeInForce.IOC
+_CANCEL_NEWEST: Final = SelfTradePrevention.CANCEL_NEWEST
+_PENDING: Final = OrderStatus.PENDING
+_NONE: Final = Reason.NONE
+
+FINAL: Final = (OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED)
+
+
+class RiskOrder(msgspec.Struct, array_like=True, gc=False):
+    """One order, from its command to its end."""
+
+    order_id: int
+    client_order_id: str
+    symbol: str
+    side: Side
+    order_type: OrderType
+    time_in_force: TimeInForce
+    price_e8: int | None
+    """As the client gave it."""
+    quantity_e8: int
+    post_only: bool
+    self_trade_prevention: SelfTradePrevention
+    command_us: int
+    worst_price_e8: int = 0
+    """The worst price at which it may trade."""
+    fee_rate_e8: int = 0
+    """The dearest fee when it was accepted: a later change of fees does not change what is held."""
+    reserved_e8: int = 0
+    """Held of the account's balance while it is open."""
+    status: OrderStatus = _PENDING
+    leaves_e8: int = 0
+    cumulative_e8: int = 0
+    cumulative_notional_e8: int = 0
+    reason: Reason = _NONE
+    """Why it ended, NONE while it is open or when it was filled."""
+    limit_e8: int | None = None
+    actual_e8: int | None = None
+
+    def same_content(self, other: "RiskOrder") -> bool:
+        """Whether two commands ask the same: sent_us and correlation_id do not matter, absent is as its default."""
+        return (
+            self.symbol == other.symbol
+            and self.side is other.side
+            and self.order_type is other.order_type
+            and self.time_in_force is other.time_in_force
+            and self.price_e8 == other.price_e8
+            and self.quantity_e8 == other.quantity_e8
+            and self.post_only is other.post_only
+            and self.self_trade_prevention is other.self_trade_prevention
+        )
+
+
+def order_of(command: Command, order_id: int, command_us: int) -> RiskOrder:
+    """The order that a NEW command asks for, absent fields replaced by their defaults."""
+    order_type = command.order_type or _UNKNOWN_TYPE
+    time_in_force = command.time_in_force
+    if time_in_force is None:
+        time_in_force = _GTC if order_type is _LIMIT else _IOC if order_type is _MARKET else _UNKNOWN_TIME
+    return RiskOrder(
+        order_id,
+        command.client_order_id or "",
+        (command.symbol or "")[:ECHO_CHARACTERS_MAX],
+        command.side or _UNKNOWN_SIDE,
+        order_type,
+        time_in_force,
+        command.price_e8,
+        command.quantity_e8 or 0,
+        command.post_only,
+        command.self_trade_prevention or _CANCEL_NEWEST,
+        command_us,
+    )

@@ -1,0 +1,161 @@
+"""What a symbol asks of an order, apart from money: a pure check of one order against one symbol."""
+
+from typing import Final, NamedTuple
+
+import msgspec
+
+from schemas.messages import Control, OrderType, Reason, SelfTradePrevention, Side, SymbolStatus, TimeInForce
+from schemas.units import E8, INT64_MAX, INT64_MIN
+from workers.risk.orders import RiskOrder
+
+CLIENT_ORDER_ID_CHARACTERS_MAX: Final = 64
+"""Longest client_order_id; it is printable ASCII."""
+
+_BUY: Final = Side.BUY
+_SELL: Final = Side.SELL
+_LIMIT: Final = OrderType.LIMIT
+_MARKET: Final = OrderType.MARKET
+_GTC: Final = TimeInForce.GTC
+_UNKNOWN_TIME: Final = TimeInForce.UNKNOWN
+_UNKNOWN_PREVENTION: Final = SelfTradePrevention.UNKNOWN
+
+
+class Refusal(NamedTuple):
+    """Why an order is refused, and the numbers behind it: 10^-8 of the rule's unit (a count of 3 is 300000000)."""
+
+    reason: Reason
+    limit_e8: int | None = None
+    actual_e8: int | None = None
+
+
+class SymbolRules(msgspec.Struct, array_like=True, gc=False):
+    """One symbol as the operator set it, and its mark."""
+
+    symbol: str
+    base: str
+    quote: str
+    trading: bool
+    tick_e8: int
+    lot_e8: int
+    quantity_min_e8: int
+    quantity_max_e8: int
+    notional_min_e8: int
+    notional_max_e8: int
+    band_e8: int | None
+    """How far a price may lie from the mark, as a fraction."""
+    fee_rate_e8: int
+    """The dearest fee a fill may pay."""
+    mark_e8: int | None = None
+    """The newest Mark, else the reference price, else None."""
+    low_e8: int = INT64_MIN
+    """Lowest price within the band."""
+    high_e8: int = INT64_MAX
+    """Highest price within the band."""
+
+    def set_mark(self, mark_e8: int | None) -> None:
+        """Value at this price from now on; the band moves with it."""
+        self.mark_e8 = mark_e8
+        if mark_e8 is not None and self.band_e8 is not None:
+            self.low_e8 = -(-mark_e8 * (E8 - self.band_e8) // E8)
+            self.high_e8 = min(mark_e8 * (E8 + self.band_e8) // E8, INT64_MAX)
+
+
+def symbol_rules(control: Control) -> SymbolRules:
+    """The rules in a SYMBOL record that passed `control_error`. Absent limits become the largest numbers there are."""
+    fees = (control.maker_fee_e8 or 0, control.taker_fee_e8 or 0)
+    return SymbolRules(
+        symbol=control.symbol or "",
+        base=control.base or "",
+        quote=control.quote or "",
+        trading=control.symbol_status is SymbolStatus.TRADING,
+        tick_e8=control.tick_e8 or 1,
+        lot_e8=control.lot_e8 or 1,
+        quantity_min_e8=control.quantity_min_e8 or 0,
+        quantity_max_e8=INT64_MAX if control.quantity_max_e8 is None else control.quantity_max_e8,
+        notional_min_e8=control.notional_min_e8 or 0,
+        notional_max_e8=INT64_MAX if control.notional_max_e8 is None else control.notional_max_e8,
+        band_e8=control.price_band_e8,
+        fee_rate_e8=max(fees),
+    )
+
+
+def client_order_id_refusal(client_order_id: str | None) -> Refusal | None:
+    """Whether a client's id of an order can be one: 1 to 64 printable ASCII characters."""
+    text = client_order_id or ""
+    if 1 <= len(text) <= CLIENT_ORDER_ID_CHARACTERS_MAX and text.isascii() and text.isprintable():
+        return None
+    return Refusal(Reason.CLIENT_ORDER_ID_INVALID, CLIENT_ORDER_ID_CHARACTERS_MAX * E8, len(text) * E8)
+
+
+def rule_refusal(rules: SymbolRules, order: RiskOrder) -> Refusal | None:  # noqa: PLR0911 - one return a rule
+    """The first rule of the symbol that the order breaks. Sets the order's worst price."""
+    if not rules.trading:
+        return Refusal(Reason.SYMBOL_HALTED)
+    side, order_type = order.side, order.order_type
+    if side is not _BUY and side is not _SELL:
+        return Refusal(Reason.SIDE_INVALID)
+    if order_type is _LIMIT:
+        if order.time_in_force is _UNKNOWN_TIME or (order.post_only and order.time_in_force is not _GTC):
+            return Refusal(Reason.TIME_IN_FORCE_INVALID)
+    elif order_type is not _MARKET:
+        return Refusal(Reason.TYPE_INVALID)
+    elif order.time_in_force is _GTC or order.time_in_force is _UNKNOWN_TIME or order.post_only:
+        return Refusal(Reason.TIME_IN_FORCE_INVALID)
+    if order.self_trade_prevention is _UNKNOWN_PREVENTION:
+        return Refusal(Reason.MALFORMED)
+    refusal = _limit_price(rules, order) if order_type is _LIMIT else _market_price(rules, order)
+    return refusal or _quantity(rules, order)
+
+
+def _limit_price(rules: SymbolRules, order: RiskOrder) -> Refusal | None:  # noqa: PLR0911 - one return a rule
+    price_e8 = order.price_e8
+    if price_e8 is None:
+        return Refusal(Reason.PRICE_MISSING)
+    if price_e8 <= 0:
+        return Refusal(Reason.PRICE_NOT_POSITIVE, 0, price_e8)
+    if price_e8 % rules.tick_e8:
+        return Refusal(Reason.PRICE_OFF_TICK, rules.tick_e8, price_e8)
+    if rules.band_e8 is not None:
+        if rules.mark_e8 is None:
+            return Refusal(Reason.NO_MARK)
+        if price_e8 < rules.low_e8:
+            return Refusal(Reason.PRICE_OUTSIDE_BAND, rules.low_e8, price_e8)
+        if price_e8 > rules.high_e8:
+            return Refusal(Reason.PRICE_OUTSIDE_BAND, rules.high_e8, price_e8)
+    order.worst_price_e8 = price_e8
+    return None
+
+
+def _market_price(rules: SymbolRules, order: RiskOrder) -> Refusal | None:
+    """The worst price of the band, on a tick inside it: an order without a price needs one to be worth something."""
+    if order.price_e8 is not None:
+        return Refusal(Reason.PRICE_NOT_ALLOWED, None, order.price_e8)
+    if rules.mark_e8 is None:
+        return Refusal(Reason.NO_MARK)
+    if rules.band_e8 is None:
+        return Refusal(Reason.PRICE_OUTSIDE_BAND)
+    tick_e8 = rules.tick_e8
+    lowest_e8 = max(-(-rules.low_e8 // tick_e8), 1) * tick_e8
+    highest_e8 = rules.high_e8 // tick_e8 * tick_e8
+    if lowest_e8 > highest_e8:
+        return Refusal(Reason.PRICE_OUTSIDE_BAND, rules.high_e8, lowest_e8)
+    order.worst_price_e8 = highest_e8 if order.side is _BUY else lowest_e8
+    return None
+
+
+def _quantity(rules: SymbolRules, order: RiskOrder) -> Refusal | None:  # noqa: PLR0911 - one return a rule
+    quantity_e8 = order.quantity_e8
+    if quantity_e8 <= 0:
+        return Refusal(Reason.QUANTITY_NOT_POSITIVE, 0, quantity_e8)
+    if quantity_e8 % rules.lot_e8:
+        return Refusal(Reason.QUANTITY_OFF_LOT, rules.lot_e8, quantity_e8)
+    if quantity_e8 < rules.quantity_min_e8:
+        return Refusal(Reason.QUANTITY_TOO_SMALL, rules.quantity_min_e8, quantity_e8)
+    if quantity_e8 > rules.quantity_max_e8:
+        return Refusal(Reason.QUANTITY_TOO_LARGE, rules.quantity_max_e8, quantity_e8)
+    notional_e8, rest = divmod(order.worst_price_e8 * quantity_e8, E8)
+    if notional_e8 < rules.notional_min_e8:
+        return Refusal(Reason.NOTIONAL_TOO_SMALL, rules.notional_min_e8, notional_e8)
+    if notional_e8 + (rest > 0) > rules.notional_max_e8:
+        return Refusal(Reason.NOTIONAL_TOO_LARGE, rules.notional_max_e8, min(notional_e8 + (rest > 0), INT64_MAX))
+    return None

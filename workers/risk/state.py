@@ -1,0 +1,111 @@
+"""Risk's whole state as bytes, and back. What can be counted again (reserved sums, indexes) is not written."""
+
+from collections import deque
+from typing import Final
+
+import msgspec
+
+from schemas.messages import AccountKind, AccountStatus, Side
+from schemas.seal import public_key
+from workers.kernel.controls import ControlGate, Pair
+from workers.risk.accounts import Account, Balance, OpenQuantity
+from workers.risk.orders import RiskOrder
+from workers.risk.rules import SymbolRules
+
+
+class _Account(msgspec.Struct, array_like=True, gc=False):
+    name: str
+    kind: AccountKind | None
+    status: AccountStatus
+    leverage_e8: int
+    open_orders_max: int
+    keys: list[tuple[str, bytes]]
+    balances: list[tuple[str, int]]
+    orders: list[RiskOrder]
+    """In the order of their ids, which is that of their commands."""
+    finals: list[int]
+    """In the order in which they ended."""
+
+
+class _State(msgspec.Struct, array_like=True, gc=False):
+    sequence: int
+    gate: tuple[list[str], list[tuple[str, Pair]]]
+    symbols: list[SymbolRules]
+    """In the order in which they were first set."""
+    marks: list[tuple[str, int]]
+    accounts: list[_Account]
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_DECODER: Final = msgspec.msgpack.Decoder(_State)
+
+
+def dump(
+    sequence: int,
+    gate: ControlGate,
+    symbols: dict[str, SymbolRules],
+    marks: dict[str, int],
+    accounts: dict[str, Account],
+) -> bytes:
+    """The state as MessagePack; equal states give equal bytes."""
+    return _ENCODER.encode(
+        _State(
+            sequence,
+            gate.dump(),
+            list(symbols.values()),
+            sorted(marks.items()),
+            [_dump_account(accounts[name]) for name in sorted(accounts)],
+        )
+    )
+
+
+def load(
+    state_bytes: bytes, gate: ControlGate
+) -> tuple[int, dict[str, SymbolRules], dict[str, int], dict[str, Account]]:
+    """Execution sequence, symbols, marks and accounts of a dumped state; the gate takes its own part."""
+    state = _DECODER.decode(state_bytes)
+    gate.load(state.gate)
+    symbols = {rules.symbol: rules for rules in state.symbols}
+    accounts = {item.name: _load_account(item, symbols) for item in state.accounts}
+    return state.sequence, symbols, dict(state.marks), accounts
+
+
+def _dump_account(account: Account) -> _Account:
+    return _Account(
+        account.name,
+        account.kind,
+        account.status,
+        account.leverage_e8,
+        account.open_orders_max,
+        [(key_id, account.keys[key_id].public_bytes_raw()) for key_id in sorted(account.keys)],
+        [(currency, account.balances[currency].total_e8) for currency in sorted(account.balances)],
+        list(account.orders.values()),
+        list(account.finals),
+    )
+
+
+def _load_account(item: _Account, symbols: dict[str, SymbolRules]) -> Account:
+    account = Account(item.name)
+    account.kind = item.kind
+    account.status = item.status
+    account.leverage_e8 = item.leverage_e8
+    account.open_orders_max = item.open_orders_max
+    account.keys = {key_id: public_key(raw) for key_id, raw in item.keys}
+    account.balances = {currency: Balance(total_e8) for currency, total_e8 in item.balances}
+    account.finals = deque(item.finals)
+    for order in item.orders:
+        account.remember(order)
+        if order.leaves_e8:
+            _hold_again(account, order, symbols[order.symbol])
+    return account
+
+
+def _hold_again(account: Account, order: RiskOrder, rules: SymbolRules) -> None:
+    if account.kind is AccountKind.MARGIN:
+        quantity = account.open_quantities.setdefault((rules.base, rules.quote), OpenQuantity())
+        if order.side is Side.BUY:
+            quantity.buy_e8 += order.leaves_e8
+        else:
+            quantity.sell_e8 += order.leaves_e8
+    else:
+        account.balance(rules.quote if order.side is Side.BUY else rules.base).reserved_e8 += order.reserved_e8
