@@ -1,6 +1,6 @@
-/* The codec's fast path: flat records, written and read by the schema of this release.
+/* The codec's fast path: flat records, written by the schema of this release and read by it or by another writer's.
  *
- * A Plan says for each field of the schema, in its order: its type, and where the message keeps it. An Encoder and a
+ * A Plan says for each field of the writer's schema, in its order: its type, and where the message keeps it. An Encoder and a
  * Decoder are callables made from plans. Neither reports what is wrong: whatever they cannot write or read they hand to
  * their fallback, which is Python, knows all of Avro and finds the words. So there is one place that refuses, and what
  * this file accepts must be exactly what that place accepts (tests compare the two on damaged bytes).
@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define FIELDS_MAX 64
+#define SKIPPED (-1)
 #define HEADER_BYTES 5
 #define INLINE_BYTES 1024 /* most records fit, and need no allocation but the result */
 #define NUMBER_BYTES_MAX 10
@@ -25,7 +26,7 @@ typedef enum { BOOLEAN, INT, LONG, DOUBLE, STRING, BYTES, ENUM, KINDS } Kind;
 typedef struct {
     Kind kind;
     int nullable;
-    Py_ssize_t slot;   /* position among the message's constructor arguments */
+    Py_ssize_t slot;   /* position among the message's constructor arguments; SKIPPED: the message has no such field */
     Py_ssize_t offset; /* of the attribute within the message object */
     PyObject *members; /* ENUM: a tuple in the order of the symbols */
 } Field;
@@ -38,6 +39,8 @@ typedef struct {
     Py_ssize_t value_bytes_max;
     Py_ssize_t field_count;
     Field fields[FIELDS_MAX];
+    PyObject *defaults; /* a tuple: by slot, what the message gets where the writer has no such field */
+    Py_ssize_t slot_count;
 } Plan;
 
 /* ---- Plan ---- */
@@ -50,6 +53,7 @@ plan_dealloc(Plan *self)
     }
     Py_XDECREF((PyObject *)self->record);
     Py_XDECREF(self->headers);
+    Py_XDECREF(self->defaults);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
@@ -92,9 +96,11 @@ plan_field(Plan *self, Field *field, PyObject *description)
         return -1;
     }
     field->kind = (Kind)kind;
-    field->offset = attribute_offset(self->record, name);
-    if (field->offset < 0) {
-        return -1;
+    if (field->slot != SKIPPED) {
+        field->offset = attribute_offset(self->record, name);
+        if (field->offset < 0) {
+            return -1;
+        }
     }
     field->members = kind == ENUM ? Py_NewRef(members) : NULL;
     return 0;
@@ -103,16 +109,18 @@ plan_field(Plan *self, Field *field, PyObject *description)
 static PyObject *
 plan_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *keywords[] = {"record", "headers", "fields", "string_bytes_max", "value_bytes_max", NULL};
-    PyObject *record, *headers, *fields;
+    static char *keywords[] = {"record", "headers", "fields", "defaults", "string_bytes_max", "value_bytes_max", NULL};
+    PyObject *record, *headers, *fields, *defaults;
     Py_ssize_t string_bytes_max, value_bytes_max;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!SO!nn", keywords, &PyType_Type, &record, &headers, &PyTuple_Type,
-                                     &fields, &string_bytes_max, &value_bytes_max)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!SO!O!nn", keywords, &PyType_Type, &record, &headers,
+                                     &PyTuple_Type, &fields, &PyTuple_Type, &defaults, &string_bytes_max,
+                                     &value_bytes_max)) {
         return NULL;
     }
     Py_ssize_t count = PyTuple_GET_SIZE(fields);
-    if (count > FIELDS_MAX) {
-        return PyErr_Format(PyExc_ValueError, "%zd fields, at most %d", count, FIELDS_MAX);
+    Py_ssize_t slot_count = PyTuple_GET_SIZE(defaults);
+    if (count > FIELDS_MAX || slot_count > FIELDS_MAX) {
+        return PyErr_Format(PyExc_ValueError, "more than %d fields", FIELDS_MAX);
     }
     if (PyBytes_GET_SIZE(headers) < HEADER_BYTES || PyBytes_GET_SIZE(headers) % HEADER_BYTES != 0) {
         return PyErr_Format(PyExc_ValueError, "headers have %d bytes each", HEADER_BYTES);
@@ -125,7 +133,9 @@ plan_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->headers = Py_NewRef(headers);
     self->string_bytes_max = string_bytes_max;
     self->value_bytes_max = value_bytes_max;
-    uint64_t slots = 0;
+    self->slot_count = slot_count;
+    self->defaults = Py_NewRef(defaults);
+    uint64_t taken = 0;
     for (Py_ssize_t at = 0; at < count; at++) {
         Field *field = &self->fields[at];
         if (plan_field(self, field, PyTuple_GET_ITEM(fields, at)) < 0) {
@@ -133,11 +143,15 @@ plan_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
             return NULL;
         }
         self->field_count = at + 1;
-        if (field->slot < 0 || field->slot >= count || slots & (UINT64_C(1) << field->slot)) {
-            Py_DECREF(self);
-            return PyErr_Format(PyExc_ValueError, "slot %zd is out of range or taken", field->slot);
+        if (field->slot == SKIPPED) {
+            continue;
         }
-        slots |= UINT64_C(1) << field->slot;
+        if (field->slot < 0 || field->slot >= slot_count || taken & (UINT64_C(1) << field->slot)) {
+            PyErr_Format(PyExc_ValueError, "slot %zd is out of range or taken", field->slot);
+            Py_DECREF(self);
+            return NULL;
+        }
+        taken |= UINT64_C(1) << field->slot;
     }
     return (PyObject *)self;
 }
@@ -472,22 +486,28 @@ take_field(Reader *reader, const Plan *plan, const Field *field)
 static PyObject *
 read_message(const Plan *plan, Reader *reader)
 {
-    PyObject *arguments[FIELDS_MAX];
+    PyObject *arguments[FIELDS_MAX]; /* borrowed where they are defaults, else owned by `read` */
+    PyObject *read[FIELDS_MAX];
     PyObject *message = NULL;
     Py_ssize_t at;
+    memcpy(arguments, ((PyTupleObject *)plan->defaults)->ob_item, (size_t)plan->slot_count * sizeof(PyObject *));
     for (at = 0; at < plan->field_count; at++) {
-        PyObject *value = take_field(reader, plan, &plan->fields[at]);
+        const Field *field = &plan->fields[at];
+        PyObject *value = take_field(reader, plan, field);
         if (value == NULL) {
             goto done;
         }
-        arguments[plan->fields[at].slot] = value;
+        read[at] = value;
+        if (field->slot != SKIPPED) {
+            arguments[field->slot] = value;
+        }
     }
     if (reader->at == reader->end) {
-        message = PyObject_Vectorcall((PyObject *)plan->record, arguments, (size_t)plan->field_count, NULL);
+        message = PyObject_Vectorcall((PyObject *)plan->record, arguments, (size_t)plan->slot_count, NULL);
     }
 done:
     while (at-- > 0) {
-        Py_DECREF(arguments[plan->fields[at].slot]);
+        Py_DECREF(read[at]);
     }
     return message;
 }
@@ -613,6 +633,18 @@ decoder_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject 
     return PyObject_CallOneArg(self->fallback, value);
 }
 
+/* Whether the plan is of the message's own schema. */
+static int
+writes_all(const Plan *plan)
+{
+    for (Py_ssize_t at = 0; at < plan->field_count; at++) {
+        if (plan->fields[at].slot == SKIPPED) {
+            return 0;
+        }
+    }
+    return plan->field_count == plan->slot_count;
+}
+
 static PyObject *
 encoder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
@@ -627,9 +659,9 @@ encoder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     for (Py_ssize_t at = 0; at < PyTuple_GET_SIZE(plans); at++) {
         plan = PyTuple_GET_ITEM(plans, at);
-        if (!Py_IS_TYPE(plan, &PlanType)) {
+        if (!Py_IS_TYPE(plan, &PlanType) || !writes_all((Plan *)plan)) {
             Py_DECREF(by_class);
-            return PyErr_Format(PyExc_TypeError, "plans must be of the class Plan");
+            return PyErr_Format(PyExc_TypeError, "plans must be of the class Plan, with a field for each slot");
         }
         if (PyDict_SetItem(by_class, (PyObject *)((Plan *)plan)->record, plan) < 0) {
             Py_DECREF(by_class);

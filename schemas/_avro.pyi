@@ -8,6 +8,7 @@ class Plan:
         record: type,
         headers: bytes,
         fields: tuple[tuple[str, int, bool, int, tuple[Any, ...] | None], ...],
+        defaults: tuple[Any, ...],
         string_bytes_max: int,
         value_bytes_max: int,
     ) -> Plan: ...

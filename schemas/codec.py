@@ -51,10 +51,8 @@ class _Writer:
 
     schema_id: int
     name: str
-    form: Any
-    """As fastavro parsed it."""
-    current: bool
-    """Whether it writes the same bytes as this release's schema of that record."""
+    read: Callable[[bytes], Message]
+    """Reads a value that carries this id as this release's record of that name."""
 
 
 class Codec:
@@ -69,23 +67,23 @@ class Codec:
         Where a record has several ids the first one is written. Whatever `writer_schema` raises, decoding raises.
         """
         self._writer_schema = writer_schema
-        schemas = load_schemas()
-        self._parsed = {name: _parse(schema) for name, schema in schemas.items()}
-        self._forms = {name: wire_form(schema) for name, schema in schemas.items()}
+        self._schemas = load_schemas()
+        self._parsed = {name: _parse(schema) for name, schema in self._schemas.items()}
         self._headers: dict[type[Message], bytes] = {}
         self._known: dict[int, _Writer] = {}
         self._met: OrderedDict[int, _Writer] = OrderedDict()
-        self._decoders: dict[str, Callable[[bytes], Message]] = {name: partial(self._decode, name) for name in schemas}
+        self._decoders: dict[str, Callable[[bytes], Message]] = {
+            name: partial(self._decode, name) for name in self._schemas
+        }
         self.encode = self._encode
         all_ids = {name: (one,) if isinstance(one, int) else one for name, one in ids.items()}
         for name, record_ids in all_ids.items():
             self._headers[RECORDS[name]] = MAGIC + record_ids[0].to_bytes(4)
             for schema_id in record_ids:
-                self._known[schema_id] = _Writer(
-                    schema_id, self._parsed[name]["name"], self._parsed[name], current=True
-                )
+                read = partial(self._read, name, schema_id, self._parsed[name], None)
+                self._known[schema_id] = _Writer(schema_id, self._parsed[name]["name"], read)
         if accelerator.ACCELERATED:
-            self._accelerate({name: schemas[name] for name in all_ids}, all_ids)
+            self._accelerate(all_ids)
 
     def decode(self, value: bytes, record: str) -> Message:
         """The message in a value of a topic whose records are `record`. Raises CodecError."""
@@ -95,16 +93,16 @@ class Codec:
         """What `decode` does for one record type; for loops."""
         return self._decoders[record]
 
-    def _accelerate(self, schemas: Mapping[str, dict[str, Any]], ids: Mapping[str, tuple[int, ...]]) -> None:
+    def _accelerate(self, ids: Mapping[str, tuple[int, ...]]) -> None:
         """Put the extension before the methods below, which then see only what it leaves to them."""
-        plans = {
-            name: plan
-            for name, schema in schemas.items()
-            if (plan := accelerator.plan(schema, ids[name], STRING_BYTES_MAX, VALUE_BYTES_MAX))
-        }
-        self.encode = accelerator.encoder(plans.values(), self._encode)
-        for name, plan in plans.items():
-            self._decoders[name] = accelerator.decoder(plan, self._decoders[name])
+        plans = []
+        for name, record_ids in ids.items():
+            schema = self._schemas[name]
+            plan = accelerator.plan(schema, schema, record_ids, STRING_BYTES_MAX, VALUE_BYTES_MAX)
+            if plan is not None:
+                plans.append(plan)
+                self._decoders[name] = accelerator.decoder(plan, self._decoders[name])
+        self.encode = accelerator.encoder(plans, self._encode)
 
     def _encode(self, message: Message) -> bytes:
         kind = type(message)
@@ -133,26 +131,28 @@ class Codec:
                 "not in Confluent wire format: it must begin with byte 0 and a 4-byte schema id",
             )
         writer = self._writer(int.from_bytes(value[1:HEADER_BYTES]))
-        reader = self._parsed[record]
-        if writer.name != reader["name"]:
+        if writer.name != self._parsed[record]["name"]:
             raise CodecError(
                 DeadLetterReason.WRONG_RECORD,
                 f"written as {writer.name} (schema id {writer.schema_id}), but this topic's records are {record}",
             )
+        return writer.read(value)
+
+    def _read(self, record: str, schema_id: int, writer: Any, reader: Any, value: bytes) -> Message:
+        """Read by a parsed writer's schema, resolved to `reader` unless that is None: then they are the same."""
         try:
-            strict.check(value, HEADER_BYTES, writer.form, STRING_BYTES_MAX)
+            strict.check(value, HEADER_BYTES, writer, STRING_BYTES_MAX)
         except strict.TooLargeError as error:
             raise CodecError(DeadLetterReason.TOO_LARGE, str(error)) from error
         except strict.MalformedError as error:
             raise CodecError(DeadLetterReason.TRUNCATED, str(error)) from error
-        body = io.BytesIO(value[HEADER_BYTES:])
         try:
-            data = fastavro.schemaless_reader(body, writer.form, None if writer.current else reader)
+            data = fastavro.schemaless_reader(io.BytesIO(value[HEADER_BYTES:]), writer, reader)
             return msgspec.convert(data, RECORDS[record], builtin_types=(bytes,))
         except Exception as error:
             raise CodecError(
                 DeadLetterReason.WRONG_RECORD,
-                f"the schema it was written with (id {writer.schema_id}) cannot be read as this release's {record}",
+                f"the schema it was written with (id {schema_id}) cannot be read as this release's {record}",
             ) from error
 
     def _writer(self, schema_id: int) -> _Writer:
@@ -161,12 +161,13 @@ class Codec:
             text = self._writer_schema(schema_id)
             if text is None:
                 raise CodecError(DeadLetterReason.SCHEMA_UNKNOWN, f"no schema has the id {schema_id}")
-            writer = self._met[schema_id] = self._read_writer(schema_id, text)
+            writer = self._met[schema_id] = self._meet(schema_id, text)
             if len(self._met) > WRITERS_MAX:
                 self._met.popitem(last=False)
         return writer
 
-    def _read_writer(self, schema_id: int, text: str) -> _Writer:
+    def _meet(self, schema_id: int, text: str) -> _Writer:
+        """The writer behind a schema text that another release, or somebody else, has registered."""
         try:
             schema = json.loads(text)
             parsed = _parse(schema)
@@ -175,29 +176,19 @@ class Codec:
             raise CodecError(
                 DeadLetterReason.SCHEMA_UNKNOWN, f"the schema with the id {schema_id} is not an Avro record"
             ) from error
-        current = wire_form(schema) == self._forms.get(name.rpartition(".")[2])
-        return _Writer(schema_id, name, parsed, current)
+        record = name.rpartition(".")[2]
+        read: Callable[[bytes], Message] = partial(self._read, record, schema_id, parsed, self._parsed.get(record))
+        if accelerator.ACCELERATED and record in self._schemas and name == self._parsed[record]["name"]:
+            ids = (schema_id,)
+            plan = accelerator.plan(self._schemas[record], schema, ids, STRING_BYTES_MAX, VALUE_BYTES_MAX)
+            if plan is not None:
+                read = accelerator.decoder(plan, read)
+        return _Writer(schema_id, name, read)
 
 
 def local_codec() -> Codec:
     """A codec whose ids count the records in name order: for logs that never leave the process."""
     return Codec({name: number for number, name in enumerate(sorted(RECORDS), 1)}, lambda _: None)
-
-
-def wire_form(schema: Any) -> Any:
-    """What of a schema decides about bytes: without documentation, defaults, aliases and logical types."""
-    match schema:
-        case {"type": str() as name} if name in PRIMITIVES:
-            return name
-        case dict():
-            return {key: wire_form(item) for key, item in schema.items() if key in _WIRE_KEYS}
-        case list():
-            return [wire_form(item) for item in schema]
-    return schema
-
-
-PRIMITIVES: Final = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
-_WIRE_KEYS: Final = frozenset({"type", "name", "namespace", "fields", "symbols", "items", "values", "size"})
 
 
 def _parse(schema: Any) -> Any:

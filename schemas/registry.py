@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 
 import httpx
 
-from schemas.codec import Codec, wire_form
+from schemas.codec import Codec
 from schemas.generate import load_schemas
 
 COMPATIBILITY: Final = "BACKWARD_TRANSITIVE"
@@ -28,6 +28,8 @@ ABSENT_MAX: Final = 1_000
 SCHEMA_ID_MAX: Final = (1 << 31) - 1
 """Registries count in 31 bits; an id beyond cannot exist."""
 
+_PRIMITIVES: Final = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
+_WIRE_KEYS: Final = frozenset({"type", "name", "namespace", "fields", "symbols", "items", "values", "size"})
 _MEDIA_TYPE: Final = "application/vnd.schemaregistry.v1+json"
 _NOT_FOUND: Final = 404
 
@@ -174,18 +176,33 @@ def _ids(registry: Registry, prefix: str) -> dict[str, tuple[int, ...]]:
     One id is usual, since a registry gives equal texts one id; several are possible, and all are read without asking.
     """
     schemas = load_schemas()
-    forms = {name: wire_form(schema) for name, schema in schemas.items()}
+    forms = {name: _wire_form(schema) for name, schema in schemas.items()}
     ids: dict[str, list[int]] = {}
     for subject in registry.subjects():
         if not (subject.startswith(prefix) and subject.endswith("-value")):
             continue
         schema_id, text = registry.version(subject, "latest")
-        latest = json.loads(text)
+        try:
+            latest = json.loads(text)
+        except ValueError:  # a schema of another kind, under a name that looks like ours
+            continue
         name = latest.get("name") if isinstance(latest, dict) else None
         if name not in schemas:
             continue
         # A newer release may have provisioned already: then ours is an earlier version of the subject.
-        found = schema_id if wire_form(latest) == forms[name] else registry.lookup(subject, schemas[name])
+        found = schema_id if _wire_form(latest) == forms[name] else registry.lookup(subject, schemas[name])
         if found is not None and found not in ids.setdefault(name, []):
             ids[name].append(found)
     return {name: tuple(sorted(found)) for name, found in ids.items() if found}
+
+
+def _wire_form(schema: Any) -> Any:
+    """What of a schema decides about bytes: without documentation, defaults, aliases and logical types."""
+    match schema:
+        case {"type": str() as name} if name in _PRIMITIVES:
+            return name
+        case dict():
+            return {key: _wire_form(item) for key, item in schema.items() if key in _WIRE_KEYS}
+        case list():
+            return [_wire_form(item) for item in schema]
+    return schema
