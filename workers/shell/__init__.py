@@ -1,1 +1,1 @@
-"""Faust and Kafka for every stage: membership, batches, transactions, restore, watchdog, metrics. All I/O lives here."""
+"""Faust and Kafka for every stage: membership, batches, transactions, restore, metrics. All I/O lives here."""

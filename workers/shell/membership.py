@@ -18,7 +18,7 @@ from mode import Service
 
 from stream_topology.stages import Stage
 from workers.shell.endings import Exit, WorkerError
-from workers.shell.settings import HEARTBEAT_S, REBALANCE_TIMEOUT_S, SESSION_TIMEOUT_S, Settings
+from workers.shell.settings import HEARTBEAT_S, LEAVE_TIMEOUT_S, REBALANCE_TIMEOUT_S, SESSION_TIMEOUT_S, Settings
 
 Assigned = Callable[[set[int]], None]
 
@@ -38,6 +38,8 @@ class Listener(driver.ConsumerRebalanceListener):
 
 class GroupThread(driver.AIOKafkaConsumerThread):
     """The thread that holds the membership."""
+
+    consumer: "GroupConsumer"
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -75,6 +77,7 @@ class GroupConsumer(driver.Consumer):
 
     RebalanceListener = Listener
     app: "GroupApp"
+    _thread: GroupThread
     leaving = False
 
     def _new_consumer_thread(self) -> GroupThread:
@@ -94,6 +97,10 @@ class GroupConsumer(driver.Consumer):
     async def commit(self, *_: Any, **__: Any) -> bool:
         """Offsets are committed by the shards' transactions."""
         return False
+
+    async def leave(self) -> None:
+        """Leave the group."""
+        await self._thread.leave()
 
     async def on_stop(self) -> None:
         """Nothing is unacknowledged."""
@@ -130,7 +137,7 @@ class GroupApp(faust.App):
             broker_rebalance_timeout=REBALANCE_TIMEOUT_S,
             broker_commit_interval=60.0,
         )
-        self.transport.Consumer = GroupConsumer
+        self.transport.Consumer = GroupConsumer  # type: ignore[misc]
         self._stage = stage
         self._prefix = settings.prefix
         self._on_assigned = on_assigned
@@ -138,7 +145,7 @@ class GroupApp(faust.App):
 
     def on_init_dependencies(self) -> Iterable[Service]:
         """What is started with the app."""
-        return [self.consumer]
+        return [self._group()]
 
     async def on_first_start(self) -> None:
         """Faust would make a data directory; there are no tables."""
@@ -163,8 +170,13 @@ class GroupApp(faust.App):
 
     async def leave(self) -> None:
         """Leave the group."""
-        self.consumer.leaving = True
-        await asyncio.wait_for(self.consumer._thread.leave(), 5)  # noqa: SLF001 - Faust's own name for it
+        consumer = self._group()
+        consumer.leaving = True
+        await asyncio.wait_for(consumer.leave(), LEAVE_TIMEOUT_S)
+
+    def _group(self) -> GroupConsumer:
+        assert isinstance(self.consumer, GroupConsumer)
+        return self.consumer
 
     def assign(self, assigned: set[tuple[str, int]]) -> None:
         """Check that each shard has all its inputs, and hand the shards on."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from workers.kernel.stage import Record
 from workers.shell.endings import Exit, WorkerError
@@ -87,10 +87,10 @@ class ShardReader:
 
     def batch(self, timeout_s: float) -> dict[str, list[Record]]:
         """What is there, at most BATCH_RECORDS_MAX records; empty when nothing came within the time."""
-        first = self.consumer.poll(timeout_s)
+        first: Any = self.consumer.poll(timeout_s)
         if first is None:
             return {}
-        messages = self.consumer.consume(BATCH_RECORDS_MAX - 1, 0)
+        messages: list[Any] = self.consumer.consume(BATCH_RECORDS_MAX - 1, 0)
         messages.insert(0, first)
         batch: dict[str, list[Record]] = {}
         names, shard = self._names, self._shard
@@ -117,7 +117,7 @@ class ShardReader:
             self.seen[topic] = max(self.seen[topic], records[-1].offset + 1)
         return batch
 
-    def _event(self, message: Message) -> None:
+    def _event(self, message: Any) -> None:
         if message.error().code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own code
             topic = self._names[message.topic()]
             self.seen[topic] = max(self.seen[topic], message.offset())
@@ -144,7 +144,7 @@ class PartitionReader:
         self.partition = partition
         self._full_name = settings.prefix + topic
         self._consumer = open_consumer(settings, group, _RESTORE_WAIT_MS)
-        self._pending: list[Message] = []
+        self._pending: list[Any] = []
 
     def bounds(self) -> tuple[int, int]:
         """The first offset that is kept, and the one after the last."""
@@ -173,15 +173,11 @@ class PartitionReader:
             if message.offset() == last:
                 return
 
-    def to_end(self) -> Iterator[Record]:
-        """Records up to the end of the partition."""
-        return self.until(1 << 63)
-
     def close(self) -> None:
         """Disconnect."""
         self._consumer.close()
 
-    def _peek(self) -> Message | None:
+    def _peek(self) -> Any:
         """The next message or end-of-partition event, left in place; None if none comes in time."""
         if not self._pending:
             first = self._consumer.poll(RESTORE_READ_TIMEOUT_S)
@@ -217,7 +213,7 @@ def _unreadable(error: KafkaError, topic: str, partition: int) -> WorkerError:
     return WorkerError(Exit.BROKER_FAILED, f"{topic}/{partition} cannot be read: {error.str()}")
 
 
-def _record(message: Message, topic: str) -> Record:
+def _record(message: Any, topic: str) -> Record:
     return Record(
         topic,
         message.partition(),

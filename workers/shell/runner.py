@@ -12,12 +12,14 @@ import structlog
 from schemas.codec import Codec
 from schemas.messages import SnapshotChunk
 from stream_topology.stages import Stage
-from workers.kernel.shard import Shard, Transaction
+from workers.kernel.restore import restore
+from workers.kernel.shard import ReplayError, Shard, Transaction
+from workers.kernel.snapshot import SnapshotError
 from workers.kernel.stage import CoreFactory
 from workers.shell.endings import Exit, WorkerError
 from workers.shell.metrics import ShardMetrics
 from workers.shell.reader import PartitionReader, ShardReader
-from workers.shell.restore import restore
+from workers.shell.restore import ShardLog, compare_offsets
 from workers.shell.settings import Settings
 from workers.shell.transactions import FencedError, Publisher
 
@@ -69,7 +71,7 @@ class ShardRunner(threading.Thread):
         self._stop_request = Stop.NOT
         self._metrics = ShardMetrics(run.stage.name, number)
         self._log = _log.bind(shard=number)
-        self._snapshot_sequence = -1
+        self._snapshot_sequence = 0
         self._records_since_snapshot = 0
         self._dead_letters = 0
         self.fenced = False
@@ -126,26 +128,33 @@ class ShardRunner(threading.Thread):
     def _restore(self, shard: Shard, publisher: Publisher, reader: ShardReader) -> None:
         began = monotonic()
         publisher.fence()
-        restored = restore(
-            shard,
-            lambda topic: PartitionReader(self._run.settings, self._run.group, topic, self.number),
-            reader,
-            accept_behaviour_change=self._run.settings.accept_behaviour_change,
+        settings = self._run.settings
+        log = ShardLog(
+            self._run.stage,
+            self._run.codec,
+            lambda topic: PartitionReader(settings, self._run.group, topic, self.number),
         )
-        publisher.journal_next = restored.journal_next
-        publisher.snapshot_offset = shard.snapshot_offset
+        try:
+            restored = restore(shard, log, accept_behaviour_change=settings.accept_behaviour_change)
+        except (ReplayError, SnapshotError) as error:
+            raise WorkerError(Exit.STATE_UNTRUSTED, str(error)) from error
+        finally:
+            log.close()
+        compare_offsets(shard, reader)
+        shard.snapshot_offset = publisher.snapshot_offset = log.snapshot_offset
+        publisher.journal_next = log.journal_next
         self._snapshot_sequence = restored.snapshot_sequence
-        self._records_since_snapshot = restored.replayed_records
+        self._records_since_snapshot = log.record_count
         self._dead_letters = shard.dead_letter_count
         seconds = monotonic() - began
         self._metrics.restore_seconds.set(seconds)
-        self._metrics.restored_records.set(restored.replayed_records)
+        self._metrics.restored_records.set(log.record_count)
         self._log.info(
             "shard restored",
             seconds=round(seconds, 3),
             sequence=shard.sequence,
             snapshot_sequence=restored.snapshot_sequence,
-            replayed_records=restored.replayed_records,
+            replayed_records=log.record_count,
             positions=shard.positions,
         )
 

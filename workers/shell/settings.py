@@ -35,6 +35,8 @@ CONNECT_TIMEOUT_S: Final = 10
 RESTORE_READ_TIMEOUT_S: Final = 30
 """How long a restore waits for the next record that it knows to be in the log."""
 
+LEAVE_TIMEOUT_S: Final = 5
+
 STOP_TIMEOUT_S: Final = 20
 """How long a graceful stop waits for transactions and snapshots."""
 

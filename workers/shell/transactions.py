@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
 from typing import Any, Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from stream_topology.stages import Stage
 from stream_topology.topics import journal, snapshots
@@ -106,7 +106,7 @@ class Publisher:
             producer.produce(
                 self._snapshots,
                 chunk,
-                b"%d" % index,
+                b"%d/%d" % (self._shard, index),
                 partition=self._shard,
                 on_delivery=self._snapshot_began if index == 0 else None,
             )
@@ -130,11 +130,11 @@ class Publisher:
                 else:
                     break
 
-    def _journaled(self, error: KafkaError | None, message: Message) -> None:
+    def _journaled(self, error: KafkaError | None, message: Any) -> None:
         if error is None:
             self.journal_next = message.offset() + 1
 
-    def _snapshot_began(self, error: KafkaError | None, message: Message) -> None:
+    def _snapshot_began(self, error: KafkaError | None, message: Any) -> None:
         if error is None:
             self.snapshot_offset = message.offset()
 

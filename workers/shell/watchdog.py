@@ -63,7 +63,7 @@ class Watchdog:
         """Per topic (without the prefix) and shard: the offset after the last committed record; those that answered."""
         prefix = self._run.settings.prefix
         wanted = {
-            TopicPartition(prefix + topic, runner.number): OffsetSpec.latest()
+            TopicPartition(prefix + topic, runner.number): OffsetSpec.latest()  # type: ignore[no-untyped-call]
             for runner in runners
             for topic in runner.seen
         }
