@@ -22,7 +22,7 @@ class BookError(Exception):
     """A book that cannot be: a missing change, an unknown side, bids at or above asks. Nobody may go on from it."""
 
 
-class LevelsState(msgspec.Struct, frozen=True, gc=False):
+class LevelsState(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Levels at rest: equal levels give an equal state."""
 
     sequence: int

@@ -23,7 +23,7 @@ SNAPSHOT_REFRESH_US: Final = 6 * 3_600_000_000
 find every book in it."""
 
 
-class BookChannelState(msgspec.Struct, frozen=True):
+class BookChannelState(msgspec.Struct, frozen=True, array_like=True):
     """A book channel at rest."""
 
     symbol: str

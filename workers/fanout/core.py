@@ -62,7 +62,7 @@ class ChannelLimitError(Exception):
     """More channels than one shard may have."""
 
 
-class FanoutState(msgspec.Struct, frozen=True):
+class FanoutState(msgspec.Struct, frozen=True, array_like=True):
     """The stage at rest, in name order."""
 
     books: list[BookChannelState]

@@ -32,7 +32,7 @@ FILL_MAX: Final = 1_000
 the following ticks, that many each, while trading goes on."""
 
 
-class OpenCandle(msgspec.Struct, gc=False):
+class OpenCandle(msgspec.Struct, gc=False, array_like=True):
     """The interval that trades count into."""
 
     interval_s: int
@@ -66,7 +66,7 @@ class OpenCandle(msgspec.Struct, gc=False):
         )
 
 
-class Gap(msgspec.Struct, gc=False):
+class Gap(msgspec.Struct, gc=False, array_like=True):
     """Flat intervals that are still to be made: a silence longer than FILL_MAX of them."""
 
     interval_s: int
@@ -77,7 +77,7 @@ class Gap(msgspec.Struct, gc=False):
     close_e8: int
 
 
-class CandleSeries(msgspec.Struct):
+class CandleSeries(msgspec.Struct, array_like=True):
     """All candles of one symbol."""
 
     symbol: str

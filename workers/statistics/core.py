@@ -22,7 +22,7 @@ TICKER_INTERVAL_US: Final = 100_000
 """Shortest time between two tickers of a symbol, but for those on a Tick."""
 
 
-class MarketState(msgspec.Struct, frozen=True):
+class MarketState(msgspec.Struct, frozen=True, array_like=True):
     """A market at rest."""
 
     levels: LevelsState

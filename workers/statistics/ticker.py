@@ -15,7 +15,7 @@ MINUTE_US: Final = 60_000_000
 WINDOW_MINUTES: Final = 1_440
 
 
-class Minute(msgspec.Struct, gc=False):
+class Minute(msgspec.Struct, gc=False, array_like=True):
     """The trades of one minute. Its sums saturate at the largest int64."""
 
     number: int
