@@ -76,13 +76,16 @@ class MemoryShard:
             self.publish(transaction)
         return sum(self.shard.positions.values()) - before
 
-    def prepare(self, limit: Callable[[str], int]) -> Transaction | None:
-        """Apply a batch without publishing it: a crash now loses the work, as an aborted transaction would."""
-        positions = self.shard.positions
-        batch = {
-            topic: self.log.read(topic, self.number, positions.get(topic, 0), limit(topic))
-            for topic in self.stage.inputs
-        }
+    def prepare(self, limit: Callable[[str], int], again: int = 0) -> Transaction | None:
+        """Apply a batch without publishing it: a crash now loses the work, as an aborted transaction would.
+
+        `again` records before the position of each topic are delivered once more, as after a rebalance.
+        """
+        batch = {}
+        for topic in self.stage.inputs:
+            position = self.shard.positions.get(topic, 0)
+            start = max(position - again, 0)
+            batch[topic] = self.log.read(topic, self.number, start, limit(topic) + position - start)
         return self.shard.apply(batch)
 
     def publish(self, transaction: Transaction) -> None:
