@@ -43,16 +43,19 @@ class OpenOrder(msgspec.Struct):
     newer: "OpenOrder | None" = None
 
 
-class Level(msgspec.Struct):
+class Level:
     """All orders at one price of one side. One that has become empty has left the book, and can still be read."""
 
-    side: Side
-    price_e8: int
-    quantity_e8: int = 0
-    """All that is open here."""
-    order_count: int = 0
-    oldest: OpenOrder | None = None
-    newest: OpenOrder | None = None
+    __slots__ = ("newest", "oldest", "order_count", "price_e8", "quantity_e8", "side")
+
+    def __init__(self, side: Side, price_e8: int) -> None:
+        self.side = side
+        self.price_e8 = price_e8
+        self.quantity_e8 = 0
+        """All that is open here."""
+        self.order_count = 0
+        self.oldest: OpenOrder | None = None
+        self.newest: OpenOrder | None = None
 
     def orders(self) -> Iterator[OpenOrder]:
         """The queue, oldest first. It must not be changed meanwhile."""
@@ -73,6 +76,12 @@ class BookSide:
         self.keys: list[int] = []
         """Of all levels, ascending: the best is last."""
         self.levels: dict[int, Level] = {}
+
+    def open_level(self, key: int, price_e8: int) -> Level:
+        """A new level, still empty."""
+        level = self.levels[key] = Level(self.side, price_e8)
+        insort(self.keys, key)
+        return level
 
     def best_e8(self) -> int:
         """The best price. Only while there is one."""
@@ -130,12 +139,15 @@ class Book:
 
     def rest(self, order: OpenOrder) -> Level:
         """Put the order behind all others of its price."""
-        own = self.bids if order.side is _BUY else self.asks
-        key = order.price_e8 * own.sign
+        own, key = (self.bids, order.price_e8) if order.side is _BUY else (self.asks, -order.price_e8)
         level = own.levels.get(key)
         if level is None:
-            level = own.levels[key] = Level(order.side, order.price_e8)
-            insort(own.keys, key)
+            level = own.open_level(key, order.price_e8)
+        self.append(level, order)
+        return level
+
+    def append(self, level: Level, order: OpenOrder) -> None:
+        """Put the order at the end of a level's queue."""
         newest = level.newest
         if newest is None:
             level.oldest = order
@@ -147,7 +159,6 @@ class Book:
         level.order_count += 1
         order.level = level
         self.orders[order.order_id] = order
-        return level
 
     def fill(self, order: OpenOrder, level: Level, quantity_e8: int) -> None:
         """Trade that much of a resting order of the level; what is filled leaves the book."""
@@ -171,7 +182,6 @@ class Book:
             level.newest = older
         else:
             newer.older = older
-        order.level = order.older = order.newer = None
         level.quantity_e8 -= order.leaves_e8
         level.order_count -= 1
         del self.orders[order.order_id]
