@@ -19,7 +19,7 @@ from tradsys.stack.ports import require_free
 from tradsys.stack.postgres import postgres_part
 from tradsys.stack.processes import process_parts, provision
 from tradsys.stack.registry import registry_part
-from tradsys.stack.supervision import Supervision
+from tradsys.stack.supervision import State, Supervision
 from tradsys.stack.valkey import valkey_part
 
 START_S_MAX: Final = 90.0
@@ -49,16 +49,18 @@ def up(settings: Settings, *, report: Report, only_stack: bool = False) -> None:
     with _alone(settings.home):
         stack = stack_parts(settings, report)
         workers = process_parts(settings)
-        alive = {state.name for state in supervision.states() if state.pid}
-        wanted = stack if only_stack else [*stack, *workers]
-        if not alive:
+        if running := supervision.running():
+            supervision.require_same([*stack, *workers])
+        else:
             supervision.end_orphans()
-        for part in wanted:
+        alive = {state.name for state in supervision.states() if state.pid}
+        for part in stack if only_stack else [*stack, *workers]:
             if part.name not in alive:
                 require_free(part)
                 report(f"preparing {part.name}")
                 part.prepare()
-        supervision.start([*stack, *workers])
+        if not running:
+            supervision.start([*stack, *workers])
         record(settings)
         _start(supervision, stack, report)
         if not only_stack:
@@ -69,6 +71,9 @@ def up(settings: Settings, *, report: Report, only_stack: bool = False) -> None:
 
 def down(home: Path) -> int:
     """Stop everything of this home; returns how many processes there were."""
+    home = home.expanduser().resolve()
+    if not home.exists():
+        return 0
     with _alone(home):
         return Supervision(home).stop()
 
@@ -82,32 +87,39 @@ def _alone(home: Path) -> Iterator[None]:
 
 
 def _start(supervision: Supervision, parts: Sequence[Part], report: Report) -> None:
-    """Start parts together and wait for each."""
+    """Start parts together and wait until each does its work."""
     for part in parts:
         supervision.start_part(part)
     deadline_s = time.monotonic() + START_S_MAX
-    for part in parts:
-        report(f"waiting for {part.name}")
-        _wait(supervision, part, deadline_s)
-
-
-def _wait(supervision: Supervision, part: Part, deadline_s: float) -> None:
-    pids: set[int] = set()
-    while True:
+    starts: dict[str, set[int]] = {part.name: set() for part in parts}
+    waiting = list(parts)
+    while waiting:
+        report(f"waiting for {', '.join(part.name for part in waiting)}")
         states = {state.name: state for state in supervision.states()}
-        state = states.get(part.name)
-        if state is None:
-            raise CommandError(f"The supervisor of {supervision.home} ended while {part.name} was starting.")
-        pids.add(state.pid)
-        why = state.state
-        if state.pid:
-            try:
-                return part.ready()
-            except NotReadyError as error:
-                why = str(error)
-        if state.state == "fatal" or len(pids - {0}) >= STARTS_MAX or time.monotonic() > deadline_s:
-            raise CommandError(
-                f"{part.name} did not start: {why}. Its last log lines ({supervision.log_file(part.name)}):\n"
-                + "\n".join(last_lines(supervision.log_file(part.name), LOG_LINES))
-            )
+        for part in list(waiting):
+            state = states.get(part.name)
+            if state is None:
+                raise CommandError(f"The supervisor of {supervision.home} ended while {part.name} was starting.")
+            starts[part.name].add(state.pid)
+            lack = _lack(part, state)
+            if lack is None:
+                waiting.remove(part)
+            elif len(starts[part.name] - {0}) >= STARTS_MAX or time.monotonic() > deadline_s:
+                raise CommandError(_failure(supervision, part, lack))
         time.sleep(LOOK_AGAIN_S)
+
+
+def _lack(part: Part, state: State) -> str | None:
+    """What a part still lacks to do its work."""
+    if state.state not in {"running", "starting"}:
+        return f"it is in state {state.state}"
+    try:
+        part.ready()
+    except NotReadyError as error:
+        return str(error)
+    return None
+
+
+def _failure(supervision: Supervision, part: Part, lack: str) -> str:
+    log = supervision.log_file(part.name)
+    return "\n".join([f"{part.name} did not start: {lack}. Its last log lines ({log}):", *last_lines(log, LOG_LINES)])

