@@ -17,7 +17,7 @@ from workers.kernel.shard import Produced, Shard
 
 SEEDS = 2_000
 SEEDS_A_TEST = 100
-EVENTS = 30
+EVENTS = 60
 SHARDS = 2
 CODEC = local_codec()
 
