@@ -20,8 +20,8 @@ CONNECT_TIMEOUT_S: Final = 5
 def upgrade(dsn: str, revision: str = "head") -> str:
     """Migrate the database to a revision, the newest by default; the revision that it then has.
 
-    `dsn` is a libpq URI or keyword string. All or nothing, and harmless when repeated or run by several at once: the
-    later ones wait and find nothing to do. Raises psycopg.Error or sqlalchemy.exc.SQLAlchemyError.
+    `dsn` is a libpq URI or keyword string. All or nothing, and harmless when repeated or run by several processes at
+    once: the later ones wait and find nothing to do. Raises psycopg.Error or sqlalchemy.exc.SQLAlchemyError.
     """
     engine = _engine(dsn)
     with engine.begin() as connection:

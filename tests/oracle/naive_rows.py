@@ -1,0 +1,31 @@
+"""Rows by plain assignment in the log's order: what the last record says about a thing is what it is."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from schemas.messages import Message
+from tests.oracle.projected_history import NOTHING_HAPPENS
+
+
+def naive_rows(messages: Iterable[tuple[str, str, Message]]) -> dict[str, dict[tuple[Any, ...], dict[str, Any]]]:
+    """By table and key: the row by column."""
+    tables: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {
+        name: {} for name in ("orders", "executions", "trades", "positions", "balances", "ledger", "candles")
+    }
+    for topic, _, message in messages:
+        row = {name: getattr(message, name) for name in message.__struct_fields__}
+        match topic:
+            case "executions":
+                tables["executions"][row["execution_id"],] = row
+                if row["kind"] not in NOTHING_HAPPENS:
+                    tables["orders"][row["order_id"],] = row
+            case "trades":
+                tables["trades"][row["trade_id"],] = row
+            case "positions":
+                tables["positions"][row["account"], row["symbol"]] = row
+            case "ledger":
+                tables["ledger"][row["entry_id"],] = row
+                tables["balances"][row["account"], row["currency"]] = row
+            case "candles":
+                tables["candles"][row["symbol"], row["interval_s"], row["open_us"]] = row
+    return tables
