@@ -254,11 +254,11 @@ class Candle(msgspec.Struct, frozen=True, gc=False):
     open_e8: int
     """First price, 10^-8 quote; the last close if nothing traded."""
     high_e8: int
-    """Highest price."""
+    """Highest price, 10^-8 quote."""
     low_e8: int
-    """Lowest price."""
+    """Lowest price, 10^-8 quote."""
     close_e8: int
-    """Last price."""
+    """Last price, 10^-8 quote."""
     volume_e8: int
     """Quantity traded, 10^-8 base."""
     notional_e8: int
@@ -599,7 +599,7 @@ class Position(msgspec.Struct, frozen=True, gc=False):
     cost_e8 / quantity_e8.
     """
     average_price_e8: int
-    """cost over quantity, rounded half to even; 0 when flat. For people: sums use cost_e8."""
+    """Cost over quantity in 10^-8 quote, rounded half to even; 0 when flat. For people: sums use cost_e8."""
     realised_e8: int
     """Profit of what was closed, before fees, 10^-8 quote, since the beginning."""
     unrealised_e8: int
@@ -607,7 +607,7 @@ class Position(msgspec.Struct, frozen=True, gc=False):
     fees_e8: int
     """Fees paid, 10^-8 quote, since the beginning."""
     mark_price_e8: int
-    """The mark used; 0 before the first mark."""
+    """The mark used, 10^-8 quote; 0 before the first mark."""
     ts_us: int
     """The log's time, microseconds since 1970 UTC."""
     trade_id: int | None = None
@@ -676,9 +676,9 @@ class Ticker(msgspec.Struct, frozen=True, gc=False):
     open_24h_e8: int | None = None
     """First price of the last 24 hours, 10^-8 quote."""
     high_24h_e8: int | None = None
-    """Highest price of the last 24 hours."""
+    """Highest price of the last 24 hours, 10^-8 quote."""
     low_24h_e8: int | None = None
-    """Lowest price of the last 24 hours."""
+    """Lowest price of the last 24 hours, 10^-8 quote."""
 
 
 class Trade(msgspec.Struct, frozen=True, gc=False):
