@@ -1,0 +1,98 @@
+"""A naive model of funds: it keeps lists and counts everything again from all open orders, in fractions.
+
+It knows nothing of how pre-trade risk does it: no running sums, no indexes, only the rules of the venue's documents.
+"""
+
+import math
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+UNIT = 100_000_000
+
+
+@dataclass
+class OpenOrder:
+    account: str
+    symbol: str
+    side: str
+    worst_price: int
+    leaves: int
+    fee_rate: int
+
+
+@dataclass
+class NaiveFunds:
+    """Balances, marks and open orders; all amounts in 10^-8."""
+
+    pairs: dict[str, tuple[str, str]] = field(default_factory=dict)
+    marks: dict[str, int] = field(default_factory=dict)
+    balances: dict[tuple[str, str], int] = field(default_factory=dict)
+    orders: dict[int, OpenOrder] = field(default_factory=dict)
+    leverage: dict[str, int | None] = field(default_factory=dict)
+    """Per account; None for a cash account."""
+
+    def move(self, account: str, currency: str, amount: int) -> None:
+        self.balances[account, currency] = self.balances.get((account, currency), 0) + amount
+
+    def total(self, account: str, currency: str) -> int:
+        return self.balances.get((account, currency), 0)
+
+    def fill(self, order_id: int, quantity: int, notional: int, fee: int) -> None:
+        order = self.orders[order_id]
+        base, quote = self.pairs[order.symbol]
+        sign = 1 if order.side == "BUY" else -1
+        self.move(order.account, base, sign * quantity)
+        self.move(order.account, quote, -sign * notional - fee)
+        order.leaves -= quantity
+        if not order.leaves:
+            del self.orders[order_id]
+
+    def need(self, order: OpenOrder) -> tuple[str, int]:
+        """Currency and amount that an order may cost at worst."""
+        base, quote = self.pairs[order.symbol]
+        if order.side == "SELL":
+            return base, order.leaves
+        notional = math.ceil(Fraction(order.worst_price) * order.leaves / UNIT)
+        return quote, notional + math.ceil(Fraction(notional) * order.fee_rate / UNIT)
+
+    def reserved(self, account: str, currency: str) -> int:
+        if self.leverage[account] is not None:
+            return 0
+        needs = [self.need(order) for order in self.orders.values() if order.account == account]
+        return sum(amount for needed, amount in needs if needed == currency)
+
+    def refusal(self, new: OpenOrder) -> tuple[str, int | None, int | None] | None:
+        """Why an order cannot be covered, and the numbers."""
+        leverage = self.leverage[new.account]
+        if leverage is not None:
+            return self._margin_refusal(new, leverage)
+        currency, amount = self.need(new)
+        available = self.total(new.account, currency) - self.reserved(new.account, currency)
+        return ("FUNDS_INSUFFICIENT", available, amount) if amount > available else None
+
+    def _worst(self, account: str, base: str, quote: str, extra: list[OpenOrder]) -> int:
+        quantities = {"BUY": 0, "SELL": 0}
+        for order in [*self.orders.values(), *extra]:
+            if order.account == account and self.pairs[order.symbol] == (base, quote):
+                quantities[order.side] += order.leaves
+        position = self.total(account, base)
+        return max(abs(position + quantities["BUY"]), abs(position - quantities["SELL"]))
+
+    def _margin_refusal(self, new: OpenOrder, leverage: int) -> tuple[str, int | None, int | None] | None:
+        own, quote = self.pairs[new.symbol]
+        if self._worst(new.account, own, quote, [new]) <= self._worst(new.account, own, quote, []):
+            return None
+        equity, exposure = Fraction(self.total(new.account, quote)), Fraction(0)
+        for symbol, (base, other) in self.pairs.items():
+            if other != quote:
+                continue
+            worst = self._worst(new.account, base, quote, [new])
+            if not worst:
+                continue
+            if symbol not in self.marks:
+                return "NO_MARK", None, None
+            mark = Fraction(self.marks[symbol], UNIT)
+            exposure += worst * mark
+            equity += self.total(new.account, base) * mark
+        limit = equity * leverage / UNIT
+        return ("MARGIN_INSUFFICIENT", math.floor(limit), math.ceil(exposure)) if exposure > limit else None

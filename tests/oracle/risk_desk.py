@@ -1,0 +1,205 @@
+"""A desk for tests of pre-trade risk: makes sealed commands, controls, marks and the book's executions."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from schemas.messages import (
+    AccountKind,
+    AccountStatus,
+    Command,
+    CommandKind,
+    Control,
+    ControlKind,
+    Execution,
+    ExecutionKind,
+    Liquidity,
+    Mark,
+    Message,
+    Order,
+    OrderStatus,
+    OrderType,
+    Reason,
+    Side,
+    SymbolStatus,
+
+)
+from schemas.seal import seal_headers, seal_hmac
+from schemas.units import E8, NUMBER_BITS, notional_e8
+from workers.kernel.stage import Input, Output
+from workers.risk.core import RiskCore
+
+SECRET = bytes(range(32))
+SECRETS = {"gateway-1": SECRET, "gateway-0": SECRET[::-1]}
+
+BTC = {
+    "symbol": "BTC-USD",
+    "symbol_status": SymbolStatus.TRADING,
+    "base": "BTC",
+    "quote": "USD",
+    "tick_e8": E8 // 100,
+    "lot_e8": E8 // 1000,
+    "quantity_min_e8": E8 // 100,
+    "quantity_max_e8": 50 * E8,
+    "notional_min_e8": 10 * E8,
+    "notional_max_e8": 1_000_000 * E8,
+    "price_band_e8": E8 // 10,
+    "reference_price_e8": 1000 * E8,
+    "maker_fee_e8": 100_000,
+    "taker_fee_e8": 200_000,
+}
+
+
+class Desk:
+    """A RiskCore with its log: offsets and times count up by themselves."""
+
+    def __init__(self, shard: int = 0, shards: int = 1) -> None:
+        self.core = RiskCore(shard, shards, seal_secrets=SECRETS)
+        self.shard = shard
+        self.offsets: dict[str, int] = {}
+        self.ts_us = 1_700_000_000_000_000
+        self.book_sequence = 0
+        self.inputs: list[Input] = []
+
+    def put(
+        self, topic: str, key: str, message: Message, value: bytes = b"", headers: tuple[tuple[str, bytes], ...] = ()
+    ) -> Sequence[Output]:
+        offset = self.offsets.get(topic, 0)
+        self.offsets[topic] = offset + 1
+        self.ts_us += 1000
+        record = Input(topic, self.shard, offset, self.ts_us, key, message, value, headers)
+        self.inputs.append(record)
+        return self.core.apply(record)
+
+    # The operator
+
+    def control(self, kind: ControlKind, **fields: Any) -> Sequence[Output]:
+        control_id = fields.pop("control_id", f"control-{self.offsets.get('control', 0)}")
+        return self.put("control", "control", Control(kind, control_id, **fields))
+
+    def symbol(self, **fields: Any) -> Sequence[Output]:
+        return self.control(ControlKind.SYMBOL, **(BTC | fields))
+
+    def account(self, account: str = "alice", *, funds: dict[str, int] | None = None, **fields: Any) -> None:
+        given = {"account_kind": AccountKind.CASH, "account_status": AccountStatus.ACTIVE} | fields
+        self.control(ControlKind.ACCOUNT, account=account, **given)
+        for currency, amount_e8 in (funds or {}).items():
+            self.funds(account, currency, amount_e8)
+
+    def funds(self, account: str, currency: str, amount_e8: int) -> Sequence[Output]:
+        return self.control(ControlKind.FUNDS, account=account, currency=currency, amount_e8=amount_e8)
+
+    def mark(self, price_e8: int, symbol: str = "BTC-USD") -> None:
+        self.put("marks", symbol, Mark(symbol, price_e8, self.offsets.get("marks", 0) + 1, self.ts_us))
+
+    # Accounts
+
+    def send(self, command: Command, headers: tuple[tuple[str, bytes], ...] | None = None) -> Sequence[Output]:
+        value = msgspec.json.encode(command)
+        if headers is None:
+            headers = seal_headers("gateway-1", seal_hmac(SECRET, value))
+        return self.put("commands", command.account, command, value, headers)
+
+    def place(self, account: str = "alice", **fields: Any) -> Message:
+        """A new order; what is not said is fine: buy 1 BTC at 1000. The only output's message."""
+        given = {
+            "client_order_id": f"id-{self.offsets.get('commands', 0)}",
+            "symbol": "BTC-USD",
+            "side": Side.BUY,
+            "order_type": OrderType.LIMIT,
+            "price_e8": 1000 * E8,
+            "quantity_e8": E8,
+        }
+        (output,) = self.send(Command(CommandKind.NEW, account, **(given | fields)))
+        return output.message
+
+    def cancel(self, account: str = "alice", **fields: Any) -> Message:
+        (output,) = self.send(Command(CommandKind.CANCEL, account, **fields))
+        return output.message
+
+    def placed(self, account: str = "alice", **fields: Any) -> Order:
+        order = self.place(account, **fields)
+        assert isinstance(order, Order), order
+        return order
+
+    def refused(self, account: str = "alice", **fields: Any) -> tuple[Reason, int | None, int | None]:
+        answer = self.place(account, **fields)
+        assert isinstance(answer, Execution), answer
+        assert answer.kind is ExecutionKind.REJECTED
+        assert answer.status is OrderStatus.REJECTED
+        return answer.reason, answer.limit_e8, answer.actual_e8
+
+    # The book
+
+    def executed(self, order: Order, kind: ExecutionKind, status: OrderStatus, **fields: Any) -> Execution:
+        """What the book says about an order."""
+        self.book_sequence += 1
+        given = {
+            "kind": kind,
+            "execution_id": self.shard << NUMBER_BITS | self.book_sequence,
+            "order_id": order.order_id,
+            "account": order.account,
+            "client_order_id": order.client_order_id,
+            "symbol": order.symbol,
+            "side": order.side,
+            "order_type": order.order_type,
+            "time_in_force": order.time_in_force,
+            "quantity_e8": order.quantity_e8,
+            "status": status,
+            "leaves_e8": 0,
+            "cumulative_e8": 0,
+            "cumulative_notional_e8": 0,
+            "reason": Reason.NONE,
+            "command_us": order.command_us,
+            "ts_us": self.ts_us,
+        }
+        execution = Execution(**(given | fields))
+        assert self.put("executions", order.account, execution) == ()
+        return execution
+
+    def entered(self, order: Order) -> None:
+        self.executed(order, ExecutionKind.NEW, OrderStatus.NEW, leaves_e8=order.quantity_e8)
+
+    def filled(self, order: Order, quantity_e8: int, price_e8: int, *, before_e8: int = 0, fee_e8: int = 0) -> None:
+        """A fill after `before_e8` was filled already."""
+        leaves_e8 = order.quantity_e8 - before_e8 - quantity_e8
+        value_e8 = notional_e8(price_e8, quantity_e8)
+        self.executed(
+            order,
+            ExecutionKind.TRADE,
+            OrderStatus.PARTIALLY_FILLED if leaves_e8 else OrderStatus.FILLED,
+            leaves_e8=leaves_e8,
+            cumulative_e8=before_e8 + quantity_e8,
+            cumulative_notional_e8=value_e8,
+            last_price_e8=price_e8,
+            last_quantity_e8=quantity_e8,
+            last_notional_e8=value_e8,
+            fee_e8=fee_e8,
+            liquidity=Liquidity.TAKER,
+            trade_id=self.book_sequence,
+        )
+
+    def ended(self, order: Order, status: OrderStatus = OrderStatus.CANCELLED, **fields: Any) -> None:
+        kinds = {
+            OrderStatus.CANCELLED: ExecutionKind.CANCELLED,
+            OrderStatus.EXPIRED: ExecutionKind.EXPIRED,
+            OrderStatus.REJECTED: ExecutionKind.REJECTED,
+        }
+        self.executed(order, kinds[status], status, **fields)
+
+    def balance(self, account: str, currency: str) -> tuple[int, int]:
+        """Total and reserved."""
+        balance = self.core._accounts[account].balances.get(currency)
+        return (balance.total_e8, balance.reserved_e8) if balance is not None else (0, 0)
+
+
+def open_desk(**accounts: dict[str, int]) -> Desk:
+    """A desk with BTC-USD and cash accounts with these funds."""
+    desk = Desk()
+    desk.symbol()
+    for name, funds in accounts.items():
+        desk.account(name, funds=funds)
+    return desk
+
+
