@@ -1,13 +1,13 @@
-"""Statistics against their oracles: candles, window and mark computed again from everything; and going on from a dump."""
+"""Statistics against their oracles, which compute from everything again; and a restored shard goes on."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TypeVar
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.messages import Candle, Mark, Message, Tick, Ticker, Trade
-from schemas.units import E8
 from tests.oracle.market_inputs import SYMBOL, at, random_book, tick, trade
 from tests.oracle.naive_candles import NaiveCandle, naive_candles
 from workers.kernel.stage import Output
@@ -126,7 +126,7 @@ def test_tickers_and_marks_count_on_and_show_the_naive_top(seed: int, effects: i
             assert marks[-1].price_e8 == sum(best) // len(best)
     assert [ticker.sequence for ticker in seen] == list(range(1, len(seen) + 1))
     assert [mark.sequence for mark in marks] == list(range(1, len(marks) + 1))
-    assert all(first.price_e8 != second.price_e8 for first, second in zip(marks, marks[1:], strict=False))
+    assert all(first.price_e8 != second.price_e8 for first, second in pairwise(marks))
 
 
 def market(seed: int, made: Sequence[Trade | Tick]) -> list[Message]:
