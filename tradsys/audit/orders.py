@@ -32,10 +32,8 @@ def lives(contents: Contents) -> Iterator[Finding]:
     ended: set[int] = set()
     traded: Counter[int] = Counter()
     known: set[int] = set()
-    for execution in contents.executions():
+    for execution in _events(contents):
         order_id, kind = execution.order_id, execution.kind
-        if kind in {ExecutionKind.STATUS, ExecutionKind.CANCEL_REJECTED}:
-            continue
         if order_id in ended:
             yield Finding("lives", _position(order_id), f"{kind} after the order had ended")
         if kind is ExecutionKind.NEW:
@@ -88,7 +86,7 @@ def priority(contents: Contents) -> Iterator[Finding]:
     """Every fill took the best price, and of that price the order that came first."""
     resting: dict[tuple[str, Side], list[tuple[int, int, int]]] = defaultdict(list)
     gone: set[int] = set()
-    for execution in contents.executions():
+    for execution in _events(contents):
         order_id = execution.order_id
         if execution.kind is ExecutionKind.NEW and execution.price_e8 is not None:
             rank = -execution.price_e8 if execution.side is Side.BUY else execution.price_e8
@@ -100,7 +98,7 @@ def priority(contents: Contents) -> Iterator[Finding]:
             if not queue or queue[0][2] != order_id:
                 first = _position(queue[0][2]) if queue else "nobody"
                 yield Finding("priority", _position(order_id), f"filled, but first in the queue was {first}")
-        if execution.status in FINAL and execution.kind is not ExecutionKind.CANCEL_REJECTED:
+        if execution.status in FINAL:
             gone.add(order_id)
 
 
@@ -135,14 +133,18 @@ def books(contents: Contents) -> Iterator[Finding]:
 def open_orders(contents: Contents) -> dict[int, Execution]:
     """The newest execution of every order that has not ended."""
     state: dict[int, Execution] = {}
-    for execution in contents.executions():
-        if execution.kind in {ExecutionKind.STATUS, ExecutionKind.CANCEL_REJECTED}:
-            continue
+    for execution in _events(contents):
         if execution.status in FINAL:
             state.pop(execution.order_id, None)
         else:
             state[execution.order_id] = execution
     return state
+
+
+def _events(contents: Contents) -> Iterator[Execution]:
+    """The executions that change an order; the others answer a command by repeating what was."""
+    repeats = {ExecutionKind.STATUS, ExecutionKind.CANCEL_REJECTED}
+    return (execution for execution in contents.executions() if execution.kind not in repeats)
 
 
 def _fill(trade: Trade, liquidity: Liquidity) -> tuple[str, int, int, int, int]:
