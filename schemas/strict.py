@@ -103,10 +103,9 @@ class _Walk:
         return index
 
     def _string(self, path: str) -> bytes:
-        length = self._length(path)
-        if length > self._string_bytes_max:
-            raise TooLargeError(f"{path} has {length} bytes, at most {self._string_bytes_max}")
-        text = self._take(length, path)
+        text = self._take(self._length(path), path)
+        if len(text) > self._string_bytes_max:
+            raise TooLargeError(f"{path} has {len(text)} bytes, at most {self._string_bytes_max}")
         try:
             text.decode()
         except UnicodeDecodeError:
