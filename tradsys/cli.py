@@ -18,6 +18,9 @@ COMMANDS: Final = {
     "down": "Stop all of it; the data stay.",
     "status": "Show each part: state, pid, port, uptime, memory, CPU.",
     "logs": "Show the output of a part.",
+    "provision": "Make topics, schemas and tables agree with this release, or check whether they do.",
+    "worker": "Run a stage's worker in the foreground.",
+    "gateway": "Run the gateway in the foreground.",
     "env": "Print the platform's addresses and secrets as shell exports.",
 }
 

@@ -1,5 +1,6 @@
 """Starts the platform of one home directory and stops it."""
 
+import importlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from tradsys.stack.kafka import kafka_part
 from tradsys.stack.part import NotReadyError, Part
 from tradsys.stack.ports import require_free
 from tradsys.stack.postgres import postgres_part
-from tradsys.stack.processes import process_parts, provision
+from tradsys.stack.processes import process_parts
 from tradsys.stack.registry import registry_part
 from tradsys.stack.supervision import State, Supervision
 from tradsys.stack.valkey import valkey_part
@@ -64,8 +65,8 @@ def up(settings: Settings, *, report: Report, only_stack: bool = False) -> None:
         record(settings)
         _start(supervision, stack, report)
         if not only_stack:
-            report("provisioning topics and schemas")
-            provision(settings)
+            report("provisioning topics, schemas and tables")
+            importlib.import_module("tradsys.provisioning").provision(settings.environment())
             _start(supervision, workers, report)
 
 

@@ -1,4 +1,4 @@
-"""The platform's settings: one place, read from flags, then the environment, then the home directory, then defaults.
+"""The platform's settings: one place, read from flags, then the environment, then the last start, then defaults.
 
 The processes that the platform starts do not import this module. They read the same names from their environment, which
 `Settings.environment` makes.
@@ -9,17 +9,21 @@ import os
 import secrets
 import socket
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from stream_topology.topics import DEFAULT_PREFIX, DEFAULT_SHARDS, SHARDS_MAX
 from tradsys.errors import CommandError
 
 LOOPBACK: Final = "127.0.0.1"
 SECRET_BYTES: Final = 32
 PORT_MAX: Final = 65_535
+METRICS_PORTS: Final = 32
+"""So many ports from `Ports.metrics` on are the workers'."""
+REGISTRY_PATH: Final = "/apis/ccompat/v7"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +36,8 @@ class Ports:
     postgres: int = 5432
     valkey: int = 6379
     gateway: int = 8080
+    metrics: int = 9400
+    """The first worker's metrics; the others follow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +45,8 @@ class Secrets:
     """Made once for a home directory; there are no defaults."""
 
     jwt_secret: str
-    gateway_seal_secret: str
+    gateway_seal_secrets: str
+    """`id:hex`, several by commas: the first seals, all are accepted."""
     db_password: str
     valkey_password: str
 
@@ -53,9 +60,11 @@ class Settings:
     secrets: Secrets
     db_name: str = "tradsys"
     db_user: str = "tradsys"
-    topic_prefix: str = "tradsys."
-    shards: int = 4
+    topic_prefix: str = DEFAULT_PREFIX
+    shards: int = DEFAULT_SHARDS
     jwt_expiry: str = "24h"
+    instances: Mapping[str, int] = field(default_factory=dict)
+    """How many workers a stage has, where it is not one."""
 
     @property
     def kafka_bootstrap(self) -> str:
@@ -65,7 +74,7 @@ class Settings:
     @property
     def schema_registry_url(self) -> str:
         """The Confluent API of the registry."""
-        return f"http://{LOOPBACK}:{self.ports.registry}/apis/ccompat/v7"
+        return f"http://{LOOPBACK}:{self.ports.registry}{REGISTRY_PATH}"
 
     @property
     def db_dsn(self) -> str:
@@ -98,8 +107,9 @@ class Settings:
             "VALKEY_URL": self.valkey_url,
             "JWT_SECRET": self.secrets.jwt_secret,
             "JWT_EXPIRY": self.jwt_expiry,
+            "TRADSYS_INSTANCES": ",".join(f"{stage}={count}" for stage, count in self.instances.items()),
             "GATEWAY_PORT": str(self.ports.gateway),
-            "GATEWAY_SEAL_SECRET": self.secrets.gateway_seal_secret,
+            "GATEWAY_SEAL_SECRETS": self.secrets.gateway_seal_secrets,
         }
 
 
@@ -121,19 +131,31 @@ def load(home: Path, environ: Mapping[str, str] = os.environ, *, flags: Mapping[
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     chosen = asdict(Ports()) | _recorded_ports(home) | _ports_of(environ) | dict(flags or {})
     _refuse_shared_ports(chosen)
-    shards = environ.get("TRADSYS_SHARDS", "4")
-    if not shards.isdecimal() or int(shards) == 0:
-        raise CommandError(f"TRADSYS_SHARDS is {shards!r}; it must be a whole number of at least 1.")
+    environ = environment_of(home, environ)
+    shards = environ.get("TRADSYS_SHARDS", str(DEFAULT_SHARDS))
+    if not shards.isdecimal() or not 0 < int(shards) <= SHARDS_MAX:
+        raise CommandError(f"TRADSYS_SHARDS is {shards!r}; it must be a whole number from 1 to {SHARDS_MAX}.")
     return Settings(
         home=home,
         ports=Ports(**chosen),
         secrets=_secrets(home, environ),
         db_name=environ.get("DB_NAME", "tradsys"),
         db_user=environ.get("DB_USER", "tradsys"),
-        topic_prefix=environ.get("TRADSYS_PREFIX", "tradsys."),
+        topic_prefix=environ.get("TRADSYS_PREFIX", DEFAULT_PREFIX),
         shards=int(shards),
         jwt_expiry=environ.get("JWT_EXPIRY", "24h"),
+        instances=_instances(environ.get("TRADSYS_INSTANCES", "")),
     )
+
+
+def environment_of(home: Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """What the platform in `home` was started with, under what `environ` says; only the latter where none was started.
+
+    So a command that is run by hand finds the platform that runs.
+    """
+    with suppress(FileNotFoundError, ValueError, KeyError):
+        return {**json.loads((home / "platform.json").read_text())["environment"], **environ}
+    return dict(environ)
 
 
 def record(settings: Settings) -> None:
@@ -151,15 +173,27 @@ def record(settings: Settings) -> None:
 
 
 def free_ports() -> dict[str, int]:
-    """One free loopback port for each part. They are held together while choosing, so that no two are the same."""
-    sockets = {name: socket.socket() for name in asdict(Ports())}
-    try:
-        for held in sockets.values():
-            held.bind((LOOPBACK, 0))
-        return {name: held.getsockname()[1] for name, held in sockets.items()}
-    finally:
-        for held in sockets.values():
-            held.close()
+    """Free loopback ports for all parts. They are held together while choosing, so that no two are the same."""
+    with ExitStack() as held:
+        single = {name: _hold(held) for name in asdict(Ports()) if name != "metrics"}
+        return {**single, "metrics": _hold_metrics(held)}
+
+
+def _hold(held: ExitStack, port: int = 0) -> int:
+    """Bind a port until `held` closes; 0 is any. Raises OSError when it is taken."""
+    probe = held.enter_context(socket.socket())
+    probe.bind((LOOPBACK, port))
+    return int(probe.getsockname()[1])
+
+
+def _hold_metrics(held: ExitStack) -> int:
+    """A run of free ports; where one of the run is taken another run is tried."""
+    while True:
+        first = _hold(held)
+        with suppress(OSError, OverflowError):
+            for port in range(first + 1, first + METRICS_PORTS):
+                _hold(held, port)
+            return first
 
 
 def write_private(path: Path, text: str) -> None:
@@ -214,12 +248,27 @@ def _port(name: str, text: str) -> int:
 
 def _refuse_shared_ports(ports: Mapping[str, int]) -> None:
     owners: dict[int, str] = {}
-    for part, port in ports.items():
-        if port in owners:
+    for part, first in ports.items():
+        for port in range(first, first + (METRICS_PORTS if part == "metrics" else 1)):
+            if port in owners:
+                raise CommandError(
+                    f"{owners[port]} and {part} cannot both listen on port {port}; give one another port."
+                )
+            owners[port] = part
+
+
+def _instances(text: str) -> dict[str, int]:
+    """STAGE=N, several by commas."""
+    counts = {}
+    for item in filter(None, text.split(",")):
+        stage, _, count = item.partition("=")
+        if not count.isdecimal() or not 0 < int(count) <= METRICS_PORTS:
             raise CommandError(
-                f"{owners[port]} and {part} cannot both listen on port {port}; give one of them another."
+                f"TRADSYS_INSTANCES (--instances) has {item!r}; it must be STAGE=N, such as matching=2, with N from 1 to "
+                f"{METRICS_PORTS}."
             )
-        owners[port] = part
+        counts[stage] = int(count)
+    return counts
 
 
 def _secrets(home: Path, environ: Mapping[str, str]) -> Secrets:
@@ -228,7 +277,12 @@ def _secrets(home: Path, environ: Mapping[str, str]) -> Secrets:
     try:
         stored = Secrets(**json.loads(path.read_text()))
     except FileNotFoundError:
-        stored = Secrets(**{name: secrets.token_urlsafe(SECRET_BYTES) for name in Secrets.__slots__})
+        stored = Secrets(
+            jwt_secret=secrets.token_urlsafe(SECRET_BYTES),
+            gateway_seal_secrets=f"gateway-1:{secrets.token_hex(SECRET_BYTES)}",
+            db_password=secrets.token_urlsafe(SECRET_BYTES),
+            valkey_password=secrets.token_urlsafe(SECRET_BYTES),
+        )
         write_private(path, json.dumps(asdict(stored), indent=2) + "\n")
     except (ValueError, TypeError) as error:
         raise CommandError(
@@ -236,7 +290,7 @@ def _secrets(home: Path, environ: Mapping[str, str]) -> Secrets:
         ) from error
     return Secrets(
         jwt_secret=environ.get("JWT_SECRET", stored.jwt_secret),
-        gateway_seal_secret=environ.get("GATEWAY_SEAL_SECRET", stored.gateway_seal_secret),
+        gateway_seal_secrets=environ.get("GATEWAY_SEAL_SECRETS", stored.gateway_seal_secrets),
         db_password=stored.db_password,
         valkey_password=stored.valkey_password,
     )

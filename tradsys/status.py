@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import psutil
 
 from tradsys.settings import Settings
+from tradsys.stack.processes import process_parts
 from tradsys.stack.supervision import Supervision
 
 
@@ -30,7 +31,8 @@ def status(settings: Settings, *, sample_s: float) -> list[PartStatus]:
     before = {name: _cpu_s(tree) for name, tree in trees.items()}
     if trees:
         time.sleep(sample_s)
-    ports = {name: getattr(settings.ports, name) for name in ("kafka", "registry", "postgres", "valkey", "gateway")}
+    ports = {name: getattr(settings.ports, name) for name in ("kafka", "registry", "postgres", "valkey")}
+    ports |= {part.name: part.ports[0] for part in process_parts(settings)}
     now_s = int(time.time())
     return [
         PartStatus(

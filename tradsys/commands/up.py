@@ -1,6 +1,7 @@
 """`tradsys up`."""
 
 import json
+import os
 import shutil
 import time
 from enum import StrEnum
@@ -37,6 +38,10 @@ def command(  # noqa: PLR0917 - typer reads the signature
     db_port: Port = None,
     valkey_port: Port = None,
     gateway_port: Port = None,
+    metrics_port: Port = None,
+    instances: Annotated[
+        list[str] | None, typer.Option(metavar="STAGE=N", help="Run N workers of a stage instead of one; repeatable.")
+    ] = None,
     as_json: AsJson = False,  # noqa: FBT002 - an option
 ) -> None:
     """Start the platform; harmless when it runs already.
@@ -51,11 +56,13 @@ def command(  # noqa: PLR0917 - typer reads the signature
         "postgres": db_port,
         "valkey": valkey_port,
         "gateway": gateway_port,
+        "metrics": metrics_port,
     }
     if fresh:
         _start_over(home, yes=yes)
     flags = free_ports() if choose_ports else {}
-    settings = load(home, flags={**flags, **{part: port for part, port in named.items() if port}})
+    environ = {**os.environ, "TRADSYS_INSTANCES": ",".join(instances)} if instances else os.environ
+    settings = load(home, environ, flags={**flags, **{part: port for part, port in named.items() if port}})
     began_s = time.monotonic()
     console = Console(stderr=True)
     with console.status("starting") as line:

@@ -1,70 +1,86 @@
-"""Our own processes: one a stage, and the gateway. Those exist whose package does."""
+"""Our own processes: the workers of each stage, and the gateway. Those exist whose package does."""
 
 import importlib.util
-import os
-import subprocess
+import json
+import re
 import sys
-import urllib.request
 from typing import Final
 
-from stream_topology.stages import STAGES
+from stream_topology.stages import STAGES, Stage
 from tradsys.errors import CommandError
-from tradsys.settings import Settings
+from tradsys.settings import METRICS_PORTS, Settings
+from tradsys.stack.loopback import ask
 from tradsys.stack.part import NotReadyError, Part
 
-ANSWER_TIMEOUT_S: Final = 5.0
+STOP_TIMEOUT_S: Final = 30
+"""A worker that is asked to stop takes up to 25 s: snapshots, then it leaves its group."""
+OK: Final = 200
 
 
 def process_parts(settings: Settings) -> list[Part]:
-    """Workers in the order of the topology, then the gateway."""
-    workers = [_worker(settings, stage) for stage in STAGES if _exists(f"workers.{stage}.app")]
-    return [*workers, _gateway(settings)] if _exists("gateway.app") else workers
+    """Workers in the order of the topology, then the gateway. Raises CommandError for instances of unknown stages."""
+    unknown = settings.instances.keys() - STAGES.keys()
+    if unknown:
+        raise CommandError(f"There is no stage {sorted(unknown)[0]!r}; there are {', '.join(STAGES)}.")
+    workers = [
+        (stage, instance)
+        for name, stage in STAGES.items()
+        if _exists(f"workers.{name}.app")
+        for instance in range(settings.instances.get(name, 1))
+    ]
+    if len(workers) > METRICS_PORTS:
+        raise CommandError(f"{len(workers)} workers are asked for; this command runs at most {METRICS_PORTS}.")
+    parts = [_worker(settings, *worker, settings.ports.metrics + place) for place, worker in enumerate(workers)]
+    return [*parts, _gateway(settings)] if _exists("gateway.server") else parts
 
 
-def provision(settings: Settings) -> None:
-    """Make the cluster and the registry agree with the topology. Raises CommandError with what it said."""
-    if not _exists("stream_topology.provision"):
-        return
-    done = subprocess.run(
-        [sys.executable, "-m", "tradsys", "provision"],
-        env={**os.environ, **settings.environment()},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise CommandError(f"Provisioning failed:\n{(done.stderr or done.stdout).strip()}")
-
-
-def _worker(settings: Settings, stage: str) -> Part:
+def _worker(settings: Settings, stage: Stage, instance: int, metrics_port: int) -> Part:
     return Part(
-        name=stage,
+        name=f"{stage.name}-{instance}" if instance else stage.name,
         layer="workers",
-        command=(sys.executable, "-m", "tradsys", "worker", stage, "--instance", "0"),
+        command=(sys.executable, "-m", "tradsys.worker_process", stage.name, str(instance)),
         directory=settings.home,
-        environment=settings.environment(),
+        environment={**settings.environment(), "METRICS_PORT": str(metrics_port)},
+        ports=(metrics_port,),
+        port_flag="--metrics-port",
+        stop_timeout_s=STOP_TIMEOUT_S,
+        ready=lambda: _works(stage, metrics_port, alone=settings.instances.get(stage.name, 1) == 1),
     )
+
+
+def _works(stage: Stage, metrics_port: int, *, alone: bool) -> None:
+    """Its metrics answer; a worker that is alone in its group must also own shards."""
+    metrics = ask("GET", metrics_port, "/metrics").body.decode()
+    shards = re.search(rf'^tradsys_worker_shards{{stage="{stage.name}"}} (\S+)$', metrics, re.MULTILINE)
+    if stage.inputs and alone and not (shards and float(shards[1])):
+        raise NotReadyError("it has no shards yet")
 
 
 def _gateway(settings: Settings) -> Part:
     return Part(
         name="gateway",
         layer="gateway",
-        command=(sys.executable, "-m", "tradsys", "gateway"),
+        command=(sys.executable, "-m", "gateway"),
         directory=settings.home,
         environment=settings.environment(),
         ports=(settings.ports.gateway,),
         port_flag="--gateway-port",
-        ready=lambda: _answers(settings),
+        stop_timeout_s=STOP_TIMEOUT_S,
+        ready=lambda: _serves(settings.ports.gateway),
     )
 
 
-def _answers(settings: Settings) -> None:
-    url = f"{settings.gateway_url}/health/ready"
+def _serves(port: int) -> None:
+    answer = ask("GET", port, "/health/ready")
+    if answer.status != OK:
+        raise NotReadyError(f"/health/ready answers {answer.status}: {_one_line(answer.body)}")
+
+
+def _one_line(body: bytes) -> str:
     try:
-        urllib.request.urlopen(url, timeout=ANSWER_TIMEOUT_S).close()  # noqa: S310 - an http address on loopback
-    except OSError as error:
-        raise NotReadyError(f"{url}: {error}") from error
+        return json.dumps(json.loads(body))[:500]
+    except ValueError:
+        return repr(body[:500])
 
 
 def _exists(module: str) -> bool:

@@ -1,18 +1,17 @@
 """The schema registry: Apicurio, through its Confluent API, on an H2 file."""
 
 import json
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any, Final
 
 from tradsys.errors import CommandError
-from tradsys.settings import LOOPBACK, Settings
+from tradsys.settings import LOOPBACK, REGISTRY_PATH, Settings
 from tradsys.stack.jvm import Jvm
+from tradsys.stack.loopback import ask
 from tradsys.stack.part import NotReadyError, Part
 
 HEAP_MB_MAX: Final = 256
-ANSWER_TIMEOUT_S: Final = 5.0
+OK: Final = 200
 COMPATIBILITY: Final = "BACKWARD_TRANSITIVE"
 """A reader of today reads every version ever written: the log is kept, so all of them are still there."""
 
@@ -58,18 +57,14 @@ def _runner(jars: Path) -> Path:
 
 def _ready(settings: Settings) -> None:
     """The registry answers, and refuses what old readers could not be read with. Its own default accepts everything."""
-    url = f"{settings.schema_registry_url}/config"
-    try:
-        if _call("GET", url).get("compatibilityLevel") != COMPATIBILITY:
-            _call("PUT", url, {"compatibility": COMPATIBILITY})
-    except (urllib.error.URLError, OSError, ValueError) as error:
-        raise NotReadyError(f"{url} does not answer: {error}") from error
+    if _config(settings, "GET").get("compatibilityLevel") != COMPATIBILITY:
+        _config(settings, "PUT", {"compatibility": COMPATIBILITY})
 
 
-def _call(method: str, url: str, body: dict[str, str] | None = None) -> dict[str, Any]:
-    request = urllib.request.Request(  # noqa: S310 - an http address on loopback
-        url, json.dumps(body).encode() if body else None, {"Content-Type": "application/json"}, method=method
-    )
-    with urllib.request.urlopen(request, timeout=ANSWER_TIMEOUT_S) as answer:  # noqa: S310 - the same
-        parsed: dict[str, Any] = json.load(answer)
-        return parsed
+def _config(settings: Settings, method: str, body: dict[str, str] | None = None) -> dict[str, Any]:
+    path = f"{REGISTRY_PATH}/config"
+    answer = ask(method, settings.ports.registry, path, json.dumps(body).encode() if body else None)
+    if answer.status != OK:
+        raise NotReadyError(f"{method} {path} answers {answer.status}")
+    parsed: dict[str, Any] = json.loads(answer.body)
+    return parsed

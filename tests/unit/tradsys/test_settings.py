@@ -56,7 +56,9 @@ def test_spoilt_secrets_are_named_not_replaced(tmp_path: Path) -> None:
         ({"DB_PORT": "many"}, "DB_PORT is 'many'; it must name a port from 1 to 65535"),
         ({"GATEWAY_PORT": "70000"}, "GATEWAY_PORT is '70000'"),
         ({"VALKEY_URL": "valkey://127.0.0.1:x/0"}, "VALKEY_URL is"),
-        ({"TRADSYS_SHARDS": "0"}, "TRADSYS_SHARDS is '0'; it must be a whole number of at least 1"),
+        ({"TRADSYS_SHARDS": "0"}, "TRADSYS_SHARDS is '0'; it must be a whole number from 1 to"),
+        ({"TRADSYS_INSTANCES": "matching"}, "TRADSYS_INSTANCES (--instances) has 'matching'; it must be STAGE=N"),
+        ({"GATEWAY_PORT": "9401"}, "gateway and metrics cannot both listen on port 9401"),
         ({"GATEWAY_PORT": "9092"}, "kafka and gateway cannot both listen on port 9092"),
     ],
 )
