@@ -1,6 +1,7 @@
 """Inputs for the positions stage: fills, marks and controls, with offsets and times that count up by themselves."""
 
 from collections.abc import Sequence
+from random import Random
 from typing import Any
 
 from schemas.messages import (
@@ -18,7 +19,7 @@ from schemas.messages import (
     Side,
     TimeInForce,
 )
-from schemas.units import notional_e8
+from schemas.units import E8, notional_e8
 from tests.oracle.risk_desk import BTC
 from workers.kernel.stage import Input, Output
 from workers.positions.core import PositionsCore
@@ -50,10 +51,9 @@ class Book:
         control = Control(ControlKind.FUNDS, control_id, account=account, currency=currency, amount_e8=amount_e8)
         return self.put("control", "control", control)
 
-    def mark(self, price_e8: int, symbol: str = "BTC-USD", *, after_s: int = 0) -> list[Position]:
+    def mark(self, price_e8: int, symbol: str = "BTC-USD", *, after_s: int = 0) -> Sequence[Output]:
         self.ts_us += after_s * SECOND_US
-        outputs = self.put("marks", symbol, Mark(symbol, price_e8, self.offsets.get("marks", 0) + 1, self.ts_us))
-        return positions_of(outputs)
+        return self.put("marks", symbol, Mark(symbol, price_e8, self.offsets.get("marks", 0) + 1, self.ts_us))
 
     def execution(self, account: str, side: Side, quantity_e8: int, **fields: Any) -> Sequence[Output]:
         given = {
@@ -106,3 +106,22 @@ def postings_of(outputs: Sequence[Output]) -> list[LedgerEntry]:
     found = [output.message for output in outputs if isinstance(output.message, LedgerEntry)]
     assert [output.key for output in outputs if output.topic == "ledger"] == [item.account for item in found]
     return found
+
+
+def random_day(book: Book, rng: Random, steps: int) -> list[Sequence[Output]]:
+    """Fills, marks and deposits; all outputs."""
+    outputs: list[Sequence[Output]] = []
+    for _ in range(steps):
+        account = rng.choice(("alice", "bob", "carol", "dave"))
+        symbol = rng.choice(("BTC-USD", "ETH-USD", "LATE-USD"))
+        match rng.randint(0, 9):
+            case 0:
+                outputs.append(book.mark(rng.randint(E8, 100 * E8), symbol, after_s=rng.randint(0, 6)))
+            case 1:
+                outputs.append(book.funds(account, "USD", rng.randint(1, 100 * E8)))
+            case 2 if not rng.randint(0, 5):
+                outputs.append(book.symbol(symbol="LATE-USD", base="LATE"))
+            case _:
+                side, price_e8 = rng.choice((Side.BUY, Side.SELL)), rng.randint(E8, 100 * E8)
+                outputs.append(book.fill(account, side, rng.randint(1, 3 * E8), price_e8, fee_e8=5, symbol=symbol))
+    return outputs

@@ -116,7 +116,7 @@ def test_a_mark_revalues_every_open_position_in_the_order_of_accounts() -> None:
     at.fill("flat", BUY, E8, 100 * E8)
     at.fill("flat", SELL, E8, 100 * E8)
     at.fill("alice", BUY, E8, 5 * E8, symbol="ETH-USD")
-    found = at.mark(90 * E8)
+    found = positions_of(at.mark(90 * E8))
     assert [(item.account, item.symbol, item.unrealised_e8) for item in found] == [
         ("alice", "BTC-USD", -10 * E8),
         ("zoe", "BTC-USD", 20 * E8),
@@ -127,11 +127,11 @@ def test_a_mark_revalues_every_open_position_in_the_order_of_accounts() -> None:
 def test_positions_are_revalued_at_most_once_in_ten_seconds_and_only_if_the_mark_changed() -> None:
     at = book()
     at.fill("alice", BUY, E8, 100 * E8)
-    assert [item.unrealised_e8 for item in at.mark(101 * E8)] == [E8]
-    assert at.mark(102 * E8, after_s=9) == []
-    assert [item.unrealised_e8 for item in at.mark(103 * E8, after_s=1)] == [3 * E8]
-    assert at.mark(103 * E8, after_s=60) == []
-    assert [item.unrealised_e8 for item in at.mark(104 * E8)] == [4 * E8]
+    assert [item.unrealised_e8 for item in positions_of(at.mark(101 * E8))] == [E8]
+    assert at.mark(102 * E8, after_s=9) == ()
+    assert [item.unrealised_e8 for item in positions_of(at.mark(103 * E8, after_s=1))] == [3 * E8]
+    assert at.mark(103 * E8, after_s=60) == ()
+    assert [item.unrealised_e8 for item in positions_of(at.mark(104 * E8))] == [4 * E8]
     at.mark(105 * E8, after_s=1)
     assert positions_of(at.fill("alice", BUY, E8, 100 * E8))[0].mark_price_e8 == 105 * E8
 
@@ -140,7 +140,7 @@ def test_the_value_at_the_mark_is_rounded_towards_zero() -> None:
     at = book()
     at.fill("long", BUY, 3, E8)
     at.fill("short", SELL, 3, E8)
-    assert [item.unrealised_e8 for item in at.mark(3 * E8 // 2)] == [4 - 3, -4 + 3]
+    assert [item.unrealised_e8 for item in positions_of(at.mark(3 * E8 // 2))] == [4 - 3, -4 + 3]
 
 
 # Topics have no common order

@@ -1,0 +1,213 @@
+"""A market of random decisions around pre-trade risk: accounts, orders, fills, marks, funds, changes of rules.
+
+Every step is told to the desk and, if there is one, to the naive model; what the desk answers is compared with it.
+"""
+
+from collections.abc import Callable
+from random import Random
+
+from schemas.messages import (
+    AccountKind,
+    AccountStatus,
+    Execution,
+    Message,
+    Order,
+    OrderStatus,
+    OrderType,
+    Side,
+    TimeInForce,
+)
+from schemas.units import E8, fee_e8, notional_e8
+from tests.oracle.naive_funds import NaiveFunds, OpenOrder
+from tests.oracle.risk_desk import Desk
+
+ACCOUNTS = ("cash", "purse", "margin")
+SYMBOLS = {"BTC-USD": ("BTC", "USD", 1000), "ETH-USD": ("ETH", "USD", 50), "BTC-EUR": ("BTC", "EUR", 900)}
+CURRENCIES = ("USD", "EUR", "BTC", "ETH")
+RATES = (0, 1, 100_000, 250_000, E8 // 3)
+
+
+class RandomMarket:
+    """Starts with three symbols and three accounts; `step` makes one random decision."""
+
+    def __init__(self, rng: Random) -> None:
+        self.rng = rng
+        self.desk = Desk()
+        self.naive = NaiveFunds()
+        self.open: dict[int, Order] = {}
+        self.filled: dict[int, int] = {}
+        self.rates: dict[str, int] = {}
+        for symbol, (base, quote, price) in SYMBOLS.items():
+            self.naive.pairs[symbol] = (base, quote)
+            self.naive.marks[symbol] = price * E8
+            self._set_symbol(symbol)
+        for account in ACCOUNTS:
+            self._set_account(account, 3 if account == "margin" else None)
+            for currency in CURRENCIES:
+                self._fund(account, currency, rng.randint(1, 5000 * E8))
+
+    def step(self) -> None:
+        actions: list[Callable[[], None]] = [
+            self._place,
+            self._place,
+            self._place,
+            self._fill,
+            self._fill,
+            self._end,
+            self._cancel,
+            self._repeat,
+            self._mark,
+            self._funds,
+            self._rules,
+            self._kind,
+        ]
+        self.rng.choice(actions)()
+
+    def end_all(self) -> None:
+        """End every open order."""
+        while self.open:
+            self._end()
+
+    def check(self) -> None:
+        """What the desk holds is what the model counts again from all open orders."""
+        for account in ACCOUNTS:
+            for currency in CURRENCIES:
+                expected = (self.naive.total(account, currency), self.naive.reserved(account, currency))
+                assert self.desk.balance(account, currency) == expected, (account, currency)
+
+    # The operator
+
+    def _set_symbol(self, symbol: str) -> None:
+        base, quote, price = SYMBOLS[symbol]
+        maker, taker = self.rng.choice(RATES), self.rng.choice(RATES)
+        self.rates[symbol] = max(maker, taker)
+        self.desk.symbol(
+            symbol=symbol,
+            base=base,
+            quote=quote,
+            tick_e8=1,
+            lot_e8=1,
+            quantity_min_e8=None,
+            notional_min_e8=None,
+            notional_max_e8=None,
+            quantity_max_e8=None,
+            price_band_e8=9 * E8 // 10,
+            reference_price_e8=price * E8,
+            maker_fee_e8=maker,
+            taker_fee_e8=taker,
+        )
+
+    def _set_account(self, account: str, leverage: int | None) -> None:
+        kind = AccountKind.CASH if leverage is None else AccountKind.MARGIN
+        self.naive.leverage[account] = None if leverage is None else leverage * E8
+        leverage_e8 = None if leverage is None else leverage * E8
+        self.desk.account(
+            account, account_kind=kind, account_status=AccountStatus.ACTIVE, leverage_e8=leverage_e8
+        )
+
+    def _fund(self, account: str, currency: str, amount_e8: int) -> None:
+        self.desk.funds(account, currency, amount_e8)
+        self.naive.move(account, currency, amount_e8)
+
+    def _funds(self) -> None:
+        amount_e8 = self.rng.randint(-1000 * E8, 1000 * E8) or 1
+        self._fund(self.rng.choice(ACCOUNTS), self.rng.choice(CURRENCIES), amount_e8)
+
+    def _rules(self) -> None:
+        self._set_symbol(self.rng.choice(list(SYMBOLS)))
+
+    def _kind(self) -> None:
+        self._set_account(self.rng.choice(ACCOUNTS), self.rng.choice((None, None, 1, 5)))
+
+    def _mark(self) -> None:
+        symbol = self.rng.choice(list(SYMBOLS))
+        price_e8 = SYMBOLS[symbol][2] * self.rng.randint(E8 // 2, 3 * E8 // 2)
+        self.naive.marks[symbol] = price_e8
+        self.desk.mark(price_e8, symbol)
+
+    # Accounts
+
+    def _place(self) -> None:
+        account, symbol = self.rng.choice(ACCOUNTS), self.rng.choice(list(SYMBOLS))
+        side = self.rng.choice((Side.BUY, Side.SELL))
+        mark_e8 = self.naive.marks[symbol]
+        low_e8, high_e8 = -(-mark_e8 // 10), mark_e8 * 19 // 10
+        market = not self.rng.randint(0, 4)
+        price_e8 = None if market else self.rng.randint(low_e8, high_e8)
+        worst_e8 = price_e8 or (high_e8 if side is Side.BUY else low_e8)
+        quantity_e8 = self.rng.choice((self.rng.randint(1, 1000), self.rng.randint(1, 4 * E8)))
+        answer = self.desk.place(
+            account,
+            symbol=symbol,
+            side=side,
+            order_type=OrderType.MARKET if market else OrderType.LIMIT,
+            time_in_force=TimeInForce.IOC if market else TimeInForce.GTC,
+            price_e8=price_e8,
+            quantity_e8=quantity_e8,
+        )
+        new = OpenOrder(account, symbol, side.value, worst_e8, quantity_e8, self.rates[symbol])
+        self._compare(answer, new)
+
+    def _compare(self, answer: Message, new: OpenOrder) -> None:
+        expected = self.naive.refusal(new)
+        if isinstance(answer, Order):
+            assert expected is None
+            assert answer.price_e8 == new.worst_price
+            self.open[answer.order_id] = answer
+            self.filled[answer.order_id] = 0
+            self.naive.orders[answer.order_id] = new
+        else:
+            assert isinstance(answer, Execution)
+            assert (answer.reason, answer.limit_e8, answer.actual_e8) == expected
+
+    def _repeat(self) -> None:
+        order = self._any()
+        if order is None:
+            return
+        market = order.order_type is OrderType.MARKET
+        answer = self.desk.place(
+            order.account,
+            client_order_id=order.client_order_id,
+            symbol=order.symbol,
+            side=order.side,
+            order_type=order.order_type,
+            price_e8=None if market else order.price_e8,
+            quantity_e8=order.quantity_e8,
+        )
+        assert isinstance(answer, Execution)
+        assert answer.order_id == order.order_id
+        assert answer.leaves_e8 == self.naive.orders[order.order_id].leaves
+
+    def _cancel(self) -> None:
+        order = self._any()
+        if order is not None:
+            answer = self.desk.cancel(order.account, order_id=order.order_id)
+            assert isinstance(answer, Order)
+
+    # The book
+
+    def _any(self) -> Order | None:
+        return self.open[self.rng.choice(sorted(self.open))] if self.open else None
+
+    def _fill(self) -> None:
+        order = self._any()
+        if order is None:
+            return
+        before_e8 = self.filled[order.order_id]
+        quantity_e8 = self.rng.randint(1, order.quantity_e8 - before_e8)
+        worse = self.rng.randint(0, 2)
+        price_e8 = order.price_e8 * (E8 + (-worse if order.side is Side.BUY else worse) * E8 // 10) // E8
+        value_e8 = notional_e8(price_e8, quantity_e8)
+        fee = fee_e8(value_e8, self.rng.choice((0, self.naive.orders[order.order_id].fee_rate)))
+        self.desk.filled(order, quantity_e8, price_e8, before_e8=before_e8, fee_e8=fee)
+        self.naive.fill(order.order_id, quantity_e8, value_e8, fee)
+        self.filled[order.order_id] += quantity_e8
+        if order.order_id not in self.naive.orders:
+            del self.open[order.order_id]
+
+    def _end(self) -> None:
+        order = self._any()
+        if order is not None:
+            status = self.rng.choice((OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED))
+            self.desk.ended(order, status, cumulative_e8=self.filled[order.order_id])
+            del self.open[order.order_id], self.naive.orders[order.order_id]
