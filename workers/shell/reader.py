@@ -73,6 +73,7 @@ class ShardReader:
         self._prefix = settings.prefix
         self._shard = shard
         self._names: dict[str, str] = {}
+        self._first: list[Any] = []
         self.consumer = open_consumer(settings, group, _LIVE_WAIT_MS)
         self.seen: dict[str, int] = {}
         """Per topic: up to where the log has been looked at, whether or not there were records."""
@@ -85,13 +86,21 @@ class ShardReader:
             [TopicPartition(self._prefix + t, self._shard, positions.get(t, OFFSET_BEGINNING)) for t in topics]
         )
 
-    def batch(self, timeout_s: float) -> dict[str, list[Record]]:
-        """What is there, at most BATCH_RECORDS_MAX records; empty when nothing came within the time."""
-        first: Any = self.consumer.poll(timeout_s)
-        if first is None:
-            return {}
-        messages: list[Any] = self.consumer.consume(BATCH_RECORDS_MAX - 1, 0)
-        messages.insert(0, first)
+    def wait(self, timeout_s: float) -> bool:
+        """Whether a record has come within the time. `batch` takes it."""
+        message: Any = self.consumer.poll(timeout_s)
+        if message is None:
+            return False
+        if message.error() is not None:
+            self._event(message)
+            return False
+        self._first.append(message)
+        return True
+
+    def batch(self) -> dict[str, list[Record]]:
+        """What is there, at most BATCH_RECORDS_MAX records."""
+        messages: list[Any] = self._first + self.consumer.consume(BATCH_RECORDS_MAX - len(self._first), 0)
+        self._first = []
         batch: dict[str, list[Record]] = {}
         names, shard = self._names, self._shard
         for message in messages:

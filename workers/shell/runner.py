@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from time import monotonic
 from typing import Final
@@ -20,7 +20,7 @@ from workers.shell.endings import Exit, WorkerError
 from workers.shell.metrics import ShardMetrics
 from workers.shell.reader import PartitionReader, ShardReader
 from workers.shell.restore import ShardLog, compare_offsets
-from workers.shell.settings import Settings
+from workers.shell.settings import TRANSACTIONS_MAX, Settings
 from workers.shell.transactions import FencedError, Publisher
 
 _POLL_S: Final = 0.25
@@ -37,6 +37,8 @@ class StageRun:
     make_core: CoreFactory
     codec: Codec
     settings: Settings
+    slots: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(TRANSACTIONS_MAX))
+    """Who holds one is in a transaction."""
 
     @property
     def group(self) -> str:
@@ -159,10 +161,15 @@ class ShardRunner(threading.Thread):
         )
 
     def _turn(self, shard: Shard, publisher: Publisher, reader: ShardReader) -> None:
-        batch = reader.batch(_POLL_S)
+        came = reader.wait(_POLL_S)
         self.turned_at = monotonic()
-        if not batch:
-            return
+        if came:
+            with self._run.slots:
+                self._work(shard, publisher, reader)
+            self.turned_at = monotonic()
+
+    def _work(self, shard: Shard, publisher: Publisher, reader: ShardReader) -> None:
+        batch = reader.batch()
         records = sum(map(len, batch.values()))
         transaction = shard.apply(batch)
         self._records_since_snapshot += records
@@ -175,12 +182,10 @@ class ShardRunner(threading.Thread):
         metrics.events.inc(records)
         metrics.batch_records.observe(records)
         if shard.dead_letter_count > self._dead_letters:
-            metrics.dead_letters.inc(shard.dead_letter_count - self._dead_letters)
-            self._log.warning(
-                "dead letters", count=shard.dead_letter_count - self._dead_letters, positions=shard.positions
-            )
+            count = shard.dead_letter_count - self._dead_letters
+            metrics.dead_letters.inc(count)
+            self._log.warning("dead letters", count=count, positions=shard.positions)
             self._dead_letters = shard.dead_letter_count
-        self.turned_at = monotonic()
 
     def _publish(
         self,

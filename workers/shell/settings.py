@@ -11,6 +11,9 @@ from workers.shell.endings import Exit, WorkerError
 BATCH_RECORDS_MAX: Final = 4_000
 """Records of one batch, so of one transaction."""
 
+TRANSACTIONS_MAX: Final = 2
+"""Transactions that a process has open at a time."""
+
 PREFETCH_KIB_MAX: Final = 8_192
 """Records that are read ahead per shard, in KiB."""
 
