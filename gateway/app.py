@@ -1,0 +1,242 @@
+"""The ASGI application: the lean path first, then FastAPI, and one shape for everything that goes wrong."""
+
+import time
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from gateway import limits
+from gateway.asgi import (
+    SECURITY_HEADERS,
+    Event,
+    Handler,
+    Heads,
+    Receive,
+    Reply,
+    Scope,
+    Send,
+    error_reply,
+    read_body,
+    require_json,
+    respond,
+)
+from gateway.asgi import Request as LeanRequest
+from gateway.correlation import correlation_id
+from gateway.errors import STATUS, ApiError, Code
+from gateway.metrics import Metrics
+from gateway.orders.lean import ORDER, ORDERS, LeanOrders, openapi_paths
+from gateway.stream.session import Door, Session, deny
+
+WEBSOCKET: Final = "/ws"
+_BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH"})
+_LEAN_METHODS: Final = {ORDERS: "POST", ORDER: "DELETE"}
+_CODES: Final = {status: code for code, status in reversed(STATUS.items())}
+
+_log: Final = structlog.get_logger("gateway")
+
+
+class Gateway:
+    """Everything that a client can reach in one process."""
+
+    def __init__(self, application: FastAPI, orders: LeanOrders, door: Door, metrics: Metrics) -> None:
+        """FastAPI with its routes, the lean path, what WebSocket sessions share, and what counts."""
+        self._application = application
+        self._orders = orders
+        self._door = door
+        self._metrics = metrics
+        self._count = metrics.requests.labels
+        self._seconds = {route: metrics.seconds.labels(route).observe for route in (ORDERS, ORDER + "{order_id}")}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """An ASGI connection."""
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+        else:
+            await self._application(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        heads = Heads.of(scope["headers"])
+        correlation = correlation_id(heads.correlation_id)
+        handler, route = self._lean(scope["method"], scope["path"])
+        try:
+            body = await read_body(heads, receive)
+            if handler is None:
+                route, status = await self._framework(scope, heads, body, send, correlation)
+                self._counted(scope["method"], route, status, started)
+                return
+            reply = await handler(LeanRequest(scope["path"], scope["query_string"], heads, correlation, body))
+        except ApiError as error:
+            reply = error_reply(error, correlation)
+        except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer and the log the trace
+            _log.exception("request_failed", method=scope["method"], path=scope["path"], correlation_id=correlation)
+            reply = error_reply(_internal(), correlation)
+        await respond(send, reply, correlation)
+        self._counted(scope["method"], route, reply.status, started)
+
+    def _lean(self, method: str, path: str) -> tuple[Handler | None, str]:
+        if method == "POST" and path == ORDERS:
+            return self._orders.place, ORDERS
+        if method == "DELETE" and path.startswith(ORDER) and "/" not in path[len(ORDER) :]:
+            return self._orders.cancel, ORDER + "{order_id}"
+        return None, "unmatched"
+
+    async def _framework(
+        self, scope: Scope, heads: Heads, body: bytes, send: Send, correlation: str
+    ) -> tuple[str, int]:
+        """Let FastAPI answer; the route's template and the status. Raises what it raises before it answers."""
+        if scope["method"] in _BODY_METHODS and body:
+            require_json(heads.content_type)
+        scope.setdefault("state", {})["correlation_id"] = correlation
+        status = 0
+
+        async def replay() -> Event:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def answer(event: Event) -> None:
+            nonlocal status
+            if event["type"] == "http.response.start":
+                status = event["status"]
+                event["headers"] = [
+                    *event.get("headers", ()),
+                    *SECURITY_HEADERS,
+                    (b"x-correlation-id", correlation.encode()),
+                ]
+            await send(event)
+
+        try:
+            await self._application(scope, replay, answer)
+        except Exception:
+            if not status:
+                raise
+            _log.exception("request_failed", method=scope["method"], path=scope["path"], correlation_id=correlation)
+        return getattr(scope.get("route"), "path", "unmatched"), status
+
+    def _counted(self, method: str, route: str, status: int, started: float) -> None:
+        self._count(method if method in _METHODS else "other", route, status).inc()
+        observe = self._seconds.get(route)
+        if observe is None:
+            observe = self._seconds[route] = self._metrics.seconds.labels(route).observe
+        observe(time.perf_counter() - started)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connections = self._metrics.connections
+        if scope["path"] != WEBSOCKET or self._websockets >= limits.WS_CONNECTIONS_MAX:
+            await receive()
+            is_full = scope["path"] == WEBSOCKET
+            error = (
+                ApiError(Code.SERVICE_UNAVAILABLE, "This gateway has all the connections that it takes; try again.")
+                if is_full
+                else ApiError(Code.NOT_FOUND, f"There is no WebSocket here; it is at {WEBSOCKET}.")
+            )
+            await deny(send, error, correlation_id(Heads.of(scope["headers"]).correlation_id))
+            return
+        self._websockets += 1
+        connections.inc()
+        try:
+            await Session(self._door, scope, receive, send).run()
+        finally:
+            self._websockets -= 1
+            connections.dec()
+
+    _websockets = 0
+
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def make_application(lifespan: Any) -> FastAPI:
+    """FastAPI without routes, with our errors and the lean path in its document."""
+    application = FastAPI(
+        title="TradSys",
+        version="0.1.0",
+        description="A trading venue whose truth is a log. Money and quantities are decimal strings; ids are strings.",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    application.add_exception_handler(ApiError, _api_error)
+    application.add_exception_handler(HTTPException, _http_error)
+    application.add_exception_handler(RequestValidationError, _validation_error)
+    application.add_exception_handler(Exception, _unexpected)
+    _document(application)
+    return application
+
+
+def _document(application: FastAPI) -> None:
+    """Put the lean path into the OpenAPI document."""
+    describe: Callable[[], dict[str, Any]] = application.openapi
+
+    def with_lean_path() -> dict[str, Any]:
+        if application.openapi_schema is None:
+            document = describe()
+            paths, schemas = openapi_paths()
+            for path, operations in paths.items():
+                document["paths"].setdefault(path, {}).update(operations)
+            document.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
+            application.openapi_schema = document
+        return application.openapi_schema
+
+    application.openapi = with_lean_path  # type: ignore[method-assign] # FastAPI's documented way
+
+
+def _render(request: Request, error: ApiError, headers: Mapping[str, str] | None = None) -> Response:
+    reply: Reply = error_reply(error, request.scope["state"]["correlation_id"])
+    named = {name.decode(): value.decode() for name, value in reply.headers}
+    return Response(reply.body, reply.status, named | dict(headers or {}), "application/json")
+
+
+async def _api_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return _render(request, error)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    """What the framework itself refuses: no such route, another method."""
+    assert isinstance(error, HTTPException)
+    path, method = request.url.path, request.method
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return _render(request, ApiError(Code.NOT_FOUND, f"There is nothing at {path[:200]}."))
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        template = ORDER if path.startswith(ORDER) else path
+        allowed = [name for name in (headers.get("Allow"), _LEAN_METHODS.get(template)) if name]
+        return _render(
+            request,
+            ApiError(Code.METHOD_NOT_ALLOWED, f"{method} is not allowed here; allowed: {', '.join(allowed)}."),
+            {"Allow": ", ".join(allowed)},
+        )
+    if error.status_code == HTTPStatus.BAD_REQUEST:
+        return _render(request, ApiError(Code.INVALID_JSON, "The body is not JSON that we can read."))
+    code = _CODES.get(error.status_code, Code.INVALID_REQUEST)
+    return _render(request, ApiError(code, str(error.detail)))
+
+
+async def _validation_error(request: Request, error: Exception) -> Response:
+    """Query, path or body are not as they should be: the first problem as the error, all of them in details."""
+    assert isinstance(error, RequestValidationError)
+    problems = [
+        {"field": ".".join(str(part) for part in problem["loc"][1:]), "rule": problem["msg"]}
+        for problem in error.errors()
+    ]
+    if any(problem["type"] == "json_invalid" for problem in error.errors()):
+        return _render(request, ApiError(Code.INVALID_JSON, "The body is not JSON."))
+    first = problems[0]
+    sentence = f"{first['field'] or 'The body'}: {first['rule']}."
+    return _render(request, ApiError(Code.VALIDATION_FAILED, sentence, field=first["field"] or None, details=problems))
+
+
+async def _unexpected(request: Request, _: Exception) -> Response:
+    return _render(request, _internal())
+
+
+def _internal() -> ApiError:
+    return ApiError(Code.INTERNAL_ERROR, "Something went wrong on our side; the correlation id finds it in our log.")

@@ -1,0 +1,131 @@
+"""ASGI without a framework: what the lean path reads of a request and how it answers."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, Final
+
+import msgspec
+
+from gateway import limits
+from gateway.errors import ApiError, Code
+
+Scope = MutableMapping[str, Any]
+Event = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+SECURITY_HEADERS: Final[Headers] = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+]
+_JSON_HEADERS: Final[Headers] = [*SECURITY_HEADERS, (b"content-type", b"application/json")]
+
+
+class Heads(msgspec.Struct):
+    """The headers that the gateway looks at."""
+
+    authorization: bytes | None = None
+    content_type: bytes | None = None
+    content_length: bytes | None = None
+    transfer_encoding: bytes | None = None
+    correlation_id: bytes | None = None
+
+    @classmethod
+    def of(cls, headers: Iterable[tuple[bytes, bytes]]) -> "Heads":
+        """Read them once."""
+        heads = cls()
+        for name, value in headers:
+            if name == b"authorization":
+                heads.authorization = value
+            elif name == b"content-type":
+                heads.content_type = value
+            elif name == b"content-length":
+                heads.content_length = value
+            elif name == b"transfer-encoding":
+                heads.transfer_encoding = value
+            elif name == b"x-correlation-id":
+                heads.correlation_id = value
+        return heads
+
+
+class Request(msgspec.Struct):
+    """A request of the lean path."""
+
+    path: str
+    query: bytes
+    heads: Heads
+    correlation_id: str
+    body: bytes
+
+
+class Reply(msgspec.Struct):
+    """An answer of the lean path: JSON, ready."""
+
+    status: int
+    body: bytes
+    headers: Headers = []
+
+
+Handler = Callable[[Request], Awaitable[Reply]]
+
+
+async def read_body(heads: Heads, receive: Receive) -> bytes:
+    """The whole body, within limits of size and time. Raises ApiError."""
+    if heads.content_length is None and heads.transfer_encoding is None:
+        return b""
+    if heads.content_length is not None and int(heads.content_length) > limits.BODY_BYTES_MAX:
+        raise _too_large()
+    event = await receive() if heads.content_length == b"0" else await _in_time(receive)
+    body: bytes = event.get("body", b"")
+    while event.get("more_body"):
+        event = await _in_time(receive)
+        body += event.get("body", b"")
+        if len(body) > limits.BODY_BYTES_MAX:
+            raise _too_large()
+    return body
+
+
+async def respond(send: Send, reply: Reply, correlation_id: str) -> None:
+    """Send an answer of the lean path."""
+    await send(
+        {
+            "type": "http.response.start",
+            "status": reply.status,
+            "headers": [
+                *_JSON_HEADERS,
+                (b"content-length", b"%d" % len(reply.body)),
+                (b"x-correlation-id", correlation_id.encode()),
+                *reply.headers,
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+def error_reply(error: ApiError, correlation_id: str) -> Reply:
+    """An error as an answer."""
+    headers = [(name.encode(), value.encode()) for name, value in error.headers.items()]
+    if error.code in {Code.PAYLOAD_TOO_LARGE, Code.REQUEST_TIMEOUT}:
+        headers.append((b"connection", b"close"))  # the rest of the body is not read
+    return Reply(error.status, msgspec.json.encode(error.body(correlation_id)), headers)
+
+
+def require_json(content_type: bytes | None) -> None:
+    """Raises ApiError unless a body says that it is JSON."""
+    if content_type is None or content_type.split(b";")[0].strip().lower() != b"application/json":
+        raise ApiError(Code.UNSUPPORTED_MEDIA_TYPE, "The body must be JSON, sent with Content-Type: application/json.")
+
+
+async def _in_time(receive: Receive) -> Event:
+    try:
+        async with asyncio.timeout(limits.BODY_TIMEOUT_S):
+            return await receive()
+    except TimeoutError:
+        raise ApiError(Code.REQUEST_TIMEOUT, f"The body did not arrive within {limits.BODY_TIMEOUT_S:.0f} s.") from None
+
+
+def _too_large() -> ApiError:
+    return ApiError(Code.PAYLOAD_TOO_LARGE, f"The body is larger than {limits.BODY_BYTES_MAX} bytes.")

@@ -1,0 +1,1 @@
+"""Who asks: login, tokens, attempt limits, single-use tickets."""

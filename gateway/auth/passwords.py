@@ -1,0 +1,48 @@
+"""Passwords: argon2id, hashed and verified beside the event loop by a bounded number of threads."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from argon2 import PasswordHasher, Type
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from gateway import limits
+from gateway.errors import ApiError, Code
+
+HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1, type=Type.ID)
+"""OWASP's password storage cheat sheet: argon2id with 19 MiB, 2 passes, 1 lane."""
+
+NOBODY: Final = HASHER.hash("nobody has this password")
+"""Verified when a user does not exist, so that the answer takes as long."""
+
+
+class Passwords:
+    """Verifies passwords beside the event loop."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(limits.HASH_THREADS, thread_name_prefix="argon2")
+        self._waiting = 0
+
+    async def verify(self, password_hash: str | None, password: str) -> bool:
+        """Whether the password is right; None stands for a user that does not exist. Raises ApiError when too busy."""
+        if self._waiting >= limits.HASH_WAITING_MAX:
+            raise ApiError(Code.SERVICE_UNAVAILABLE, "Too many logins at once; try again.")
+        self._waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            matches = await loop.run_in_executor(self._threads, _matches, password_hash or NOBODY, password)
+        finally:
+            self._waiting -= 1
+        return matches and password_hash is not None
+
+    def close(self) -> None:
+        """Stop the threads."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _matches(password_hash: str, password: str) -> bool:
+    try:
+        return HASHER.verify(password_hash, password)
+    except (VerificationError, InvalidHashError):
+        return False

@@ -1,0 +1,77 @@
+"""PostgreSQL: the read models, through a bounded pool. The gateway writes nothing that a projection owns.
+
+Queries run in threads beside the event loop: psycopg waits without the interpreter's lock, and SQLAlchemy's own asyncio
+bridge would cost another dependency.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Connection, Row, Select, create_engine, func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway import limits
+from gateway.errors import ApiError, Code, unavailable
+
+T = TypeVar("T")
+
+
+class Database:
+    """Reads with a limit on connections, on time and on those who wait."""
+
+    def __init__(self, url: URL) -> None:
+        """Connects when it is first asked."""
+        self._engine = create_engine(
+            url,
+            pool_size=limits.DB_CONNECTIONS,
+            max_overflow=0,
+            pool_timeout=limits.DB_WAIT_S,
+            pool_pre_ping=True,
+            isolation_level="AUTOCOMMIT",
+            connect_args={
+                "connect_timeout": int(limits.DB_WAIT_S),
+                "options": f"-c statement_timeout={limits.DB_STATEMENT_MS}",
+                "application_name": "tradsys-gateway",
+            },
+        )
+        self._threads = ThreadPoolExecutor(limits.DB_CONNECTIONS, thread_name_prefix="database")
+        self._waiting = 0
+
+    async def rows(self, statement: Select[Any]) -> Sequence[Row[Any]]:
+        """What a query gives. Raises ApiError when the database is away, too slow or too busy."""
+        return await self._run(lambda connection: connection.execute(statement).all())
+
+    async def page(self, statement: Select[Any], page: int, page_size: int) -> tuple[Sequence[Row[Any]], int]:
+        """One page of a query that is ordered, and how many rows there are (counted up to the window that pages reach).
+
+        Raises ApiError when the database is away, too slow or too busy.
+        """
+        window = select(func.count()).select_from(statement.order_by(None).limit(limits.PAGE_WINDOW_MAX).subquery())
+        shown = statement.limit(page_size).offset((page - 1) * page_size)
+
+        def read(connection: Connection) -> tuple[Sequence[Row[Any]], int]:
+            return connection.execute(shown).all(), connection.execute(window).scalar_one()
+
+        return await self._run(read)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._engine.dispose()
+
+    async def _run(self, read: Callable[[Connection], T]) -> T:
+        if self._waiting >= limits.DB_WAITING_MAX:
+            raise ApiError(Code.SERVICE_UNAVAILABLE, "Too many queries at once; try again.")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, read)
+        except (SQLAlchemyError, OSError) as error:
+            raise unavailable("The database") from error
+        finally:
+            self._waiting -= 1
+
+    def _read(self, read: Callable[[Connection], T]) -> T:
+        with self._engine.connect() as connection:
+            return read(connection)

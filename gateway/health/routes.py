@@ -1,0 +1,48 @@
+"""GET /health, /health/live, /health/ready and /metrics."""
+
+from collections.abc import Mapping
+
+import msgspec
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from gateway import limits
+from gateway.envelope import Envelope
+from gateway.health.checks import DOWN, UP, Check, check_all
+from gateway.metrics import Metrics
+from gateway.pages import answer
+
+
+def router(checks: Mapping[str, Check], metrics: Metrics) -> APIRouter:
+    """The routes for probes and scrapers."""
+    routes = APIRouter(tags=["health"])
+
+    @routes.get("/health/live")
+    async def live() -> Response:
+        """The process answers."""
+        return answer({"status": UP})
+
+    @routes.get("/health")
+    async def health() -> Response:
+        """How everything is; always 200, because it is the answer to a question."""
+        is_up, dependencies = await check_all(checks)
+        return answer({"status": UP if is_up else "degraded", "dependencies": dependencies})
+
+    @routes.get("/health/ready")
+    async def ready() -> Response:
+        """Whether this process can do all its work: 200, or 503."""
+        is_up, dependencies = await check_all(checks)
+        body = Envelope(is_up, {"status": UP if is_up else DOWN, "dependencies": dependencies})
+        return Response(
+            msgspec.json.encode(body),
+            200 if is_up else 503,
+            {} if is_up else {"retry-after": str(limits.RETRY_AFTER_S)},
+            "application/json",
+        )
+
+    @routes.get("/metrics", include_in_schema=False)
+    async def scrape() -> Response:
+        """Metrics in the text format of Prometheus."""
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    return routes

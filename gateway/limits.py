@@ -1,0 +1,102 @@
+"""Every limit of the gateway, in one place: what a client can make grow is bounded here."""
+
+from typing import Final
+
+# Requests
+BODY_BYTES_MAX: Final = 16_384
+"""Largest request body; beyond it 413."""
+BODY_TIMEOUT_S: Final = 10.0
+"""A body must have arrived by then; beyond it 408."""
+HEADER_BYTES_MAX: Final = 16_384
+"""Request line and headers together; beyond it 431."""
+HEADER_TIMEOUT_S: Final = 10.0
+"""Headers must have arrived by then; beyond it the connection is closed."""
+KEEP_ALIVE_S: Final = 75
+"""An idle HTTP connection is kept for so long."""
+CONNECTIONS_MAX: Final = 12_000
+"""Open connections of one process, HTTP and WebSocket; beyond it new ones are closed at once."""
+BACKLOG: Final = 2_048
+"""Connections the kernel holds while the process is busy."""
+SHUTDOWN_S: Final = 5
+"""Requests under way get so long to finish when the process is told to stop."""
+
+# Lists
+PAGE_SIZE_DEFAULT: Final = 20
+PAGE_SIZE_MAX: Final = 100
+PAGE_WINDOW_MAX: Final = 10_000
+"""Rows of a list that pages reach; `total` stops counting there."""
+CANDLES_MAX: Final = 1_000
+"""Most candles of one answer."""
+BOOK_DEPTH_DEFAULT: Final = 20
+BOOK_DEPTH_MAX: Final = 5_000
+
+# Orders
+CLIENT_ORDER_ID_MAX: Final = 64
+CORRELATION_ID_MAX: Final = 64
+SYMBOL_CHARACTERS_MAX: Final = 32
+WAIT_MS_MAX: Final = 10_000
+"""`?wait=`: longest wait for the first execution."""
+COMMANDS_IN_FLIGHT_MAX: Final = 10_000
+"""Commands handed to the broker and not yet acknowledged; beyond it 503."""
+ACKNOWLEDGE_S: Final = 0.85
+"""The broker's acknowledgement must have come by then; beyond it the outcome is unknown."""
+RETRY_AFTER_S: Final = 1
+"""What a 503 asks clients to wait."""
+EXECUTIONS_REMEMBERED: Final = 20_000
+"""Newest answers to commands, kept for those who ask just after they came."""
+WAITERS_MAX: Final = 10_000
+"""Requests that wait for an execution at a time; beyond it 503."""
+
+# Identity
+USERNAME_MAX: Final = 64
+PASSWORD_MAX: Final = 256
+TOKEN_BYTES_MAX: Final = 2_048
+TOKENS_REMEMBERED: Final = 10_000
+"""Verified tokens whose claims are kept until they expire."""
+HASH_THREADS: Final = 2
+HASH_WAITING_MAX: Final = 64
+"""Logins waiting for a hash thread; beyond it 503."""
+LOGIN_WINDOW_S: Final = 300
+LOGIN_FAILURES_PER_USER: Final = 10
+LOGIN_FAILURES_PER_IP: Final = 50
+TICKET_S: Final = 30
+"""A WebSocket ticket is good once, for so long."""
+
+# Stream
+WS_CONNECTIONS_MAX: Final = 10_000
+WS_CONNECTIONS_PER_ACCOUNT: Final = 50
+WS_MESSAGE_BYTES_MAX: Final = 16_384
+"""Largest message from a client; beyond it close code 1009."""
+WS_SUBSCRIPTIONS_MAX: Final = 200
+"""Channels of one connection."""
+WS_ORDERS_IN_FLIGHT_MAX: Final = 64
+"""order.submit and order.cancel of one connection that wait for the broker."""
+WS_AUTH_ATTEMPTS_MAX: Final = 3
+"""Refused tokens of one connection; then it is closed."""
+WS_QUEUE_FRAMES_MAX: Final = 2_000
+WS_QUEUE_BYTES_MAX: Final = 4_194_304
+"""What may wait for one client; at either limit it is disconnected with 4008."""
+WS_SEND_BUFFER_BYTES: Final = 262_144
+"""The kernel's send buffer of one WebSocket connection."""
+WS_ABORT_S: Final = 5.0
+"""A client that was told to go and does not read is cut off then."""
+WS_PING_S: Final = 20.0
+RING_FRAMES_PER_CHANNEL: Final = 1_000
+"""Newest frames of a channel from which a client can resume."""
+RING_FRAMES_MAX: Final = 200_000
+RING_BYTES_MAX: Final = 134_217_728
+"""Frames of all channels kept for resuming; the oldest go first."""
+TRADES_IN_SNAPSHOT: Final = 50
+ORDERS_IN_SNAPSHOT: Final = 1_000
+
+# Dependencies
+DB_CONNECTIONS: Final = 8
+DB_WAITING_MAX: Final = 256
+"""Queries running or waiting for a connection; beyond it 503."""
+DB_WAIT_S: Final = 2.0
+"""For PostgreSQL to take a connection."""
+DB_STATEMENT_MS: Final = 3_000
+VALKEY_TIMEOUT_S: Final = 1.0
+VALKEY_CONNECTIONS: Final = 16
+HEALTH_TIMEOUT_S: Final = 1.0
+"""A dependency that has not answered by then counts as down."""

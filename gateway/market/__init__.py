@@ -1,0 +1,1 @@
+"""Public market data: symbols, book, trades, candles."""

@@ -1,0 +1,62 @@
+"""The instruments, folded from the control topic."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from schemas.controls import control_error
+from schemas.messages import Control, ControlKind
+from schemas.units import format_e8
+
+_NUMBERS: Final = (
+    "tick_e8",
+    "lot_e8",
+    "quantity_min_e8",
+    "quantity_max_e8",
+    "notional_min_e8",
+    "notional_max_e8",
+    "price_band_e8",
+    "maker_fee_e8",
+    "taker_fee_e8",
+)
+
+
+class Symbols:
+    """Every instrument as it is now."""
+
+    def __init__(self) -> None:
+        self._controls: dict[str, Control] = {}
+
+    def apply(self, control: Control) -> None:
+        """Fold one decision of the operator; the stages ignore what cannot be, and so does this."""
+        if control.kind is ControlKind.SYMBOL and control.symbol is not None and control_error(control) is None:
+            self._controls[control.symbol] = control
+
+    def apply_all(self, controls: Iterable[Control]) -> None:
+        """Fold decisions in their order."""
+        for control in controls:
+            self.apply(control)
+
+    def __contains__(self, symbol: str) -> bool:
+        return symbol in self._controls
+
+    def names(self) -> list[str]:
+        """In name order."""
+        return sorted(self._controls)
+
+    def all(self) -> list[dict[str, Any]]:
+        """As clients see them, in name order."""
+        return [_render(self._controls[name]) for name in self.names()]
+
+
+def _render(control: Control) -> dict[str, Any]:
+    status = control.symbol_status
+    rendered: dict[str, Any] = {
+        "symbol": control.symbol,
+        "status": None if status is None else status.lower(),
+        "base": control.base,
+        "quote": control.quote,
+    }
+    for name in _NUMBERS:
+        value_e8 = getattr(control, name)
+        rendered[name.removesuffix("_e8")] = None if value_e8 is None else format_e8(value_e8)
+    return rendered

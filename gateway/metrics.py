@@ -1,0 +1,41 @@
+"""What the gateway counts, for Prometheus."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
+
+_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Metrics:
+    """The metrics of one process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self.requests = Counter(
+            "tradsys_gateway_requests_total",
+            "HTTP requests",
+            ("method", "route", "status"),
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "tradsys_gateway_request_seconds",
+            "Time to answer an HTTP request",
+            ("route",),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.connections = Gauge(
+            "tradsys_gateway_websocket_connections", "Open WebSocket connections", registry=self.registry
+        )
+        self.slow_clients = Counter(
+            "tradsys_gateway_slow_clients_total",
+            "WebSocket clients disconnected because they did not keep up",
+            registry=self.registry,
+        )
+        self.frames_in = Counter(
+            "tradsys_gateway_frames_total", "Frames read from the stream topic", registry=self.registry
+        )
+        self.in_flight = Gauge(
+            "tradsys_gateway_commands_in_flight", "Commands not yet acknowledged by the log", registry=self.registry
+        )

@@ -1,0 +1,1 @@
+"""Orders: from a request to a sealed command, and the answers."""

@@ -1,0 +1,54 @@
+"""The order desk: takes requests from REST and the WebSocket alike, and makes them commands in the log."""
+
+import time
+from asyncio import Future
+from collections.abc import Callable
+from typing import Protocol
+
+from gateway.auth.tokens import Identity
+from gateway.errors import ApiError, Code
+from gateway.orders.answers import Answers
+from gateway.orders.requests import OrderRequest, cancel_order, new_order
+from schemas.codec import Codec
+
+
+class CommandLog(Protocol):
+    """Where commands go."""
+
+    def send(self, account: str, value: bytes) -> Future[int]:
+        """Hand over a command; the future gives its id."""
+
+
+class OrderDesk:
+    """Places and cancels orders."""
+
+    def __init__(
+        self,
+        log: CommandLog,
+        codec: Codec,
+        answers: Answers,
+        clock_us: Callable[[], int] = lambda: time.time_ns() // 1_000,
+    ) -> None:
+        """The log, how commands are written, where their answers come by, and microseconds since 1970 UTC."""
+        self._log = log
+        self._encode = codec.encode
+        self._clock_us = clock_us
+        self.answers = answers
+
+    def place(self, identity: Identity, request: OrderRequest, correlation_id: str) -> tuple[Future[int], str]:
+        """Send a new order: the future of its id, and its client_order_id. Raises ApiError, then nothing was sent."""
+        _require_trader(identity)
+        command = new_order(request, identity.account, self._clock_us(), correlation_id)
+        assert command.client_order_id is not None
+        return self._log.send(identity.account, self._encode(command)), command.client_order_id
+
+    def cancel(self, identity: Identity, order_id: int, correlation_id: str) -> Future[int]:
+        """Ask for the end of an order: the future of the command's id. Raises ApiError, then nothing was sent."""
+        _require_trader(identity)
+        command = cancel_order(order_id, identity.account, self._clock_us(), correlation_id)
+        return self._log.send(identity.account, self._encode(command))
+
+
+def _require_trader(identity: Identity) -> None:
+    if not identity.may_trade:
+        raise ApiError(Code.FORBIDDEN, f"The role {identity.role} may look, not trade.")

@@ -1,0 +1,126 @@
+"""The lean path of orders: POST /api/v1/orders and DELETE /api/v1/orders/{id}, from bytes to bytes."""
+
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+import msgspec
+
+from gateway import limits
+from gateway.asgi import Reply, Request, require_json
+from gateway.auth.tokens import Tokens
+from gateway.errors import ApiError, Code
+from gateway.orders.answers import report_of
+from gateway.orders.desk import OrderDesk
+from gateway.orders.requests import OrderRequest, parse_order, parse_order_id
+
+ORDERS: Final = "/api/v1/orders"
+ORDER: Final = "/api/v1/orders/"
+
+
+class LeanOrders:
+    """Handlers of the lean path."""
+
+    def __init__(self, desk: OrderDesk, tokens: Tokens) -> None:
+        """Where orders go, and who may send them."""
+        self._desk = desk
+        self._tokens = tokens
+
+    async def place(self, request: Request) -> Reply:
+        """POST /api/v1/orders."""
+        identity = self._tokens.bearer(request.heads.authorization)
+        require_json(request.heads.content_type)
+        order = parse_order(request.body)
+        wait_s = self._wait_s(request.query)
+        acknowledged, client_order_id = self._desk.place(identity, order, request.correlation_id)
+        order_id = await acknowledged
+        if wait_s and (payload := await self._desk.answers.wait(order_id, wait_s)):
+            return Reply(200, b'{"success":true,"data":%b}' % payload)
+        # Both are of characters that JSON takes as they are.
+        return Reply(
+            202,
+            b'{"success":true,"data":{"order_id":"%d","client_order_id":"%b","status":"pending"}}'
+            % (order_id, client_order_id.encode()),
+        )
+
+    async def cancel(self, request: Request) -> Reply:
+        """DELETE /api/v1/orders/{id}."""
+        identity = self._tokens.bearer(request.heads.authorization)
+        order_id = parse_order_id(request.path[len(ORDER) :])
+        if order_id is None:
+            raise _not_found()
+        wait_s = self._wait_s(request.query)
+        command_id = await self._desk.cancel(identity, order_id, request.correlation_id)
+        if wait_s and (payload := await self._desk.answers.wait(command_id, wait_s)):
+            report = report_of(payload)
+            if report.reason == "ORDER_UNKNOWN":
+                raise _not_found()
+            if report.kind == "cancel_rejected":
+                raise ApiError(
+                    Code.CONFLICT,
+                    f"The order was not cancelled: {report.reason}.",
+                    details=msgspec.Raw(payload),
+                )
+            return Reply(200, b'{"success":true,"data":%b}' % payload)
+        return Reply(202, b'{"success":true,"data":{"order_id":"%d","command_id":"%d"}}' % (order_id, command_id))
+
+    def _wait_s(self, query: bytes) -> float:
+        """`?wait=` in seconds; 0 when there is none. Raises ApiError."""
+        if not query:
+            return 0.0
+        texts = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("wait")
+        if texts is None:
+            return 0.0
+        text = texts[-1]
+        if not text.isdecimal() or not text.isascii() or int(text[:9]) > limits.WAIT_MS_MAX:
+            raise ApiError(
+                Code.VALIDATION_FAILED,
+                f"wait must be whole milliseconds from 0 to {limits.WAIT_MS_MAX}.",
+                field="wait",
+            )
+        self._desk.answers.require_room()
+        return int(text) / 1_000
+
+
+def openapi_paths() -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the OpenAPI document says of the lean path: operations by path and method, and schemas by name."""
+    (schema,), schemas = msgspec.json.schema_components([OrderRequest], ref_template="#/components/schemas/{name}")
+    wait = {
+        "name": "wait",
+        "in": "query",
+        "description": "Wait so many milliseconds for the first execution",
+        "schema": {"type": "integer", "minimum": 0, "maximum": limits.WAIT_MS_MAX},
+    }
+    order_id = {"name": "order_id", "in": "path", "required": True, "schema": {"type": "string"}}
+    answers = {
+        "200": {"description": "The first execution, when asked to wait and it came in time"},
+        "202": {"description": "The log has acknowledged the command"},
+        "503": {"description": "SERVICE_UNAVAILABLE: nothing was done. OUTCOME_UNKNOWN: retry with the same id"},
+    }
+    secured: list[dict[str, list[str]]] = [{"HTTPBearer": []}]
+    return {
+        ORDERS: {
+            "post": {
+                "tags": ["orders"],
+                "summary": "Place an order",
+                "operationId": "place_order",
+                "security": secured,
+                "parameters": [wait],
+                "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+                "responses": answers,
+            }
+        },
+        ORDER + "{order_id}": {
+            "delete": {
+                "tags": ["orders"],
+                "summary": "Cancel an order",
+                "operationId": "cancel_order",
+                "security": secured,
+                "parameters": [order_id, wait],
+                "responses": answers,
+            }
+        },
+    }, schemas
+
+
+def _not_found() -> ApiError:
+    return ApiError(Code.NOT_FOUND, "There is no such order.")

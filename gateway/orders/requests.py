@@ -1,0 +1,155 @@
+"""What clients may ask of orders, as strict JSON: no unknown fields, no duplicate keys, numbers of money as strings."""
+
+import json
+import os
+import re
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+import msgspec
+
+from gateway import limits
+from gateway.errors import ApiError, Code
+from schemas.messages import Command, CommandKind, OrderType, SelfTradePrevention, Side, TimeInForce
+from schemas.units import INT64_MAX, UnitError, format_e8, parse_e8
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+CLIENT_ORDER_ID: Final = rf"^[A-Za-z0-9._:+/=@-]{{1,{limits.CLIENT_ORDER_ID_MAX}}}$"
+SYMBOL: Final = rf"^[A-Za-z0-9._-]{{1,{limits.SYMBOL_CHARACTERS_MAX}}}$"
+
+_SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
+_TYPES: Final = {"limit": OrderType.LIMIT, "market": OrderType.MARKET}
+_TIMES: Final = {"gtc": TimeInForce.GTC, "ioc": TimeInForce.IOC, "fok": TimeInForce.FOK}
+_PREVENTIONS: Final = {
+    "cancel_newest": SelfTradePrevention.CANCEL_NEWEST,
+    "cancel_oldest": SelfTradePrevention.CANCEL_OLDEST,
+    "cancel_both": SelfTradePrevention.CANCEL_BOTH,
+    "none": SelfTradePrevention.NONE,
+}
+_PATH: Final = re.compile(r" - at `\$\.?([^`]*)`$")
+_UNKNOWN_FIELD: Final = re.compile(r"unknown field `([^`]*)`")
+_MISSING_FIELD: Final = re.compile(r"missing required field `([^`]*)`")
+_ORDER_ID: Final = re.compile(r"[1-9][0-9]{0,18}|0", re.ASCII)
+
+
+class OrderRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A new order."""
+
+    symbol: Annotated[str, msgspec.Meta(pattern=SYMBOL, description="The instrument, such as BTC-USD")]
+    side: Literal["buy", "sell"]
+    type: Literal["limit", "market"]
+    quantity: Annotated[str, msgspec.Meta(description='Base currency, a decimal string such as "0.015"')]
+    price: Annotated[str, msgspec.Meta(description="Quote currency, a decimal string; only for limit")] | None = None
+    time_in_force: Literal["gtc", "ioc", "fok"] | None = None
+    client_order_id: (
+        Annotated[str, msgspec.Meta(pattern=CLIENT_ORDER_ID, description="Unique per account; repeating it is safe")]
+        | None
+    ) = None
+    post_only: bool = False
+    self_trade_prevention: Literal["cancel_newest", "cancel_oldest", "cancel_both", "none"] | None = None
+
+
+_decode_order: Final = msgspec.json.Decoder(OrderRequest).decode
+
+
+def parse_order(body: bytes) -> OrderRequest:
+    """The order in a body. Raises ApiError."""
+    try:
+        request = _decode_order(body)
+    except msgspec.DecodeError as error:
+        raise invalid_json(error) from None
+    refuse_duplicates(body)
+    return request
+
+
+def new_order(request: OrderRequest, account: str, sent_us: int, correlation_id: str) -> Command:
+    """The command that asks for an order. Raises ApiError where its numbers cannot be."""
+    quantity_e8 = _positive(request.quantity, "quantity")
+    if request.type == "limit":
+        if request.price is None:
+            raise ApiError(Code.VALIDATION_FAILED, "A limit order needs a price.", field="price")
+        price_e8 = _positive(request.price, "price")
+    else:
+        if request.price is not None:
+            raise ApiError(Code.VALIDATION_FAILED, "A market order has no price; leave it out.", field="price")
+        price_e8 = None
+    return Command(
+        kind=CommandKind.NEW,
+        account=account,
+        client_order_id=request.client_order_id or os.urandom(16).hex(),
+        symbol=request.symbol,
+        side=_SIDES[request.side],
+        order_type=_TYPES[request.type],
+        time_in_force=_TIMES[request.time_in_force] if request.time_in_force else None,
+        price_e8=price_e8,
+        quantity_e8=quantity_e8,
+        post_only=request.post_only,
+        self_trade_prevention=_PREVENTIONS[request.self_trade_prevention] if request.self_trade_prevention else None,
+        sent_us=sent_us,
+        correlation_id=correlation_id,
+    )
+
+
+def cancel_order(order_id: int, account: str, sent_us: int, correlation_id: str) -> Command:
+    """The command that asks for the end of an order."""
+    return Command(
+        kind=CommandKind.CANCEL,
+        account=account,
+        order_id=order_id,
+        sent_us=sent_us,
+        correlation_id=correlation_id,
+    )
+
+
+def parse_order_id(text: str) -> int | None:
+    """The number in an order id as JSON and paths carry it; None for what no order can have."""
+    if not _ORDER_ID.fullmatch(text):
+        return None
+    number = int(text)
+    return number if number <= INT64_MAX else None
+
+
+def invalid_json(error: msgspec.DecodeError) -> ApiError:
+    """400 for what is not JSON, 422 with the field for what is not what we take."""
+    text = str(error)
+    if not isinstance(error, msgspec.ValidationError):
+        return ApiError(Code.INVALID_JSON, f"The body is not JSON: {text}.")
+    if unknown := _UNKNOWN_FIELD.search(text):
+        return ApiError(Code.VALIDATION_FAILED, f"{unknown[1][:64]!r} is not a field of this.", field=unknown[1][:64])
+    if missing := _MISSING_FIELD.search(text):
+        return ApiError(Code.VALIDATION_FAILED, f"The field {missing[1]} is missing.", field=missing[1])
+    path = _PATH.search(text)
+    field = path[1] if path else None
+    sentence = _PATH.sub("", text)
+    if field in {"price", "quantity"}:
+        sentence = f'{field} must be a decimal number in a string, such as "0.015", because JSON numbers lose digits'
+    return ApiError(Code.VALIDATION_FAILED, f"{sentence}.", field=field)
+
+
+def refuse_duplicates(body: bytes) -> None:
+    """Raises ApiError when an object of the (well-formed) JSON has a key twice: readers would not agree on it."""
+    _WITH_PAIRS.decode(body.decode())
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    unique = dict(pairs)
+    if len(unique) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)[:64]
+        raise ApiError(Code.INVALID_JSON, f"The key {twice!r} stands there twice.", field=twice)
+    return unique
+
+
+_WITH_PAIRS: Final = json.JSONDecoder(object_pairs_hook=_unique)
+
+
+def _positive(text: str, field: str) -> int:
+    try:
+        value_e8 = parse_e8(text)
+    except UnitError as error:
+        raise ApiError(Code.VALIDATION_FAILED, f"{field}: {error}.", field=field) from None
+    if value_e8 <= 0:
+        raise ApiError(
+            Code.VALIDATION_FAILED, f"{field} is {format_e8(value_e8)}; it must be more than 0.", field=field
+        )
+    return value_e8

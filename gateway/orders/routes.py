@@ -1,0 +1,103 @@
+"""What an account may read: its orders, positions and balances, from the read models."""
+
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter, Depends, Query, Response
+from sqlalchemy import select
+
+from gateway import limits
+from gateway.auth.routes import BEARER, Who
+from gateway.auth.tokens import Identity, Tokens
+from gateway.database import Database
+from gateway.envelope import Pagination
+from gateway.errors import ApiError, Code
+from gateway.orders.requests import SYMBOL, parse_order_id
+from gateway.pages import Page, PageSize, answer, require_window
+from gateway.rows import Renderer
+from schemas.tables import ORDER_IS_OPEN, balances, executions, orders, positions
+
+_ORDER: Final = Renderer(orders)
+_EXECUTION: Final = Renderer(executions)
+_POSITION: Final = Renderer(positions)
+_BALANCE: Final = Renderer(balances)
+
+Status = Literal["open", "new", "partially_filled", "filled", "cancelled", "rejected", "expired"]
+EXECUTIONS_OF_ORDER_MAX: Final = limits.PAGE_SIZE_MAX
+
+
+def router(*, database: Database, tokens: Tokens) -> APIRouter:
+    """The routes under /api/v1 that belong to an account."""
+    routes = APIRouter(prefix="/api/v1", dependencies=[BEARER])
+    who = Depends(Who(tokens))
+
+    @routes.get("/orders", tags=["orders"])
+    async def list_orders(  # noqa: PLR0917 - FastAPI passes by name
+        identity: Annotated[Identity, who],
+        status: Status | None = None,
+        symbol: Annotated[str | None, Query(pattern=SYMBOL)] = None,
+        client_order_id: Annotated[str | None, Query(min_length=1, max_length=limits.CLIENT_ORDER_ID_MAX)] = None,
+        page: Page = 1,
+        page_size: PageSize = limits.PAGE_SIZE_DEFAULT,
+    ) -> Response:
+        """The account's orders, newest first."""
+        require_window(page, page_size)
+        statement = select(*_ORDER.columns).where(orders.c.account == identity.account)
+        if status == "open":
+            statement = statement.where(ORDER_IS_OPEN)
+        elif status is not None:
+            statement = statement.where(orders.c.status == status.upper())
+        if symbol is not None:
+            statement = statement.where(orders.c.symbol == symbol)
+        if client_order_id is not None:
+            statement = statement.where(orders.c.client_order_id == _storable(client_order_id))
+        rows, total = await database.page(statement.order_by(orders.c.order_id.desc()), page, page_size)
+        return answer([_ORDER(row) for row in rows], Pagination.of(page, page_size, total))
+
+    @routes.get("/orders/{order_id}", tags=["orders"])
+    async def get_order(identity: Annotated[Identity, who], order_id: str) -> Response:
+        """One order of the account, with its newest executions."""
+        number = parse_order_id(order_id)
+        statement = select(*_ORDER.columns).where(orders.c.order_id == number, orders.c.account == identity.account)
+        rows = await database.rows(statement) if number is not None else ()
+        if not rows:
+            raise ApiError(Code.NOT_FOUND, "There is no such order.")
+        happened = await database.rows(
+            select(*_EXECUTION.columns)
+            .where(executions.c.order_id == number, executions.c.account == identity.account)
+            .order_by(executions.c.execution_id.desc())
+            .limit(EXECUTIONS_OF_ORDER_MAX)
+        )
+        return answer(_ORDER(rows[0]) | {"executions": [_EXECUTION(row) for row in happened]})
+
+    @routes.get("/positions", tags=["positions"])
+    async def list_positions(
+        identity: Annotated[Identity, who], page: Page = 1, page_size: PageSize = limits.PAGE_SIZE_DEFAULT
+    ) -> Response:
+        """What the account holds, by symbol."""
+        require_window(page, page_size)
+        statement = (
+            select(*_POSITION.columns).where(positions.c.account == identity.account).order_by(positions.c.symbol)
+        )
+        rows, total = await database.page(statement, page, page_size)
+        return answer([_POSITION(row) for row in rows], Pagination.of(page, page_size, total))
+
+    @routes.get("/balances", tags=["positions"])
+    async def list_balances(
+        identity: Annotated[Identity, who], page: Page = 1, page_size: PageSize = limits.PAGE_SIZE_DEFAULT
+    ) -> Response:
+        """What the account has of each currency."""
+        require_window(page, page_size)
+        statement = (
+            select(*_BALANCE.columns).where(balances.c.account == identity.account).order_by(balances.c.currency)
+        )
+        rows, total = await database.page(statement, page, page_size)
+        return answer([_BALANCE(row) for row in rows], Pagination.of(page, page_size, total))
+
+    return routes
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL's text holds no NUL, so nothing has that name. Raises ApiError."""
+    if "\0" in text:
+        raise ApiError(Code.VALIDATION_FAILED, "client_order_id holds a NUL character.", field="client_order_id")
+    return text

@@ -1,0 +1,102 @@
+"""The HTTP protocol of the server: uvicorn's, with limits on headers in size and time, and errors in our shape."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from gateway import limits
+from gateway.correlation import correlation_id
+from gateway.errors import ApiError, Code
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._header_bytes = 0
+        self._is_in_headers = True
+        self._unfinished_bytes = 0
+        self._header_timer: asyncio.TimerHandle | None = None
+        self._refusal: ApiError | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A connection beyond the limit is closed at once."""
+        super().connection_made(transport)  # type: ignore[arg-type]
+        if len(self.connections) > limits.CONNECTIONS_MAX:
+            self.transport.close()
+        else:
+            self._header_timer = self.loop.call_later(limits.HEADER_TIMEOUT_S, self.transport.close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The peer has gone."""
+        self._stop_header_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the peer."""
+        if self._is_in_headers and self._unfinished_bytes:
+            self._unfinished_bytes += len(data)
+            if self._unfinished_bytes > 2 * limits.HEADER_BYTES_MAX:
+                self._refuse_headers()
+                self.send_400_response("")
+                return
+        super().data_received(data)
+        if self._is_in_headers:
+            self._unfinished_bytes = self._unfinished_bytes or len(data)
+            if self._header_timer is None:
+                self._header_timer = self.loop.call_later(limits.HEADER_TIMEOUT_S, self.transport.close)
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._header_bytes = 0
+        self._is_in_headers = True
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the request's target."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header."""
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """All headers are there."""
+        self._is_in_headers = False
+        self._unfinished_bytes = 0
+        self._stop_header_timer()
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the sentence is ours
+        """What is not HTTP, or has too many headers, is answered in our shape too."""
+        error = self._refusal or ApiError(Code.INVALID_REQUEST, "The request is not HTTP that we can read.")
+        correlation = correlation_id(None)
+        body = msgspec.json.encode(error.body(correlation))
+        self.transport.write(
+            STATUS_LINE[error.status]
+            + b"content-type: application/json\r\nconnection: close\r\n"
+            + b"x-correlation-id: %b\r\ncontent-length: %d\r\n\r\n" % (correlation.encode(), len(body))
+            + body
+        )
+        self.transport.close()
+
+    def _count(self, size: int) -> None:
+        self._header_bytes += size
+        if self._header_bytes > limits.HEADER_BYTES_MAX:
+            self._refuse_headers()
+            raise ValueError("too many header bytes")  # the parser stops, and send_400_response is called
+
+    def _refuse_headers(self) -> None:
+        self._refusal = ApiError(
+            Code.HEADERS_TOO_LARGE, f"Request line and headers are larger than {limits.HEADER_BYTES_MAX} bytes."
+        )
+
+    def _stop_header_timer(self) -> None:
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None

@@ -1,0 +1,101 @@
+"""The gateway's settings, read from the environment. Secrets have no defaults."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from sqlalchemy import URL
+
+from schemas.seal import SealError, first_secret, parse_seal_secrets
+from stream_topology.topics import DEFAULT_PREFIX, DEFAULT_SHARDS, SHARDS_MAX
+
+JWT_SECRET_CHARACTERS_MIN: Final = 32
+PORT_MAX: Final = 65_535
+_EXPIRY: Final = re.compile(r"([1-9][0-9]{0,5})([smhd])", re.ASCII)
+_UNIT_S: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+class SettingsError(Exception):
+    """The environment says something that cannot be; the text says which name and what would be right."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything one gateway process is told."""
+
+    kafka_bootstrap: str = "127.0.0.1:9092"
+    schema_registry_url: str = "http://127.0.0.1:8081/apis/ccompat/v7"
+    prefix: str = DEFAULT_PREFIX
+    shards: int = DEFAULT_SHARDS
+    database: URL = field(repr=False)
+    valkey_url: str = field(repr=False)
+    jwt_secret: str = field(repr=False)
+    jwt_expiry_s: int = 86_400
+    seal_key: str = "gateway-1"
+    """The name under which this gateway seals commands."""
+    seal_secret: bytes = field(repr=False)
+    host: str = "127.0.0.1"
+    port: int = 8080
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from the environment. Raises SettingsError."""
+    seal_key, seal_secret = _seal(_secret(environ, "GATEWAY_SEAL_SECRETS", "gateway-1:<64 hexadecimal digits>"))
+    jwt_secret = _secret(environ, "JWT_SECRET", f"at least {JWT_SECRET_CHARACTERS_MIN} random characters")
+    if len(jwt_secret) < JWT_SECRET_CHARACTERS_MIN:
+        raise SettingsError(
+            f"JWT_SECRET has {len(jwt_secret)} characters; at least {JWT_SECRET_CHARACTERS_MIN} are needed."
+        )
+    return Settings(
+        kafka_bootstrap=environ.get("KAFKA_BOOTSTRAP", "127.0.0.1:9092"),
+        schema_registry_url=environ.get("SCHEMA_REGISTRY_URL", "http://127.0.0.1:8081/apis/ccompat/v7"),
+        prefix=environ.get("TRADSYS_PREFIX", DEFAULT_PREFIX),
+        shards=_number(environ, "TRADSYS_SHARDS", DEFAULT_SHARDS, SHARDS_MAX),
+        database=URL.create(
+            "postgresql+psycopg",
+            username=environ.get("DB_USER", "tradsys"),
+            password=_secret(environ, "DB_PASSWORD", "the password of DB_USER"),
+            host=environ.get("DB_HOST", "127.0.0.1"),
+            port=_number(environ, "DB_PORT", 5432, PORT_MAX),
+            database=environ.get("DB_NAME", "tradsys"),
+        ),
+        valkey_url=environ.get("VALKEY_URL", "valkey://127.0.0.1:6379/0"),
+        jwt_secret=jwt_secret,
+        jwt_expiry_s=_expiry(environ.get("JWT_EXPIRY", "24h")),
+        seal_key=seal_key,
+        seal_secret=seal_secret,
+        host=environ.get("GATEWAY_HOST", "127.0.0.1"),
+        port=_number(environ, "GATEWAY_PORT", 8080, PORT_MAX),
+    )
+
+
+def _secret(environ: Mapping[str, str], name: str, what: str) -> str:
+    if text := environ.get(name):
+        return text
+    raise SettingsError(f"{name} is not set; it has no default and must be {what}.")
+
+
+def _number(environ: Mapping[str, str], name: str, default: int, most: int) -> int:
+    text = environ.get(name)
+    if text is None:
+        return default
+    if not text.isdecimal() or not 0 < int(text) <= most:
+        raise SettingsError(f"{name} is {text!r}; it must be a whole number from 1 to {most}.")
+    return int(text)
+
+
+def _expiry(text: str) -> int:
+    found = _EXPIRY.fullmatch(text)
+    if not found:
+        raise SettingsError(f"JWT_EXPIRY is {text!r}; it must be a number with a unit, such as 15m, 24h or 7d.")
+    return int(found[1]) * _UNIT_S[found[2]]
+
+
+def _seal(text: str) -> tuple[str, bytes]:
+    """Name and secret of the key that seals."""
+    try:
+        return first_secret(parse_seal_secrets(text))
+    except SealError as error:
+        raise SettingsError(f"GATEWAY_SEAL_SECRETS: {error}") from error

@@ -1,0 +1,1 @@
+"""The WebSocket stream: frames of the log to clients."""

@@ -1,0 +1,42 @@
+"""The WebSocket protocol of the server: uvicorn's, and two things that it does not have.
+
+Ready bytes can be sent, so that a message to many is made once. And a client that does not read can be told to go: the
+close does not wait for it, and what does not end in time is cut off.
+"""
+
+import asyncio
+import socket
+from typing import Any, Final
+
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from gateway import limits
+
+WIRE_EVENT: Final = "tradsys.wire"
+"""ASGI event with `data`: whole WebSocket frames, ready to be written."""
+
+
+class StreamProtocol(WebSocketsSansIOProtocol):
+    """One connection."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Bound what the kernel and the process keep for a client that does not read."""
+        super().connection_made(transport)
+        connection = transport.get_extra_info("socket")
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, limits.WS_SEND_BUFFER_BYTES)
+
+    async def send(self, message: Any) -> None:
+        """Send an ASGI event, or ready bytes."""
+        kind = message["type"]
+        if kind == WIRE_EVENT:
+            await self.writable.wait()
+            if self.disconnected or self.close_sent:
+                raise ClientDisconnected
+            self.transport.write(message["data"])
+            return
+        if kind == "websocket.close":
+            self.writable.set()
+            self.loop.call_later(limits.WS_ABORT_S, self.transport.abort)
+        await super().send(message)

@@ -1,0 +1,94 @@
+"""What clients may say on the WebSocket, as strict JSON."""
+
+from typing import Annotated, Final
+
+import msgspec
+
+from gateway import limits
+from gateway.errors import ApiError, Code
+from gateway.orders.requests import SYMBOL, invalid_json, refuse_duplicates
+
+_RequestId = Annotated[str, msgspec.Meta(max_length=64)] | None
+_ChannelName = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+
+
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", kw_only=True):
+    """Any message; its request_id comes back in the answer."""
+
+    request_id: _RequestId = None
+
+
+class Authenticate(Message, frozen=True, tag="auth"):
+    """Say who you are, with an access token."""
+
+    token: Annotated[str, msgspec.Meta(max_length=limits.TOKEN_BYTES_MAX)]
+
+
+class Subscribe(Message, frozen=True, tag="marketdata.subscribe"):
+    """Ask for one channel by its whole name, or for several of a symbol."""
+
+    channel: _ChannelName | None = None
+    symbol: Annotated[str, msgspec.Meta(pattern=SYMBOL)] | None = None
+    channels: Annotated[list[_ChannelName], msgspec.Meta(min_length=1, max_length=16)] | None = None
+    from_sequence: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    """Resume one channel after this sequence: the last that the client has."""
+
+
+class Unsubscribe(Message, frozen=True, tag="marketdata.unsubscribe"):
+    """The reverse of Subscribe."""
+
+    channel: _ChannelName | None = None
+    symbol: Annotated[str, msgspec.Meta(pattern=SYMBOL)] | None = None
+    channels: Annotated[list[_ChannelName], msgspec.Meta(min_length=1, max_length=16)] | None = None
+
+
+class Submit(Message, frozen=True, tag="order.submit"):
+    """Place an order: the same object as the body of POST /api/v1/orders."""
+
+    order: msgspec.Raw
+
+
+class Cancel(Message, frozen=True, tag="order.cancel"):
+    """Cancel an order."""
+
+    order_id: Annotated[str, msgspec.Meta(max_length=20)]
+
+
+class Ping(Message, frozen=True, tag="ping"):
+    """Ask for a pong."""
+
+
+Request = Authenticate | Subscribe | Unsubscribe | Submit | Cancel | Ping
+
+_DECODER: Final[msgspec.json.Decoder[Request]] = msgspec.json.Decoder(Request)
+
+
+def parse(text: str | None) -> Request:
+    """The message in a text; None stands for a binary frame. Raises ApiError."""
+    if text is None:
+        raise ApiError(Code.INVALID_REQUEST, "Messages are JSON in text frames.")
+    body = text.encode()
+    try:
+        message = _DECODER.decode(body)
+    except msgspec.DecodeError as error:
+        raise invalid_json(error) from None
+    refuse_duplicates(body)
+    return message
+
+
+def channel_names(request: Subscribe | Unsubscribe) -> list[str]:
+    """The whole names of the channels that are meant, private ones without their account. Raises ApiError."""
+    if request.channel is not None and request.symbol is None and request.channels is None:
+        return [request.channel]
+    if request.channel is None and request.symbol is not None:
+        names = []
+        for part in request.channels or ["ticker"]:
+            kind, colon, rest = part.partition(":")
+            names.append(f"{kind}:{request.symbol}{colon}{rest}")
+        return list(dict.fromkeys(names))
+    raise ApiError(
+        Code.VALIDATION_FAILED,
+        'Name a channel, such as {"channel":"book:BTC-USD"}, or a symbol with its channels, such as '
+        '{"symbol":"BTC-USD","channels":["book","trades","ticker","candles:1m"]}.',
+        field="channel",
+    )

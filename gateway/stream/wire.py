@@ -1,0 +1,65 @@
+"""WebSocket messages as the bytes that travel: made once a process, shared by all receivers.
+
+What a server sends is not masked (RFC 6455, section 5.1), so that one message is the same bytes for everybody.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from schemas.messages import Frame, FrameKind
+
+_TEXT: Final = 0x81
+"""The final frame of a text message (RFC 6455, section 5.2)."""
+_LENGTH_SHORT_MAX: Final = 125
+_LENGTH_16_BITS: Final = 126
+_LENGTH_64_BITS: Final = 127
+_16_BITS_MAX: Final = 0xFFFF
+
+TYPES: Final = {
+    "book": "marketdata.book",
+    "trades": "marketdata.trades",
+    "candles": "marketdata.candles",
+    "ticker": "price.update",
+    "orders": "order.status",
+    "positions": "position.update",
+}
+"""Message type by what a channel carries."""
+
+
+def text_message(payload: bytes) -> bytes:
+    """A whole text message of UTF-8 bytes."""
+    length = len(payload)
+    if length <= _LENGTH_SHORT_MAX:
+        return bytes((_TEXT, length)) + payload
+    if length <= _16_BITS_MAX:
+        return bytes((_TEXT, _LENGTH_16_BITS)) + length.to_bytes(2) + payload
+    return bytes((_TEXT, _LENGTH_64_BITS)) + length.to_bytes(8) + payload
+
+
+def json_message(message: Any) -> bytes:
+    """A message of our own."""
+    return text_message(msgspec.json.encode(message))
+
+
+def frame_message(frame: Frame) -> bytes:
+    """A frame of the log; its payload travels as it is."""
+    kind = "snapshot" if frame.kind is FrameKind.SNAPSHOT else "update"
+    return channel_message(frame.channel, frame.sequence, kind, frame.checksum, frame.payload)
+
+
+def channel_message(channel: str, sequence: int | None, kind: str, checksum: int | None, payload: bytes) -> bytes:
+    """A message of a channel. A sequence of None: nothing was heard of the channel yet."""
+    checked = b"" if checksum is None else b',"checksum":%d' % checksum
+    numbered = b"null" if sequence is None else b"%d" % sequence
+    return text_message(
+        b'{"type":"%b","channel":%b,"sequence":%b,"kind":"%b"%b,"data":%b}'
+        % (
+            TYPES[channel.partition(":")[0]].encode(),
+            msgspec.json.encode(channel),
+            numbered,
+            kind.encode(),
+            checked,
+            payload,
+        )
+    )
