@@ -23,7 +23,8 @@ from tradsys.stack.registry import registry_part
 from tradsys.stack.supervision import State, Supervision
 from tradsys.stack.valkey import valkey_part
 
-START_S_MAX: Final = 90.0
+START_S_MAX: Final = 180.0
+"""Beyond it a part that neither works nor ended is given up; on a busy machine a first start takes a minute."""
 LOOK_AGAIN_S: Final = 0.05
 STARTS_MAX: Final = 3
 """A part that ended this often while it was waited for has failed."""
@@ -95,7 +96,6 @@ def _start(supervision: Supervision, parts: Sequence[Part], report: Report) -> N
     starts: dict[str, set[int]] = {part.name: set() for part in parts}
     waiting = list(parts)
     while waiting:
-        report(f"waiting for {', '.join(part.name for part in waiting)}")
         states = {state.name: state for state in supervision.states()}
         for part in list(waiting):
             state = states.get(part.name)
@@ -105,7 +105,9 @@ def _start(supervision: Supervision, parts: Sequence[Part], report: Report) -> N
             lack = _lack(part, state)
             if lack is None:
                 waiting.remove(part)
-            elif len(starts[part.name] - {0}) >= STARTS_MAX or time.monotonic() > deadline_s:
+                continue
+            report(f"waiting for {part.name}: {lack}")
+            if len(starts[part.name] - {0}) >= STARTS_MAX or time.monotonic() > deadline_s:
                 raise CommandError(_failure(supervision, part, lack))
         time.sleep(LOOK_AGAIN_S)
 

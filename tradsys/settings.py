@@ -264,8 +264,8 @@ def _instances(text: str) -> dict[str, int]:
         stage, _, count = item.partition("=")
         if not count.isdecimal() or not 0 < int(count) <= METRICS_PORTS:
             raise CommandError(
-                f"TRADSYS_INSTANCES (--instances) has {item!r}; it must be STAGE=N, such as matching=2, with N from 1 to "
-                f"{METRICS_PORTS}."
+                f"TRADSYS_INSTANCES (--instances) has {item!r}; it must be STAGE=N, such as matching=2, with N from 1 "
+                f"to {METRICS_PORTS}."
             )
         counts[stage] = int(count)
     return counts

@@ -21,7 +21,7 @@ def process_parts(settings: Settings) -> list[Part]:
     """Workers in the order of the topology, then the gateway. Raises CommandError for instances of unknown stages."""
     unknown = settings.instances.keys() - STAGES.keys()
     if unknown:
-        raise CommandError(f"There is no stage {sorted(unknown)[0]!r}; there are {', '.join(STAGES)}.")
+        raise CommandError(f"There is no stage {min(unknown)!r}; there are {', '.join(STAGES)}.")
     workers = [
         (stage, instance)
         for name, stage in STAGES.items()

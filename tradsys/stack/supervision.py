@@ -116,7 +116,8 @@ class Supervision:
         """Raise CommandError when the supervisor runs with other parts or settings."""
         if self._configuration.read_text() != self._configure(parts):
             raise CommandError(
-                f"The platform in {self.home} runs with other settings. Stop it first: `tradsys down`, then `tradsys up`."
+                f"The platform in {self.home} runs with other settings. Stop it first: `tradsys down`, then "
+                "`tradsys up`."
             )
 
     def start(self, parts: Sequence[Part]) -> None:
