@@ -9,7 +9,6 @@ from schemas.codec import local_codec
 from schemas.messages import JournalEntry
 from stream_topology.sharding import partition_of
 from stream_topology.topics import journal
-from tradsys.audit.contents import Contents
 from tradsys.demo.flow import ACCOUNTS, synthetic
 from tradsys.demo.memory import START_US, TICK_US, MemoryVenue, command_of
 from workers.kernel.memory import MemoryShard
@@ -17,7 +16,7 @@ from workers.kernel.shard import Produced, Shard
 
 SEEDS = 2_000
 SEEDS_A_TEST = 100
-EVENTS = 60
+EVENTS = 50
 SHARDS = 2
 CODEC = local_codec()
 
@@ -92,7 +91,6 @@ def test_nothing_is_lost_and_nothing_happens_twice(first: int) -> None:
         result = chaos.venue.reconcile()
         assert result.agrees, (seed, [found for rule in result.results for found in rule.findings][:5])
         assert result.figures["commands"] >= EVENTS
-        assert result.figures["trades"] == len(Contents.read(chaos.venue.records, CODEC).trades())
         crashes += chaos.crashes
         trades += result.figures["trades"]
     assert crashes > SEEDS_A_TEST
