@@ -3,13 +3,14 @@
 import gc
 import random
 import sys
+import tracemalloc
 from typing import Any
 
 import pytest
 
 from schemas import _avro, accelerator
 from schemas.codec import STRING_BYTES_MAX, VALUE_BYTES_MAX, Codec, CodecError
-from schemas.messages import RECORDS, Message, Side, Tick
+from schemas.messages import RECORDS, Frame, FrameKind, Message, Side, Tick
 from tests.oracle.messages import SCHEMAS
 
 SEED = 20_261_124
@@ -132,7 +133,8 @@ def test_nothing_is_kept(codec: Codec) -> None:
     decoders = {record: bare_decoder(record) for record in FLAT}
     values = [(record, codec.encode(message)) for record, message in messages]
     values += [(record, damaged(value, rng)) for record, value in values for _ in range(5)]
-    plans = tuple(accelerator.plan(s, s, [1], 10, 100) for s in SCHEMAS.values() if s["name"] in FLAT)
+    messages.append(("Frame", Frame("book:A", 1, FrameKind.UPDATE, b"x" * 5_000, ts_us=1)))  # beyond the first buffer
+    plans = tuple(accelerator.plan(s, s, [1], 10, 10_000) for s in SCHEMAS.values() if s["name"] in FLAT)
     encoder = _avro.Encoder(plans, lambda _: b"")  # the limits make it leave many half way
 
     def work() -> None:
@@ -141,17 +143,26 @@ def test_nothing_is_kept(codec: Codec) -> None:
         for _, message in messages:
             encoder(message)
 
-    def held() -> tuple[int, int, int]:
+    def held() -> tuple[int, int, int, int]:
         gc.collect()
-        return sys.getallocatedblocks(), sys.getrefcount(Side.BUY), sys.getrefcount(None)
+        return (
+            sys.getallocatedblocks(),
+            sys.getrefcount(Side.BUY),
+            sys.getrefcount(None),
+            tracemalloc.get_traced_memory()[0] // 1000,
+        )
 
-    for _ in range(3):
-        work()
-    before = held()
-    for _ in range(200):
-        work()
-    after = held()
-    # One reference or block lost in each call would be 200 of them for each record at least.
+    tracemalloc.start()
+    try:
+        for _ in range(3):
+            work()
+        before = held()
+        for _ in range(200):
+            work()
+        after = held()
+    finally:
+        tracemalloc.stop()
+    # One reference, block or kilobyte lost in each round would be 200.
     assert all(abs(now - then) < 150 for now, then in zip(after, before, strict=True)), (before, after)
 
 
