@@ -3,7 +3,6 @@
 Every step is told to the desk and, if there is one, to the naive model; what the desk answers is compared with it.
 """
 
-from collections.abc import Callable
 from random import Random
 
 from schemas.messages import (
@@ -47,7 +46,7 @@ class RandomMarket:
                 self._fund(account, currency, rng.randint(1, 5000 * E8))
 
     def step(self) -> None:
-        actions: list[Callable[[], None]] = [
+        actions = [
             self._place,
             self._place,
             self._place,
@@ -101,9 +100,7 @@ class RandomMarket:
         kind = AccountKind.CASH if leverage is None else AccountKind.MARGIN
         self.naive.leverage[account] = None if leverage is None else leverage * E8
         leverage_e8 = None if leverage is None else leverage * E8
-        self.desk.account(
-            account, account_kind=kind, account_status=AccountStatus.ACTIVE, leverage_e8=leverage_e8
-        )
+        self.desk.account(account, account_kind=kind, account_status=AccountStatus.ACTIVE, leverage_e8=leverage_e8)
 
     def _fund(self, account: str, currency: str, amount_e8: int) -> None:
         self.desk.funds(account, currency, amount_e8)

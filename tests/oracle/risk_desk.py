@@ -23,7 +23,6 @@ from schemas.messages import (
     Reason,
     Side,
     SymbolStatus,
-
 )
 from schemas.seal import seal_headers, seal_hmac
 from schemas.units import E8, NUMBER_BITS, notional_e8
@@ -201,5 +200,3 @@ def open_desk(**accounts: dict[str, int]) -> Desk:
     for name, funds in accounts.items():
         desk.account(name, funds=funds)
     return desk
-
-

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from schemas.messages import LedgerEntry, LedgerKind, Side
+from schemas.messages import Control, ControlKind, LedgerEntry, LedgerKind, Side
 from schemas.units import E8, make_id
 from stream_topology.sharding import partition_of
 from tests.oracle.fills import Book, postings_of
@@ -80,6 +80,12 @@ def test_a_rebate_comes_from_the_venues_fees() -> None:
         E8,
         101 * E8,
     )
+
+
+def test_other_decisions_post_nothing() -> None:
+    at = book()
+    account = Control(ControlKind.KEY, "key", account="alice", key_id="bot")
+    assert at.put("control", "control", account) == ()
 
 
 def test_nothing_is_posted_for_nothing() -> None:

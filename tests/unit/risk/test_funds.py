@@ -193,6 +193,13 @@ def test_margin_without_a_mark_for_a_pair_it_holds_cannot_be_judged() -> None:
     assert isinstance(at.place(), Order)
 
 
+def test_a_pair_without_holdings_needs_no_mark() -> None:
+    at = margin(USD=1000 * E8, ETH=E8)
+    at.symbol(symbol="ETH-USD", base="ETH", price_band_e8=None, reference_price_e8=None)
+    at.funds("alice", "ETH", -E8)
+    assert isinstance(at.place(), Order)
+
+
 def test_a_pair_with_two_symbols_is_one_exposure_valued_by_the_first() -> None:
     at = margin()
     at.symbol(symbol="BTC-USD-2", reference_price_e8=900 * E8)

@@ -176,9 +176,7 @@ def test_largest_notional_counts_what_is_rounded_up() -> None:
 
 def test_a_notional_beyond_64_bits_is_refused_whatever_the_limits() -> None:
     at = desk()
-    at.symbol(
-        tick_e8=1, lot_e8=1, quantity_max_e8=None, notional_max_e8=None, price_band_e8=None, notional_min_e8=None
-    )
+    at.symbol(tick_e8=1, lot_e8=1, quantity_max_e8=None, notional_max_e8=None, price_band_e8=None, notional_min_e8=None)
     expected = (Reason.NOTIONAL_TOO_LARGE, INT64_MAX, INT64_MAX)
     assert at.refused(price_e8=INT64_MAX, quantity_e8=INT64_MAX) == expected
     assert at.refused(price_e8=INT64_MAX, quantity_e8=E8 + 1) == expected

@@ -7,8 +7,19 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from schemas.messages import Command, CommandKind, ControlKind, Execution, ExecutionKind, Message, Order, OrderStatus
-from schemas.messages import OrderType, Reason, Side
+from schemas.messages import (
+    Command,
+    CommandKind,
+    ControlKind,
+    Execution,
+    ExecutionKind,
+    Message,
+    Order,
+    OrderStatus,
+    OrderType,
+    Reason,
+    Side,
+)
 from schemas.seal import (
     SealError,
     first_secret,
