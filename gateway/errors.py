@@ -61,12 +61,12 @@ class ErrorBody(msgspec.Struct, omit_defaults=True):
     details: Any = None
 
 
-class ErrorAnswer(msgspec.Struct):
+class ErrorAnswer(msgspec.Struct, kw_only=True):
     """A whole error answer."""
 
+    success: bool = False
     error: ErrorBody
     correlation_id: str | None
-    success: bool = False
 
 
 class ApiError(Exception):
@@ -103,7 +103,9 @@ class ApiError(Exception):
 
     def body(self, correlation_id: str | None) -> ErrorAnswer:
         """The answer, ready to be encoded."""
-        return ErrorAnswer(ErrorBody(self.code, self.message, self.field, self.details), correlation_id)
+        return ErrorAnswer(
+            error=ErrorBody(self.code, self.message, self.field, self.details), correlation_id=correlation_id
+        )
 
 
 def unavailable(what: str) -> ApiError:

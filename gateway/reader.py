@@ -193,7 +193,7 @@ def make_consumer(bootstrap: str, failed: Callable[[KafkaError], None]) -> Consu
 
 
 def available(consumer: Consumer) -> Iterable[Any]:
-    """The records that are there, at least one unless none comes in a while. (`consume` alone waits for a full batch.)"""
+    """The records that are there, waiting for the first. (`consume` alone waits until the batch is full)."""
     first = consumer.poll(WAIT_S)
     return [] if first is None else [first, *consumer.consume(BATCH_MAX - 1, 0)]
 

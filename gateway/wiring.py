@@ -1,0 +1,203 @@
+"""How the parts of one gateway process hang together."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from confluent_kafka import KafkaException
+from fastapi import FastAPI
+from sqlalchemy import literal, select
+from valkey.asyncio import Valkey
+from valkey.exceptions import ValkeyError
+
+from gateway import limits
+from gateway.app import Gateway, make_application
+from gateway.auth import routes as auth_routes
+from gateway.auth.attempts import Attempts
+from gateway.auth.passwords import Passwords
+from gateway.auth.tickets import Tickets
+from gateway.auth.tokens import Tokens
+from gateway.database import Database
+from gateway.health import routes as health_routes
+from gateway.health.checks import Check
+from gateway.market import routes as market_routes
+from gateway.market.symbols import Symbols
+from gateway.metrics import Metrics
+from gateway.orders import routes as orders_routes
+from gateway.orders.answers import Answers
+from gateway.orders.desk import CommandLog, OrderDesk
+from gateway.orders.lean import LeanOrders
+from gateway.producer import CommandProducer
+from gateway.reader import WINDOW_MS, LogReader, look_back
+from gateway.settings import Settings
+from gateway.stream.hub import Hub
+from gateway.stream.session import Door
+from schemas.codec import Codec
+from schemas.messages import Control, Frame
+
+SEARCH_AGAIN_S: Final = 1.0
+
+_log: Final = structlog.get_logger("gateway")
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the doors of a gateway are made from."""
+
+    log: CommandLog
+    codec: Codec
+    answers: Answers
+    hub: Hub
+    symbols: Symbols
+    tokens: Tokens
+    passwords: Passwords
+    attempts: Attempts
+    tickets: Tickets
+    database: Database
+    metrics: Metrics
+    checks: Mapping[str, Check]
+
+
+def assemble(parts: Parts, lifespan: Lifespan) -> Gateway:
+    """The ASGI application over these parts."""
+    desk = OrderDesk(parts.log, parts.codec, parts.answers)
+    door = Door(
+        hub=parts.hub,
+        desk=desk,
+        tokens=parts.tokens,
+        tickets=parts.tickets,
+        database=parts.database,
+        symbols=parts.symbols,
+        metrics=parts.metrics,
+        per_account={},
+    )
+    application = make_application(lifespan)
+    application.include_router(
+        auth_routes.router(
+            database=parts.database,
+            tokens=parts.tokens,
+            passwords=parts.passwords,
+            attempts=parts.attempts,
+            tickets=parts.tickets,
+        )
+    )
+    application.include_router(orders_routes.router(database=parts.database, tokens=parts.tokens))
+    application.include_router(market_routes.router(database=parts.database, symbols=parts.symbols, hub=parts.hub))
+    application.include_router(health_routes.router(parts.checks, parts.metrics))
+    return Gateway(application, LeanOrders(desk, parts.tokens), door, parts.metrics)
+
+
+def build(settings: Settings, codec: Codec) -> Gateway:
+    """A gateway on the real log and stores; made in the running event loop, and stopped with the lifespan."""
+    # 1. What is shared: stores, tokens, metrics.
+    metrics = Metrics()
+    database = Database(settings.database)
+    valkey = _valkey(settings)
+    passwords = Passwords()
+    # 2. The log: commands out, control and frames in.
+    answers = Answers()
+    hub = Hub(answers.saw)
+    symbols = Symbols()
+    producer = CommandProducer(settings)
+    metrics.in_flight.set_function(lambda: producer.in_flight)
+
+    def take(frames: list[Frame]) -> None:
+        metrics.frames_in.inc(len(frames))
+        hub.apply(frames)
+
+    control = LogReader(settings, codec, "control", Control, symbols.apply_all, partitions=[0], window_ms=None)
+    stream = LogReader(settings, codec, "stream", Frame, take, partitions=range(settings.shards), window_ms=WINDOW_MS)
+
+    async def search() -> None:
+        await control.caught_up.wait()
+        await stream.caught_up.wait()
+        await _search(settings, codec, stream, hub, symbols)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        control.start()
+        stream.start()
+        searching = asyncio.create_task(search())
+        yield
+        searching.cancel()
+        for reader in (control, stream):
+            reader.close()
+        producer.close()
+        passwords.close()
+        database.close()
+        await valkey.aclose()
+
+    # 3. The doors.
+    parts = Parts(
+        log=producer,
+        codec=codec,
+        answers=answers,
+        hub=hub,
+        symbols=symbols,
+        tokens=Tokens(settings.jwt_secret, settings.jwt_expiry_s),
+        passwords=passwords,
+        attempts=Attempts(valkey, settings.prefix),
+        tickets=Tickets(valkey, settings.prefix),
+        database=database,
+        metrics=metrics,
+        checks=_checks(producer, (control, stream), hub, database, valkey),
+    )
+    return assemble(parts, lifespan)
+
+
+async def _search(settings: Settings, codec: Codec, stream: LogReader[Frame], hub: Hub, symbols: Symbols) -> None:
+    """Look further back for what was not in the newest part of the stream."""
+    loop = asyncio.get_running_loop()
+
+    def found(frames: list[Frame]) -> None:
+        loop.call_soon_threadsafe(hub.found, frames)
+
+    while unknown := hub.unknown(symbols.names()):
+        try:
+            await loop.run_in_executor(None, look_back, settings, codec, unknown, stream.begins, found)
+            break
+        except KafkaException as error:
+            _log.warning("search_failed", detail=error.args[0].str())
+            await asyncio.sleep(SEARCH_AGAIN_S)
+    hub.searched()
+
+
+def _checks(
+    producer: CommandProducer, readers: Sequence[LogReader[Any]], hub: Hub, database: Database, valkey: Valkey
+) -> dict[str, Check]:
+    async def kafka() -> str | None:
+        return None if producer.broker_is_up else "no broker can be reached"
+
+    async def stream() -> str | None:
+        trouble = next((reader.trouble for reader in readers if reader.trouble), None)
+        if trouble is not None:
+            return trouble
+        return None if hub.is_searched else "catching up with the log"
+
+    async def postgresql() -> str | None:
+        await database.rows(select(literal(1)))
+        return None
+
+    async def store() -> str | None:
+        try:
+            await valkey.ping()
+        except (ValkeyError, OSError) as error:
+            return str(error) or type(error).__name__
+        return None
+
+    return {"kafka": kafka, "stream": stream, "postgresql": postgresql, "valkey": store}
+
+
+def _valkey(settings: Settings) -> Valkey:
+    valkey: Valkey = Valkey.from_url(
+        settings.valkey_url,
+        socket_timeout=limits.VALKEY_TIMEOUT_S,
+        socket_connect_timeout=limits.VALKEY_TIMEOUT_S,
+        max_connections=limits.VALKEY_CONNECTIONS,
+    )
+    return valkey

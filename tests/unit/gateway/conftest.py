@@ -1,0 +1,166 @@
+"""A gateway in this process on a free port: real HTTP and WebSocket, and in the place of log and stores their stand-ins."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from gateway.app import Gateway
+from gateway.auth.passwords import Passwords
+from gateway.auth.tokens import Tokens
+from gateway.errors import ApiError
+from gateway.market.symbols import Symbols
+from gateway.metrics import Metrics
+from gateway.orders.answers import Answers
+from gateway.server import server_config
+from gateway.stream.hub import Hub
+from gateway.wiring import Parts, assemble
+from schemas.codec import local_codec
+from schemas.messages import Command, Control, ControlKind, Frame, FrameKind, SymbolStatus
+
+SECRET = "a secret of this test, and of nothing else"
+
+
+class StandInLog:
+    """Acknowledges every command at once, unless told otherwise."""
+
+    def __init__(self) -> None:
+        self.commands: list[Command] = []
+        self.error: ApiError | None = None
+        self.first_id = 1_000
+
+    def send(self, account: str, value: bytes) -> asyncio.Future[int]:
+        if self.error is not None:
+            raise self.error
+        command = local_codec().decode(value, "Command")
+        assert isinstance(command, Command)
+        assert command.account == account
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        future.set_result(self.first_id + len(self.commands))
+        self.commands.append(command)
+        return future
+
+
+class StandInDatabase:
+    """Gives the rows it was told to give."""
+
+    def __init__(self) -> None:
+        self.answers: list[Sequence[Any]] = []
+        self.error: Exception | None = None
+
+    async def rows(self, _statement: Any) -> Sequence[Any]:
+        if self.error is not None:
+            raise self.error
+        return self.answers.pop(0) if self.answers else []
+
+
+class StandInTickets:
+    def __init__(self) -> None:
+        self.given: dict[str, Any] = {}
+
+
+@dataclass
+class Served:
+    """A running gateway and what stands behind it."""
+
+    log: StandInLog
+    database: StandInDatabase
+    answers: Answers
+    hub: Hub
+    tokens: Tokens
+    port: int = 0
+    checks: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def http(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ws(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/ws"
+
+    def token(self, account: str = "alice", role: str = "trader") -> str:
+        return self.tokens.issue(account, account, role)[0]
+
+    def bearer(self, account: str = "alice", role: str = "trader") -> dict[str, str]:
+        return {"authorization": f"Bearer {self.token(account, role)}"}
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Served]:
+    answers = Answers()
+    behind = Served(StandInLog(), StandInDatabase(), answers, Hub(answers.saw), Tokens(SECRET, 3_600))
+    symbols = Symbols()
+    symbols.apply(make_symbol("BTC-USD"))
+    behind.hub.searched()
+    passwords = Passwords()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        passwords.close()
+
+    def make() -> Gateway:
+        parts: Any = {
+            "log": behind.log,
+            "codec": local_codec(),
+            "answers": answers,
+            "hub": behind.hub,
+            "symbols": symbols,
+            "tokens": behind.tokens,
+            "passwords": passwords,
+            "attempts": None,
+            "tickets": None,
+            "database": behind.database,
+            "metrics": Metrics(),
+            "checks": behind.checks,
+        }
+        return assemble(Parts(**parts), lifespan)
+
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    behind.port = listening.getsockname()[1]
+    server = uvicorn.Server(server_config(make))
+    running = asyncio.create_task(server.serve([listening]))
+    while not server.started:
+        await asyncio.sleep(0.005)
+    yield behind
+    server.should_exit = True
+    await running
+
+
+@pytest.fixture
+async def client(served: Served) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=served.http, trust_env=False) as opened:
+        yield opened
+
+
+def make_symbol(name: str) -> Control:
+    return Control(
+        kind=ControlKind.SYMBOL,
+        control_id=f"symbol-{name}",
+        symbol=name,
+        symbol_status=SymbolStatus.TRADING,
+        base="BTC",
+        quote="USD",
+        tick_e8=1_000_000,
+        lot_e8=10_000,
+    )
+
+
+@pytest.fixture
+def frame() -> Callable[..., Frame]:
+    def make(channel: str, sequence: int, payload: bytes, *, snapshot: bool = False, checksum: int | None = None) -> Frame:
+        kind = FrameKind.SNAPSHOT if snapshot else FrameKind.UPDATE
+        return Frame(
+            channel=channel, sequence=sequence, kind=kind, payload=payload, checksum=checksum, ts_us=1_700_000_000_000_000
+        )
+
+    return make

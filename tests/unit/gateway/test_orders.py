@@ -1,0 +1,244 @@
+"""POST /api/v1/orders and DELETE /api/v1/orders/{id}, over real HTTP."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from gateway.errors import outcome_unknown, unavailable
+from schemas.messages import CommandKind, OrderType, SelfTradePrevention, Side, TimeInForce
+
+ORDER = {"symbol": "BTC-USD", "side": "buy", "type": "limit", "price": "43210.5", "quantity": "0.015"}
+
+
+def report(command_id: int, kind: str = "new", reason: str = "NONE") -> bytes:
+    return json.dumps({"command_id": str(command_id), "kind": kind, "reason": reason, "price": "43210.5"}).encode()
+
+
+async def test_order_becomes_a_command_of_the_tokens_account(served: Any, client: Any) -> None:
+    body = ORDER | {
+        "client_order_id": "mine-1",
+        "time_in_force": "ioc",
+        "post_only": True,
+        "self_trade_prevention": "cancel_both",
+    }
+    answer = await client.post(
+        "/api/v1/orders", json=body, headers=served.bearer() | {"x-correlation-id": "trace-7"}
+    )
+    assert answer.status_code == 202
+    assert answer.json() == {
+        "success": True,
+        "data": {"order_id": "1000", "client_order_id": "mine-1", "status": "pending"},
+    }
+    assert answer.headers["x-correlation-id"] == "trace-7"
+    (command,) = served.log.commands
+    assert (command.kind, command.account, command.client_order_id) == (CommandKind.NEW, "alice", "mine-1")
+    assert (command.price_e8, command.quantity_e8) == (4_321_050_000_000, 1_500_000)
+    assert (command.side, command.order_type, command.time_in_force) == (Side.BUY, OrderType.LIMIT, TimeInForce.IOC)
+    assert command.post_only
+    assert command.self_trade_prevention is SelfTradePrevention.CANCEL_BOTH
+    assert command.correlation_id == "trace-7"
+
+
+async def test_order_without_an_own_id_is_given_one(served: Any, client: Any) -> None:
+    answer = await client.post("/api/v1/orders", json=ORDER, headers=served.bearer())
+    assert answer.json()["data"]["client_order_id"] == served.log.commands[0].client_order_id
+    assert len(served.log.commands[0].client_order_id) == 32
+
+
+async def test_a_malformed_correlation_id_is_replaced(served: Any, client: Any) -> None:
+    answer = await client.post(
+        "/api/v1/orders", json=ORDER, headers=served.bearer() | {"x-correlation-id": "no spaces here"}
+    )
+    assert answer.headers["x-correlation-id"] == served.log.commands[0].correlation_id
+    assert " " not in answer.headers["x-correlation-id"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("quantity", '"0"'),
+        ("quantity", '"-1"'),
+        ("quantity", '"0.000000001"'),
+        ("quantity", '"1e400"'),
+        ("quantity", '"NaN"'),
+        ("quantity", '"Infinity"'),
+        ("quantity", '"+1"'),
+        ("quantity", '"1,5"'),
+        ("quantity", '" 1"'),
+        ("quantity", '"92233720368.54775808"'),
+        ("quantity", '"9999999999999999999999"'),
+        ("quantity", '""'),
+        ("quantity", "1"),
+        ("quantity", "1.5"),
+        ("quantity", "1e400"),
+        ("quantity", "null"),
+        ("quantity", "{}"),
+        ("price", '"0"'),
+        ("price", '"-0.5"'),
+        ("price", "43210.5"),
+        ("price", "null"),
+        ("side", '"hold"'),
+        ("side", '"BUY"'),
+        ("type", '"stop"'),
+        ("time_in_force", '"day"'),
+        ("self_trade_prevention", '"maybe"'),
+        ("symbol", '""'),
+        ("symbol", '"BTC USD"'),
+        ("symbol", '"' + "B" * 33 + '"'),
+        ("client_order_id", '""'),
+        ("client_order_id", '"' + "x" * 65 + '"'),
+        ("client_order_id", '"with \\"quote"'),
+        ("post_only", '"yes"'),
+        ("color", '"red"'),
+        ("account", '"bob"'),
+    ],
+)
+async def test_a_bad_value_is_refused_with_its_field(served: Any, client: Any, field: str, value: str) -> None:
+    parts = {name: json.dumps(text) for name, text in ORDER.items()} | {field: value}
+    body = "{" + ",".join(f'"{name}":{text}' for name, text in parts.items()) + "}"
+    answer = await client.post(
+        "/api/v1/orders", content=body, headers=served.bearer() | {"content-type": "application/json"}
+    )
+    assert answer.status_code == 422, answer.text
+    error = answer.json()["error"]
+    assert (error["code"], error["field"]) == ("VALIDATION_FAILED", field)
+    assert served.log.commands == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"nonsense",
+        b'{"symbol":"BTC-USD","side":"buy","type":"limit","price":NaN,"quantity":"1"}',
+        b'{"symbol":"BTC-USD","side":"buy","side":"sell","type":"limit","price":"1","quantity":"1"}',
+        b'{"symbol":"BTC-USD","\\u0073ide":"buy","side":"sell","type":"limit","price":"1","quantity":"1"}',
+        b'{"symbol":"\xff","side":"buy","type":"limit","price":"1","quantity":"1"}',
+    ],
+)
+async def test_what_is_not_json_or_has_a_key_twice_is_refused(served: Any, client: Any, body: bytes) -> None:
+    answer = await client.post(
+        "/api/v1/orders", content=body, headers=served.bearer() | {"content-type": "application/json"}
+    )
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"]["code"] == "INVALID_JSON"
+    assert served.log.commands == []
+
+
+async def test_a_missing_field_is_named(served: Any, client: Any) -> None:
+    answer = await client.post("/api/v1/orders", json={"symbol": "BTC-USD"}, headers=served.bearer())
+    assert answer.status_code == 422
+    assert answer.json()["error"]["field"] == "side"
+
+
+async def test_a_market_order_has_no_price_and_a_limit_order_needs_one(served: Any, client: Any) -> None:
+    market = {"symbol": "BTC-USD", "side": "sell", "type": "market", "quantity": "1"}
+    assert (await client.post("/api/v1/orders", json=market, headers=served.bearer())).status_code == 202
+    for wrong in (market | {"price": "1"}, {**market, "type": "limit"}):
+        answer = await client.post("/api/v1/orders", json=wrong, headers=served.bearer())
+        assert (answer.status_code, answer.json()["error"]["field"]) == (422, "price")
+
+
+@pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded", "application/jsonx"])
+async def test_another_content_type_is_refused(served: Any, client: Any, content_type: str | None) -> None:
+    headers = served.bearer() | ({"content-type": content_type} if content_type else {})
+    answer = await client.post("/api/v1/orders", content=json.dumps(ORDER), headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (415, "UNSUPPORTED_MEDIA_TYPE")
+
+
+async def test_a_large_body_is_refused_announced_or_not(served: Any, client: Any) -> None:
+    async def pieces() -> Any:
+        for _ in range(16):
+            yield b" " * 65_536
+
+    for content in (b" " * 1_048_576, pieces()):
+        answer = await client.post(
+            "/api/v1/orders", content=content, headers=served.bearer() | {"content-type": "application/json"}
+        )
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
+
+
+async def test_who_may_not_trade_places_nothing(served: Any, client: Any) -> None:
+    assert (await client.post("/api/v1/orders", json=ORDER)).status_code == 401
+    viewer = await client.post("/api/v1/orders", json=ORDER, headers=served.bearer(role="viewer"))
+    assert (viewer.status_code, viewer.json()["error"]["code"]) == (403, "FORBIDDEN")
+    assert (await client.delete("/api/v1/orders/5", headers=served.bearer(role="viewer"))).status_code == 403
+    assert served.log.commands == []
+
+
+async def test_wait_answers_with_the_first_execution(served: Any, client: Any) -> None:
+    async def later() -> None:
+        while not served.log.commands:
+            await asyncio.sleep(0.001)
+        served.answers.saw(report(1_000))
+        served.answers.saw(report(1_000, "trade"))
+
+    answering = asyncio.create_task(later())
+    answer = await client.post("/api/v1/orders?wait=5000", json=ORDER, headers=served.bearer())
+    await answering
+    assert answer.status_code == 200
+    assert answer.json() == {"success": True, "data": json.loads(report(1_000))}
+
+
+async def test_wait_finds_an_execution_that_came_before(served: Any, client: Any) -> None:
+    served.answers.saw(report(1_000, "rejected", "PRICE_OFF_TICK"))
+    answer = await client.post("/api/v1/orders?wait=5000", json=ORDER, headers=served.bearer())
+    assert (answer.status_code, answer.json()["data"]["reason"]) == (200, "PRICE_OFF_TICK")
+
+
+async def test_wait_that_ends_without_an_execution_answers_as_without(served: Any, client: Any) -> None:
+    answer = await client.post("/api/v1/orders?wait=20", json=ORDER, headers=served.bearer())
+    assert (answer.status_code, answer.json()["data"]["order_id"]) == (202, "1000")
+
+
+@pytest.mark.parametrize("wait", ["-1", "10001", "1.5", "x", "", "99999999999999999999"])
+async def test_wait_is_whole_milliseconds_within_its_limit(served: Any, client: Any, wait: str) -> None:
+    answer = await client.post(f"/api/v1/orders?wait={wait}", json=ORDER, headers=served.bearer())
+    assert (answer.status_code, answer.json()["error"]["field"]) == (422, "wait")
+    assert served.log.commands == []
+
+
+async def test_a_cancel_becomes_a_command(served: Any, client: Any) -> None:
+    answer = await client.delete("/api/v1/orders/281474976710656", headers=served.bearer())
+    assert answer.status_code == 202
+    (command,) = served.log.commands
+    assert (command.kind, command.order_id, command.account) == (CommandKind.CANCEL, 281474976710656, "alice")
+
+
+async def test_a_foreign_and_an_unknown_order_give_the_same_answer(served: Any, client: Any) -> None:
+    served.answers.saw(report(1_000, "cancel_rejected", "ORDER_UNKNOWN"))
+    foreign = await client.delete("/api/v1/orders/77?wait=5000", headers=served.bearer("mallory"))
+    impossible = await client.delete("/api/v1/orders/nonsense", headers=served.bearer("mallory"))
+    assert (foreign.status_code, foreign.json()["error"]) == (404, impossible.json()["error"])
+    assert impossible.status_code == 404
+
+
+async def test_a_cancel_of_a_final_order_is_a_conflict_with_the_report(served: Any, client: Any) -> None:
+    served.answers.saw(report(1_000, "cancel_rejected", "ORDER_FINAL"))
+    answer = await client.delete("/api/v1/orders/77?wait=5000", headers=served.bearer())
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "CONFLICT")
+    assert answer.json()["error"]["details"]["reason"] == "ORDER_FINAL"
+
+
+async def test_a_cancel_that_was_done_gives_the_report(served: Any, client: Any) -> None:
+    served.answers.saw(report(1_000, "cancelled", "CANCELLED_BY_CLIENT"))
+    answer = await client.delete("/api/v1/orders/77?wait=5000", headers=served.bearer())
+    assert (answer.status_code, answer.json()["data"]["kind"]) == (200, "cancelled")
+
+
+async def test_a_log_that_is_away_is_503_with_when_to_retry(served: Any, client: Any) -> None:
+    served.log.error = unavailable("The log")
+    answer = await client.post("/api/v1/orders", json=ORDER, headers=served.bearer())
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
+    assert answer.headers["retry-after"] == "1"
+
+
+async def test_an_unknown_outcome_is_said_and_safe_to_retry(served: Any, client: Any) -> None:
+    served.log.error = outcome_unknown()
+    answer = await client.post("/api/v1/orders", json=ORDER, headers=served.bearer())
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "OUTCOME_UNKNOWN")
+    assert "client_order_id" in answer.json()["error"]["message"]
+    assert answer.headers["retry-after"] == "1"
