@@ -128,6 +128,8 @@ def load(home: Path, environ: Mapping[str, str] = os.environ, *, flags: Mapping[
     something that cannot be.
     """
     home = home.expanduser().resolve()
+    if unusable := set(str(home)) & set(',;"\\\n'):
+        raise CommandError(f"The home directory {str(home)!r} has {min(unusable)!r} in its path; choose another.")
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     chosen = asdict(Ports()) | _recorded_ports(home) | _ports_of(environ) | dict(flags or {})
     _refuse_shared_ports(chosen)

@@ -65,7 +65,7 @@ class Platform:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Platform]:
-    home = Path(tempfile.mkdtemp(prefix="tradsys-life-"))
+    home = Path(tempfile.mkdtemp(prefix="tradsys life 100% it's é-"))
     platform = Platform(home)
     try:
         platform.up("--free-ports")

@@ -44,13 +44,17 @@ class _Run:
 
     def __init__(self, program: str, settings: Settings, jvm: Jvm) -> None:
         self._archive = jvm.archive(program)
-        self._draft = self._archive.with_suffix(f".{os.getpid()}")
+        self._draft = self._archive.with_suffix(".draft")
         self.part = _MAKERS[program](settings, jvm, record_classes=self._draft)
         self.part.prepare()
         self._log = settings.home / f"{program}.log"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - a part's own command
-                self.part.command, cwd=self.part.directory, stdout=log, stderr=log
+                self.part.command,
+                cwd=self.part.directory,
+                env={**os.environ, **self.part.environment},
+                stdout=log,
+                stderr=log,
             )
 
     def finish(self) -> None:

@@ -17,6 +17,7 @@ from tradsys.errors import CommandError
 
 POMS: Final = Path(__file__).parent / "poms"
 TAIL_LINES: Final = 15
+SCRATCH: Final = "fetching-"
 
 _ARRIVED: Final = re.compile(r"Downloaded from \S+: \S+/(?P<file>[^/ ]+) \((?P<size>[\d.]+ [kMG]?B)")
 
@@ -54,6 +55,8 @@ def fetch(cache: Path, report: Report) -> Path:
         return destination
     cache.mkdir(parents=True, exist_ok=True)
     with locked(cache / "fetch.lock"):
+        for cut_short in cache.glob(f"{SCRATCH}*"):
+            shutil.rmtree(cut_short)
         if not destination.is_dir():  # another process may have fetched it while this one waited
             _download(cache, destination, report)
     return destination
@@ -74,7 +77,7 @@ def _download(cache: Path, destination: Path, report: Report) -> None:
             "Fetching Kafka and the schema registry needs Maven, and there is no `mvn` on the PATH. Install it "
             "(Debian, Ubuntu: `apt-get install maven`; Fedora: `dnf install maven`; macOS: `brew install maven`)."
         )
-    with tempfile.TemporaryDirectory(prefix="fetching-", dir=cache) as scratch:
+    with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=cache) as scratch:
         poms, filled = Path(scratch) / "poms", Path(scratch) / "stack"
         shutil.copytree(POMS, poms)  # Maven writes beside the poms, and the package may be read-only
         command = [maven, "-B", "-f", str(poms / "pom.xml"), "package", f"-Ddestination={filled}"]

@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from tradsys.stack.java import FLAGS, Java
+
+ENVIRONMENT: Final = {"LC_ALL": "C.UTF-8"}
+"""Java names files by the locale; in the plain C locale it could not open a home directory with an accent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The broker: one node, KRaft, loopback only."""
 
 import base64
+import os
 import shutil
 import socket
 import subprocess
@@ -13,11 +14,13 @@ from confluent_kafka.admin import AdminClient
 
 from tradsys.errors import CommandError
 from tradsys.settings import LOOPBACK, Settings
-from tradsys.stack.jvm import Jvm
+from tradsys.stack.jvm import ENVIRONMENT, Jvm
 from tradsys.stack.part import NotReadyError, Part, write_if_changed
 
 HEAP_MB_MAX: Final = 512
 ANSWER_TIMEOUT_S: Final = 2.0
+ERROR_LINES: Final = 15
+ASCII_END: Final = 128
 
 _PROPERTIES: Final = """\
 process.roles=broker,controller
@@ -50,6 +53,7 @@ group.initial.rebalance.delay.ms=0
 transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
 # After a kill the open segment of each partition is read whole.
 log.segment.bytes=134217728
+log.index.size.max.bytes=1048576
 log.cleaner.dedupe.buffer.size=8388608
 num.network.threads=2
 num.io.threads=4
@@ -90,6 +94,7 @@ def kafka_part(settings: Settings, jvm: Jvm, *, record_classes: Path | None = No
         layer="stack",
         command=command,
         directory=directory,
+        environment=ENVIRONMENT,
         ports=(settings.ports.kafka, settings.ports.kafka_controller),
         port_flag="--kafka-port",
         stop_timeout_s=30,
@@ -101,7 +106,7 @@ def kafka_part(settings: Settings, jvm: Jvm, *, record_classes: Path | None = No
 def _prepare(settings: Settings, jvm: Jvm, directory: Path) -> None:
     data = directory / "data"
     properties = _PROPERTIES.format(
-        host=LOOPBACK, port=settings.ports.kafka, controller_port=settings.ports.kafka_controller, data=data
+        host=LOOPBACK, port=settings.ports.kafka, controller_port=settings.ports.kafka_controller, data=_escaped(data)
     )
     write_if_changed(directory / "server.properties", properties)
     write_if_changed(directory / "log4j2.properties", _LOGGING)
@@ -124,9 +129,19 @@ def _format(jvm: Jvm, directory: Path, data: Path) -> None:
         "--config",
         str(directory / "server.properties"),
     )
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own broker
+    done = subprocess.run(  # noqa: S603 - our own broker
+        command, capture_output=True, text=True, check=False, env={**os.environ, **ENVIRONMENT}
+    )
     if done.returncode:
-        raise CommandError(f"Kafka could not format {data}:\n{done.stdout}{done.stderr}".rstrip())
+        lines = f"{done.stdout}{done.stderr}".splitlines()[-ERROR_LINES:]
+        raise CommandError("\n".join([f"Kafka could not format {data}:", *lines]))
+
+
+def _escaped(path: Path) -> str:
+    """A path as Java's properties files take it: they are read as Latin-1, other characters as UTF-16 escapes."""
+    units = str(path).encode("utf-16-be")
+    codes = (int.from_bytes(units[at : at + 2]) for at in range(0, len(units), 2))
+    return "".join(chr(code) if code < ASCII_END else f"\\u{code:04x}" for code in codes)
 
 
 def _ready(settings: Settings) -> None:

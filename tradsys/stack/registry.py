@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from tradsys.errors import CommandError
 from tradsys.settings import LOOPBACK, REGISTRY_PATH, Settings
-from tradsys.stack.jvm import Jvm
+from tradsys.stack.jvm import ENVIRONMENT, Jvm
 from tradsys.stack.loopback import ask
 from tradsys.stack.part import NotReadyError, Part
 
@@ -41,6 +41,7 @@ def registry_part(settings: Settings, jvm: Jvm, *, record_classes: Path | None =
         layer="stack",
         command=command,
         directory=directory,
+        environment=ENVIRONMENT,
         ports=(settings.ports.registry,),
         port_flag="--registry-port",
         prepare=lambda: (directory / "data").mkdir(parents=True, exist_ok=True),

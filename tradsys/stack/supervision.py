@@ -42,7 +42,7 @@ LAYERS: Final = ("stack", "workers", "gateway")
 
 _HEAD: Final = """\
 [supervisord]
-logfile={logs}/supervisord.log
+logfile=logs/supervisord.log
 logfile_maxbytes={log_bytes_max}
 logfile_backups={log_backups}
 pidfile={pid_file}
@@ -65,6 +65,7 @@ programs={programs}
 priority={priority}
 """
 
+# Log files are relative to the home directory: supervisord expands percent signs of theirs twice.
 _PROGRAM: Final = """
 [program:{name}]
 command={command}
@@ -79,7 +80,7 @@ stopwaitsecs={stop_timeout_s}
 stopasgroup=false
 killasgroup=true
 redirect_stderr=true
-stdout_logfile={logs}/{name}.log
+stdout_logfile=logs/{name}.log
 stdout_logfile_maxbytes={log_bytes_max}
 stdout_logfile_backups={log_backups}
 """
@@ -211,7 +212,6 @@ class Supervision:
         layers = {layer: [part.name for part in parts if part.layer == layer] for layer in LAYERS}
         text = _HEAD.format(
             home=_literal(self.home),
-            logs=_literal(self.logs),
             pid_file=_literal(self._pid_file),
             socket=_literal(self._socket()),
             user="user=root\n" if os.geteuid() == 0 else "",
@@ -230,7 +230,6 @@ class Supervision:
                 restarts_max=RESTARTS_MAX,
                 stop_signal=part.stop_signal,
                 stop_timeout_s=part.stop_timeout_s,
-                logs=_literal(self.logs),
                 log_bytes_max=LOG_BYTES_MAX,
                 log_backups=LOG_BACKUPS,
             )

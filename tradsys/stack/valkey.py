@@ -13,7 +13,7 @@ _CONFIGURATION: Final = """\
 bind {host}
 port {port}
 requirepass {password}
-dir {data}
+dir "{data}"
 appendonly yes
 save ""
 maxmemory 64mb
