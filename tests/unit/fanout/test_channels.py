@@ -179,10 +179,10 @@ def test_a_book_that_rests_is_told_again_before_the_stream_forgets_it() -> None:
 
 def test_a_snapshot_waits_for_the_end_of_an_effect() -> None:
     core, flow = FanoutCore(0, 1), BookFlow()
-    frames(core, *flow.effect((BUY, 100, 3)))
+    frames(core, *flow.effect((BUY, 99, 3)), *flow.effect((BUY, 100, 3), seconds=1))
     first, second = flow.effect((SELL, 100, 3), (BUY, 100, 0), seconds=40)
     assert frames(core, first, tick(41)) == []
-    assert kinds(frames(core, second, tick(42))) == [(FrameKind.UPDATE, 2), (FrameKind.SNAPSHOT, 2)]
+    assert kinds(frames(core, second, tick(42))) == [(FrameKind.UPDATE, 3), (FrameKind.SNAPSHOT, 3)]
 
 
 def test_books_are_told_whole_in_name_order_whoever_came_first() -> None:

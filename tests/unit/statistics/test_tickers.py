@@ -99,6 +99,14 @@ def test_a_new_last_price_is_told_between_ticks_and_more_volume_with_the_tick() 
     assert (ticker.trade_count_24h, ticker.sequence) == (4, 3)
 
 
+def test_news_that_waits_for_the_tick_survives_a_restart() -> None:
+    core, restored = StatisticsCore(0, 1), StatisticsCore(0, 1)
+    tickers(core, trade(100), trade(100, seconds=0.5))
+    restored.load(core.dump(), 1)
+    (ticker,) = tickers(restored, tick(1))
+    assert (ticker.trade_count_24h, ticker.sequence) == (2, 2)
+
+
 def test_the_day_forgets_what_is_24_hours_old_minute_by_minute() -> None:
     core = StatisticsCore(0, 1)
     # The start is 20 s after a full minute.
