@@ -10,12 +10,10 @@ from typing import Final
 
 import msgspec
 
-from schemas.messages import OrderType, SelfTradePrevention, Side, TimeInForce
+from schemas.messages import Order, OrderType, SelfTradePrevention, Side, TimeInForce
 
 # An enum's member is looked up slowly through its class (0.1 us), so hot paths name it once.
 _BUY: Final = Side.BUY
-_PREVENT_NONE: Final = SelfTradePrevention.NONE
-_PREVENT_OLDEST: Final = SelfTradePrevention.CANCEL_OLDEST
 
 ORDERS_MAX: Final = 1_000_000
 """Resting orders of one symbol; an order that would rest beyond it is refused."""
@@ -91,32 +89,33 @@ class BookSide:
         """The levels from the best price to the worst."""
         return (self.levels[key] for key in reversed(self.keys))
 
-    def can_fill(self, taker: OpenOrder, limit_key: int, prevention: SelfTradePrevention) -> bool:
+    def can_fill(self, order: Order, limit_key: int) -> bool:
         """Whether an aggressor would trade all of its quantity with levels of that key or better.
 
         Its account's own orders count only if it may trade with them; when one would end the aggressor, nothing behind
         it counts.
         """
-        missing_e8 = taker.quantity_e8
+        missing_e8 = order.quantity_e8
         for key in reversed(self.keys):
             if missing_e8 <= 0 or key < limit_key:
                 break
             missing_e8 -= self.levels[key].quantity_e8
-        if missing_e8 > 0 or prevention is _PREVENT_NONE:
+        if missing_e8 > 0 or order.self_trade_prevention is SelfTradePrevention.NONE:
             return missing_e8 <= 0
-        return self._can_fill_with_others(taker, limit_key, prevention)
+        return self._can_fill_with_others(order, limit_key)
 
-    def _can_fill_with_others(self, taker: OpenOrder, limit_key: int, prevention: SelfTradePrevention) -> bool:
-        missing_e8 = taker.quantity_e8
+    def _can_fill_with_others(self, order: Order, limit_key: int) -> bool:
+        account, missing_e8 = order.account, order.quantity_e8
+        skips_own = order.self_trade_prevention is SelfTradePrevention.CANCEL_OLDEST
         for key in reversed(self.keys):
             if key < limit_key:
                 break
             for maker in self.levels[key].orders():
-                if maker.account != taker.account:
+                if maker.account != account:
                     missing_e8 -= maker.leaves_e8
                     if missing_e8 <= 0:
                         return True
-                elif prevention is not _PREVENT_OLDEST:
+                elif not skips_own:
                     return False
         return False
 
@@ -159,13 +158,6 @@ class Book:
         level.order_count += 1
         order.level = level
         self.orders[order.order_id] = order
-
-    def fill(self, order: OpenOrder, level: Level, quantity_e8: int) -> None:
-        """Trade that much of a resting order of the level; what is filled leaves the book."""
-        order.leaves_e8 -= quantity_e8
-        level.quantity_e8 -= quantity_e8
-        if not order.leaves_e8:
-            self.remove(order)
 
     def remove(self, order: OpenOrder) -> Level:
         """Take a resting order out, with what is open of it."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from schemas.messages import Control, ControlKind, Message, Order, OrderKind, Reason
+from schemas.messages import Control, ControlKind, Order, OrderKind, Reason
 from stream_topology.sharding import partition_of
 from workers.kernel.stage import Input, Output
 from workers.matching.book import Book
@@ -35,13 +35,23 @@ class MatchingCore:
 
     def apply(self, record: Input) -> Sequence[Output]:
         """Fold one record of `orders` or `control`."""
+        message = record.message
         match record.topic:
             case "orders":
-                return self._order(record.message, record.ts_us)
+                if type(message) is Order:
+                    book = self.books.get(message.symbol)
+                    if book is None:
+                        return self._without_book(message, record.ts_us)
+                    kind = message.kind
+                    if kind is _NEW:
+                        return self._matcher.enter(book, message, record.ts_us)
+                    if kind is _CANCEL:
+                        return self._matcher.cancel(book, message, record.ts_us)
             case "control":
-                return self._control(record.message)
-        message = f"matching does not read {record.topic}"
-        raise AssertionError(message)
+                if type(message) is Control:
+                    return self._control(message)
+        complaint = f"matching knows nothing to do with {message} from {record.topic}"
+        raise AssertionError(complaint)
 
     def dump(self) -> bytes:
         """The books as MessagePack: symbols and levels sorted, orders in the order of their queues."""
@@ -57,27 +67,13 @@ class MatchingCore:
         self._matcher.execution_id, self._matcher.trade_id = shard.execution_id, shard.trade_id
         self.books = {book.symbol: book.book() for book in shard.books}
 
-    def _order(self, order: Message, ts_us: int) -> Sequence[Output]:
-        if type(order) is not Order:
-            message = f"orders carries Order records, not {type(order).__name__}"
-            raise AssertionError(message)
-        book = self.books.get(order.symbol)
-        kind = order.kind
-        if kind is _NEW:
-            if book is None:
-                return self._matcher.refuse(order, Reason.SYMBOL_UNKNOWN, ts_us)
-            return self._matcher.enter(book, order, ts_us)
-        if kind is _CANCEL:
-            if book is None:
-                return self._matcher.refuse_cancel(order, ts_us)
-            return self._matcher.cancel(book, order, ts_us)
-        message = f"order {order.order_id}: this release knows no kind {kind}; a newer one must have written it"
-        raise AssertionError(message)
+    def _without_book(self, order: Order, ts_us: int) -> Sequence[Output]:
+        """Risk may know a symbol a moment earlier than this shard."""
+        if order.kind is _NEW:
+            return self._matcher.refuse(order, Reason.SYMBOL_UNKNOWN, ts_us)
+        return self._matcher.refuse_cancel(order, ts_us)
 
-    def _control(self, control: Message) -> Sequence[Output]:
-        if type(control) is not Control:
-            message = f"control carries Control records, not {type(control).__name__}"
-            raise AssertionError(message)
+    def _control(self, control: Control) -> Sequence[Output]:
         symbol = control.symbol
         if control.kind is ControlKind.SYMBOL and symbol and partition_of(symbol, self._shards) == self._shard:
             book = self.books.setdefault(symbol, Book(symbol))

@@ -6,20 +6,14 @@ instead of 1.4 by name.
 
 from typing import Final
 
-from schemas.messages import Execution, ExecutionKind, Liquidity, Order, OrderStatus, OrderType, Reason
+from schemas.messages import Execution, ExecutionKind, Order, OrderStatus, OrderType, Reason
 from workers.matching.book import OpenOrder
 
 # An enum's member is looked up slowly through its class (0.1 us), so hot paths name it once.
 _MARKET: Final = OrderType.MARKET
 _NEW: Final = ExecutionKind.NEW
-_TRADE: Final = ExecutionKind.TRADE
-_CANCELLED: Final = ExecutionKind.CANCELLED
 _STATUS_NEW: Final = OrderStatus.NEW
-_STATUS_PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
-_STATUS_FILLED: Final = OrderStatus.FILLED
-_STATUS_CANCELLED: Final = OrderStatus.CANCELLED
 _NO_REASON: Final = Reason.NONE
-_CANCELLED_BY_CLIENT: Final = Reason.CANCELLED_BY_CLIENT
 
 
 def accepted(order: Order, execution_id: int, ts_us: int) -> Execution:
@@ -49,81 +43,17 @@ def accepted(order: Order, execution_id: int, ts_us: int) -> Execution:
     )
 
 
-def traded(  # noqa: PLR0917 - by position for speed
-    order: OpenOrder,
+def ended(
+    ending: tuple[ExecutionKind, Reason],
+    order: Order | OpenOrder,
     symbol: str,
     execution_id: int,
-    price_e8: int,
-    quantity_e8: int,
-    notional_e8: int,
-    fee_e8: int,
-    liquidity: Liquidity,
-    trade_id: int,
+    leaves_e8: int,
+    cumulative_notional_e8: int,
     ts_us: int,
 ) -> Execution:
-    """TRADE: one fill, which the order's state includes already."""
-    order_type, ordered_e8, leaves_e8 = order.order_type, order.quantity_e8, order.leaves_e8
-    return Execution(
-        _TRADE,
-        execution_id,
-        order.order_id,
-        order.account,
-        order.client_order_id,
-        symbol,
-        order.side,
-        order_type,
-        order.time_in_force,
-        ordered_e8,
-        _STATUS_PARTIALLY_FILLED if leaves_e8 else _STATUS_FILLED,
-        leaves_e8,
-        ordered_e8 - leaves_e8,
-        order.cumulative_notional_e8,
-        _NO_REASON,
-        order.command_us,
-        ts_us,
-        None,
-        None if order_type is _MARKET else order.price_e8,
-        price_e8,
-        quantity_e8,
-        notional_e8,
-        fee_e8,
-        liquidity,
-        trade_id,
-        correlation_id=order.correlation_id,
-    )
-
-
-def cancelled(order: OpenOrder, cancel: Order, execution_id: int, ts_us: int) -> Execution:
-    """CANCELLED: the client had its resting order taken out; answers the cancel."""
-    quantity_e8 = order.quantity_e8
-    return Execution(
-        _CANCELLED,
-        execution_id,
-        order.order_id,
-        order.account,
-        order.client_order_id,
-        cancel.symbol,
-        order.side,
-        order.order_type,
-        order.time_in_force,
-        quantity_e8,
-        _STATUS_CANCELLED,
-        0,
-        quantity_e8 - order.leaves_e8,
-        order.cumulative_notional_e8,
-        _CANCELLED_BY_CLIENT,
-        cancel.command_us,
-        ts_us,
-        cancel.command_id,
-        order.price_e8,
-        correlation_id=cancel.correlation_id,
-    )
-
-
-def ended(
-    order: OpenOrder, symbol: str, execution_id: int, kind: ExecutionKind, reason: Reason, ts_us: int
-) -> Execution:
-    """CANCELLED or EXPIRED by the venue: what was open is closed; answers nobody."""
+    """CANCELLED or EXPIRED by the venue: what was open, `leaves_e8`, is closed; answers nobody."""
+    kind, reason = ending
     return Execution(
         kind=kind,
         execution_id=execution_id,
@@ -136,10 +66,10 @@ def ended(
         time_in_force=order.time_in_force,
         price_e8=None if order.order_type is _MARKET else order.price_e8,
         quantity_e8=order.quantity_e8,
-        status=OrderStatus.CANCELLED if kind is _CANCELLED else OrderStatus.EXPIRED,
+        status=OrderStatus.CANCELLED if kind is ExecutionKind.CANCELLED else OrderStatus.EXPIRED,
         leaves_e8=0,
-        cumulative_e8=order.quantity_e8 - order.leaves_e8,
-        cumulative_notional_e8=order.cumulative_notional_e8,
+        cumulative_e8=order.quantity_e8 - leaves_e8,
+        cumulative_notional_e8=cumulative_notional_e8,
         reason=reason,
         command_us=order.command_us,
         ts_us=ts_us,

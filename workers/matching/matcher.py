@@ -1,12 +1,19 @@
-"""One order against one book: what it trades with, what becomes of the rest, and all that must be told about it."""
+"""One order against one book: what it trades with, what becomes of the rest, and all that must be told about it.
+
+Resting, cancelling and filling are written out, each in one function, and their messages are made by position in the
+order of the fields of `schemas.messages`: an operation takes 2 us in all, of which a call more would be 0.05 us and an
+execution by name 1.2 us. What happens seldom is told in `workers.matching.executions`.
+"""
 
 from typing import Final
 
 from schemas.messages import (
     BookChange,
+    Execution,
     ExecutionKind,
     Liquidity,
     Order,
+    OrderStatus,
     OrderType,
     Reason,
     SelfTradePrevention,
@@ -14,10 +21,10 @@ from schemas.messages import (
     TimeInForce,
     Trade,
 )
-from schemas.units import INT64_MAX, fee_e8, make_id, notional_e8
+from schemas.units import E8, INT64_MAX, make_id
 from workers.kernel.stage import Output
 from workers.matching.book import ORDERS_MAX, Book, BookSide, Level, OpenOrder
-from workers.matching.executions import accepted, cancelled, ended, refused, traded
+from workers.matching.executions import accepted, ended, refused
 
 # An enum's member is looked up slowly through its class (0.1 us), so hot paths name it once.
 _BUY: Final = Side.BUY
@@ -29,6 +36,16 @@ _IOC: Final = TimeInForce.IOC
 _FOK: Final = TimeInForce.FOK
 _MAKER: Final = Liquidity.MAKER
 _TAKER: Final = Liquidity.TAKER
+_KIND_NEW: Final = ExecutionKind.NEW
+_KIND_TRADE: Final = ExecutionKind.TRADE
+_KIND_CANCELLED: Final = ExecutionKind.CANCELLED
+_STATUS_NEW: Final = OrderStatus.NEW
+_STATUS_PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
+_STATUS_FILLED: Final = OrderStatus.FILLED
+_STATUS_CANCELLED: Final = OrderStatus.CANCELLED
+_NO_REASON: Final = Reason.NONE
+_CANCELLED_BY_CLIENT: Final = Reason.CANCELLED_BY_CLIENT
+_SELF_TRADE: Final = (ExecutionKind.CANCELLED, Reason.SELF_TRADE)
 _PREVENT_NONE: Final = SelfTradePrevention.NONE
 _PREVENT_OLDEST: Final = SelfTradePrevention.CANCEL_OLDEST
 _PREVENT_BOTH: Final = SelfTradePrevention.CANCEL_BOTH
@@ -51,7 +68,8 @@ class Matcher:
         Raises AssertionError if the order is not one that pre-trade risk lets pass.
         """
         side, price_e8, quantity_e8 = order.side, order.price_e8, order.quantity_e8
-        if quantity_e8 <= 0 or price_e8 <= 0 or order.order_id in book.orders:
+        order_id, orders = order.order_id, book.orders
+        if quantity_e8 <= 0 or price_e8 <= 0 or order_id in orders:
             raise _impossible(order)
         if side is _BUY:
             own, other, key = book.bids, book.asks, price_e8
@@ -59,50 +77,120 @@ class Matcher:
             own, other, key = book.asks, book.bids, -price_e8
         else:
             raise _impossible(order)
+        order_type, time_in_force = order.order_type, order.time_in_force
         if other.keys and other.keys[-1] >= -key:
             if order.post_only:
                 return self.refuse(order, Reason.POST_ONLY_WOULD_TRADE, ts_us, other.best_e8(), price_e8)
             return self._take(book, other, order, -key, ts_us)
-        if order.time_in_force is not _GTC or order.order_type is not _LIMIT:
+        if time_in_force is not _GTC or order_type is not _LIMIT:
             return self._take(book, other, order, -key, ts_us)
-        # Only here can the book grow: what rests after trading takes the place of what it traded with.
-        if len(book.orders) >= ORDERS_MAX:
+
+        # It rests. Only here can the book grow: what rests after trading takes the place of what it traded with.
+        if len(orders) >= ORDERS_MAX:
             return self.refuse(order, Reason.BOOK_FULL, ts_us, ORDERS_MAX, ORDERS_MAX + 1)
         level = own.levels.get(key)
         if level is None:
             level = own.open_level(key, price_e8)
         elif level.quantity_e8 > INT64_MAX - quantity_e8:
-            return self.refuse(order, Reason.BOOK_FULL, ts_us, INT64_MAX, level.quantity_e8 + quantity_e8)
-        book.append(level, _open(order))
+            return self.refuse(order, Reason.BOOK_FULL, ts_us, INT64_MAX - level.quantity_e8, quantity_e8)
+        account, client_order_id, symbol = order.account, order.client_order_id, book.symbol
+        command_us, correlation_id = order.command_us, order.correlation_id
+        newest = level.newest
+        orders[order_id] = level.newest = entered = OpenOrder(
+            order_id,
+            account,
+            client_order_id,
+            side,
+            order_type,
+            time_in_force,
+            price_e8,
+            quantity_e8,
+            command_us,
+            correlation_id,
+            quantity_e8,
+            0,
+            level,
+            newest,
+        )
+        if newest is None:
+            level.oldest = entered
+        else:
+            newest.newer = entered
+        level.quantity_e8 = level_e8 = level.quantity_e8 + quantity_e8
+        level.order_count = order_count = level.order_count + 1
         self.execution_id = execution_id = self.execution_id + 1
         book.change_sequence = sequence = book.change_sequence + 1
-        symbol = book.symbol
         return [
-            Output("executions", order.account, accepted(order, execution_id, ts_us)),
             Output(
-                "book",
-                symbol,
-                BookChange(symbol, sequence, side, price_e8, level.quantity_e8, level.order_count, True, ts_us),
+                "executions",
+                account,
+                Execution(
+                    _KIND_NEW,
+                    execution_id,
+                    order_id,
+                    account,
+                    client_order_id,
+                    symbol,
+                    side,
+                    order_type,
+                    time_in_force,
+                    quantity_e8,
+                    _STATUS_NEW,
+                    quantity_e8,
+                    0,
+                    0,
+                    _NO_REASON,
+                    command_us,
+                    ts_us,
+                    order.command_id,
+                    price_e8,
+                    correlation_id=correlation_id,
+                ),
             ),
+            Output("book", symbol, BookChange(symbol, sequence, side, price_e8, level_e8, order_count, True, ts_us)),
         ]
 
     def cancel(self, book: Book, order: Order, ts_us: int) -> list[Output]:
         """A cancel: CANCELLED, or CANCEL_REJECTED if the account has no such order in the book."""
-        resting = book.orders.get(order.order_id)
-        if resting is None or resting.account != order.account:
+        order_id, account = order.order_id, order.account
+        resting = book.orders.get(order_id)
+        if resting is None or resting.account != account:
             return self.refuse_cancel(order, ts_us)
         level = book.remove(resting)
+        symbol, side, price_e8, quantity_e8 = book.symbol, resting.side, resting.price_e8, resting.quantity_e8
         self.execution_id = execution_id = self.execution_id + 1
         book.change_sequence = sequence = book.change_sequence + 1
-        symbol = book.symbol
         return [
-            Output("executions", resting.account, cancelled(resting, order, execution_id, ts_us)),
+            Output(
+                "executions",
+                account,
+                Execution(
+                    _KIND_CANCELLED,
+                    execution_id,
+                    order_id,
+                    account,
+                    resting.client_order_id,
+                    symbol,
+                    side,
+                    resting.order_type,
+                    resting.time_in_force,
+                    quantity_e8,
+                    _STATUS_CANCELLED,
+                    0,
+                    quantity_e8 - resting.leaves_e8,
+                    resting.cumulative_notional_e8,
+                    _CANCELLED_BY_CLIENT,
+                    order.command_us,
+                    ts_us,
+                    order.command_id,
+                    price_e8,
+                    correlation_id=order.correlation_id,
+                ),
+            ),
             Output(
                 "book",
                 symbol,
-                BookChange(
-                    symbol, sequence, level.side, level.price_e8, level.quantity_e8, level.order_count, True, ts_us
-                ),
+                BookChange(symbol, sequence, side, price_e8, level.quantity_e8, level.order_count, True, ts_us),
             ),
         ]
 
@@ -122,18 +210,20 @@ class Matcher:
 
     def _take(self, book: Book, other: BookSide, order: Order, limit_key: int, ts_us: int) -> list[Output]:
         """An order that trades at once, or may not rest."""
+        may_rest = _may_rest(order)
         self.execution_id += 1
         outputs = [Output("executions", order.account, accepted(order, self.execution_id, ts_us))]
-        taker = _open(order)
         changed: list[Level] = []
-        prevention = order.self_trade_prevention
-        if order.time_in_force is not _FOK or other.can_fill(taker, limit_key, prevention):
-            self._match(book, other, limit_key, taker, prevention, ts_us, outputs, changed)
-        if taker.leaves_e8:
-            if _may_rest(order):
-                changed.insert(0 if taker.side is _SELL else len(changed), book.rest(taker))
+        leaves_e8, notional_e8 = order.quantity_e8, 0
+        if order.time_in_force is not _FOK or other.can_fill(order, limit_key):
+            leaves_e8, notional_e8 = self._match(book, other, order, limit_key, ts_us, outputs, changed)
+        if leaves_e8:
+            if may_rest:
+                resting = _open(order, leaves_e8, notional_e8)
+                changed.insert(0 if order.side is _SELL else len(changed), book.rest(resting))
             else:
-                self._end(book, taker, ExecutionKind.EXPIRED, _why_expired(taker), ts_us, outputs)
+                why = (ExecutionKind.EXPIRED, _why_expired(order, leaves_e8))
+                outputs.append(self._end(why, order, book.symbol, leaves_e8, notional_e8, ts_us))
         _publish(book, changed, ts_us, outputs)
         book.assert_uncrossed()
         return outputs
@@ -142,111 +232,151 @@ class Matcher:
         self,
         book: Book,
         other: BookSide,
+        order: Order,
         limit_key: int,
-        taker: OpenOrder,
-        prevention: SelfTradePrevention,
         ts_us: int,
         outputs: list[Output],
         changed: list[Level],
-    ) -> None:
-        """Trade with the best prices as far as the limit, in each with the oldest orders first."""
+    ) -> tuple[int, int]:
+        """Trade with the best prices as far as the limit, in each with the oldest orders first.
+
+        Returns what is left open of the order, and what the rest was traded for.
+        """
+        order_id, account, client_order_id = order.order_id, order.account, order.client_order_id
+        side, order_type, time_in_force = order.side, order.order_type, order.time_in_force
+        quantity_e8, prevention = order.quantity_e8, order.self_trade_prevention
+        command_us, correlation_id = order.command_us, order.correlation_id
+        limit_e8 = None if order_type is _MARKET else order.price_e8
+        symbol, maker_fee_e8, taker_fee_e8 = book.symbol, book.maker_fee_e8, book.taker_fee_e8
         keys, levels = other.keys, other.levels
-        while taker.leaves_e8 and keys and keys[-1] >= limit_key:
+        leaves_e8, cumulative_notional_e8 = quantity_e8, 0
+        while leaves_e8 and keys and keys[-1] >= limit_key:
             level = levels[keys[-1]]
-            open_e8 = level.quantity_e8
+            price_e8, level_e8 = level.price_e8, level.quantity_e8
             maker = level.oldest
-            while maker is not None and taker.leaves_e8:
-                newer = maker.newer
-                if prevention is _PREVENT_NONE or maker.account != taker.account:
-                    self._fill(book, level, maker, taker, ts_us, outputs)
-                else:
+            while leaves_e8 and maker is not None:
+                newer, maker_account = maker.newer, maker.account
+                if maker_account == account and prevention is not _PREVENT_NONE:
                     if prevention is _PREVENT_OLDEST or prevention is _PREVENT_BOTH:
                         book.remove(maker)
-                        self._end(book, maker, ExecutionKind.CANCELLED, Reason.SELF_TRADE, ts_us, outputs)
+                        end = self._end(
+                            _SELF_TRADE, maker, symbol, maker.leaves_e8, maker.cumulative_notional_e8, ts_us
+                        )
+                        outputs.append(end)
                     if prevention is not _PREVENT_OLDEST:
-                        self._end(book, taker, ExecutionKind.CANCELLED, Reason.SELF_TRADE, ts_us, outputs)
-                maker = newer
-            if level.quantity_e8 != open_e8:
-                changed.append(level)
-
-    def _fill(
-        self, book: Book, level: Level, maker: OpenOrder, taker: OpenOrder, ts_us: int, outputs: list[Output]
-    ) -> None:
-        """One trade at the resting order's price."""
-        symbol, price_e8 = book.symbol, level.price_e8
-        quantity_e8 = maker.leaves_e8
-        left_e8 = taker.leaves_e8 - quantity_e8
-        if left_e8 < 0:
-            quantity_e8, left_e8 = taker.leaves_e8, 0
-        notional = notional_e8(price_e8, quantity_e8)
-        taker.leaves_e8 = left_e8
-        taker.cumulative_notional_e8 += notional
-        book.fill(maker, level, quantity_e8)
-        maker.cumulative_notional_e8 += notional
-
-        self.trade_id = trade_id = self.trade_id + 1
-        taker_id = self.execution_id + 1
-        self.execution_id = maker_id = taker_id + 1
-        outputs += (
-            Output(
-                "executions",
-                taker.account,
-                traded(
-                    taker,
+                        end = self._end(_SELF_TRADE, order, symbol, leaves_e8, cumulative_notional_e8, ts_us)
+                        outputs.append(end)
+                        leaves_e8 = 0
+                    maker = newer
+                    continue
+                last_e8 = maker.leaves_e8
+                if last_e8 <= leaves_e8:
+                    book.remove(maker)
+                    maker_leaves_e8 = 0
+                else:
+                    maker.leaves_e8 = maker_leaves_e8 = last_e8 - leaves_e8
+                    last_e8 = leaves_e8
+                    level.quantity_e8 -= last_e8
+                leaves_e8 -= last_e8
+                last_notional_e8 = price_e8 * last_e8 // E8
+                cumulative_notional_e8 += last_notional_e8
+                maker.cumulative_notional_e8 = maker_notional_e8 = maker.cumulative_notional_e8 + last_notional_e8
+                maker_id, maker_quantity_e8 = maker.order_id, maker.quantity_e8
+                self.trade_id = trade_id = self.trade_id + 1
+                execution_id = self.execution_id + 1
+                self.execution_id = execution_id + 1
+                taken = Execution(
+                    _KIND_TRADE,
+                    execution_id,
+                    order_id,
+                    account,
+                    client_order_id,
                     symbol,
-                    taker_id,
-                    price_e8,
+                    side,
+                    order_type,
+                    time_in_force,
                     quantity_e8,
-                    notional,
-                    fee_e8(notional, book.taker_fee_e8),
+                    _STATUS_PARTIALLY_FILLED if leaves_e8 else _STATUS_FILLED,
+                    leaves_e8,
+                    quantity_e8 - leaves_e8,
+                    cumulative_notional_e8,
+                    _NO_REASON,
+                    command_us,
+                    ts_us,
+                    None,
+                    limit_e8,
+                    price_e8,
+                    last_e8,
+                    last_notional_e8,
+                    -(-last_notional_e8 * taker_fee_e8 // E8),
                     _TAKER,
                     trade_id,
-                    ts_us,
-                ),
-            ),
-            Output(
-                "executions",
-                maker.account,
-                traded(
-                    maker,
-                    symbol,
+                    correlation_id=correlation_id,
+                )
+                made = Execution(
+                    _KIND_TRADE,
+                    execution_id + 1,
                     maker_id,
+                    maker_account,
+                    maker.client_order_id,
+                    symbol,
+                    maker.side,
+                    maker.order_type,
+                    maker.time_in_force,
+                    maker_quantity_e8,
+                    _STATUS_PARTIALLY_FILLED if maker_leaves_e8 else _STATUS_FILLED,
+                    maker_leaves_e8,
+                    maker_quantity_e8 - maker_leaves_e8,
+                    maker_notional_e8,
+                    _NO_REASON,
+                    maker.command_us,
+                    ts_us,
+                    None,
                     price_e8,
-                    quantity_e8,
-                    notional,
-                    fee_e8(notional, book.maker_fee_e8),
+                    price_e8,
+                    last_e8,
+                    last_notional_e8,
+                    -(-last_notional_e8 * maker_fee_e8 // E8),
                     _MAKER,
                     trade_id,
-                    ts_us,
-                ),
-            ),
-            Output(
-                "trades",
-                symbol,
-                Trade(
+                    correlation_id=maker.correlation_id,
+                )
+                trade = Trade(
                     trade_id,
                     symbol,
                     price_e8,
-                    quantity_e8,
-                    notional,
-                    taker.side,
-                    maker.order_id,
-                    taker.order_id,
-                    maker.account,
-                    taker.account,
+                    last_e8,
+                    last_notional_e8,
+                    side,
+                    maker_id,
+                    order_id,
+                    maker_account,
+                    account,
                     ts_us,
-                ),
-            ),
-        )
+                )
+                outputs += (
+                    Output("executions", account, taken),
+                    Output("executions", maker_account, made),
+                    Output("trades", symbol, trade),
+                )
+                maker = newer
+            if level.quantity_e8 != level_e8:
+                changed.append(level)
+        return leaves_e8, cumulative_notional_e8
 
     def _end(
-        self, book: Book, order: OpenOrder, kind: ExecutionKind, reason: Reason, ts_us: int, outputs: list[Output]
-    ) -> None:
+        self,
+        ending: tuple[ExecutionKind, Reason],
+        order: Order | OpenOrder,
+        symbol: str,
+        leaves_e8: int,
+        notional_e8: int,
+        ts_us: int,
+    ) -> Output:
         """Close what is open of an order that is not, or no longer, in the book."""
         self.execution_id += 1
-        answer = ended(order, book.symbol, self.execution_id, kind, reason, ts_us)
-        outputs.append(Output("executions", order.account, answer))
-        order.leaves_e8 = 0
+        answer = ended(ending, order, symbol, self.execution_id, leaves_e8, notional_e8, ts_us)
+        return Output("executions", order.account, answer)
 
 
 def _publish(book: Book, changed: list[Level], ts_us: int, outputs: list[Output]) -> None:
@@ -268,8 +398,7 @@ def _publish(book: Book, changed: list[Level], ts_us: int, outputs: list[Output]
         outputs.append(Output("book", symbol, change))
 
 
-def _open(order: Order) -> OpenOrder:
-    quantity_e8 = order.quantity_e8
+def _open(order: Order, leaves_e8: int, notional_e8: int) -> OpenOrder:
     return OpenOrder(
         order.order_id,
         order.account,
@@ -278,27 +407,25 @@ def _open(order: Order) -> OpenOrder:
         order.order_type,
         order.time_in_force,
         order.price_e8,
-        quantity_e8,
+        order.quantity_e8,
         order.command_us,
         order.correlation_id,
-        quantity_e8,
+        leaves_e8,
+        notional_e8,
     )
 
 
 def _may_rest(order: Order) -> bool:
     order_type, time_in_force = order.order_type, order.time_in_force
-    if order_type is _LIMIT:
-        if time_in_force is _GTC:
-            return True
-    elif order_type is not _MARKET:
+    if order_type is not _LIMIT and order_type is not _MARKET:
         raise _impossible(order)
-    if time_in_force is _GTC or time_in_force is _IOC or time_in_force is _FOK:
-        return False
-    raise _impossible(order)
+    if time_in_force is not _GTC and time_in_force is not _IOC and time_in_force is not _FOK:
+        raise _impossible(order)
+    return order_type is _LIMIT and time_in_force is _GTC
 
 
-def _why_expired(order: OpenOrder) -> Reason:
-    untouched = order.leaves_e8 == order.quantity_e8
+def _why_expired(order: Order, leaves_e8: int) -> Reason:
+    untouched = leaves_e8 == order.quantity_e8
     if order.time_in_force is _FOK:
         if not untouched:
             message = f"order {order.order_id} is fill-or-kill and was filled in part"
