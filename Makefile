@@ -28,6 +28,7 @@ check: setup
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(PYTHON) -m schemas.generate --check
+	$(PYTHON) -m stream_topology.diagram --check
 	$(VENV)/bin/bandit --quiet --recursive $(PACKAGES) --configfile pyproject.toml
 
 bench: setup
