@@ -28,6 +28,7 @@ REPLAY_RECORDS: Final = Gauge(
 LAG_RECORDS: Final = Gauge(
     "tradsys_worker_lag_records", "Offsets of the input that are not applied yet", (*_SHARD, "topic")
 )
+CLOCK_SEQUENCE: Final = Gauge("tradsys_clock_sequence", "The newest tick that this process wrote")
 SHARDS_OWNED: Final = Gauge("tradsys_worker_shards", "Shards that this process runs", ("stage",))
 
 PER_SHARD: Final = (

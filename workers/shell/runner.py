@@ -18,10 +18,11 @@ from workers.kernel.snapshot import SnapshotError
 from workers.kernel.stage import CoreFactory
 from workers.shell.endings import Exit, WorkerError
 from workers.shell.metrics import ShardMetrics
+from workers.shell.publisher import Publisher
 from workers.shell.reader import PartitionReader, ShardReader
 from workers.shell.restore import ShardLog, compare_offsets
 from workers.shell.settings import TRANSACTIONS_MAX, Settings
-from workers.shell.transactions import FencedError, Publisher
+from workers.shell.transactions import FencedError
 
 _POLL_S: Final = 0.25
 """How long a shard waits for records before it looks whether it shall stop."""

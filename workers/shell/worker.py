@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import os
 import signal
 import sys
 from time import monotonic
@@ -14,11 +13,11 @@ import uvloop
 from schemas.codec import Codec
 from stream_topology.stages import Stage
 from workers.kernel.stage import CoreFactory
-from workers.shell import logging, metrics, settings
+from workers.shell import metrics, process
 from workers.shell.endings import Exit, WorkerError
 from workers.shell.membership import GroupApp
 from workers.shell.runner import ShardRunner, StageRun, Stop
-from workers.shell.settings import ABANDON_TIMEOUT_S, STOP_TIMEOUT_S
+from workers.shell.settings import ABANDON_TIMEOUT_S, STOP_TIMEOUT_S, Settings
 from workers.shell.watchdog import LOOK_EVERY_S, Watchdog
 
 _SWITCH_INTERVAL_S: Final = 0.001
@@ -32,37 +31,15 @@ def run(stage: Stage, make_core: CoreFactory, instance: int, codec: Codec | None
 
     Settings come from the environment. `codec` is for logs without a registry; else the registry gives it.
     """
-    try:
-        chosen = settings.from_environment()
-        logging.configure(chosen.log_level, stage=stage.name, instance=instance)
-        port = metrics.serve(chosen.metrics_port)
-        stage_run = StageRun(stage, make_core, codec or _connect(chosen), chosen)
-    except WorkerError as error:
-        return _refused(stage, error)
-    _log.info("worker starts", metrics_port=port, pid=os.getpid(), shards=chosen.shards, prefix=chosen.prefix)
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    gc.collect()
-    gc.freeze()  # what is loaded now stays: later collections need not look at it
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        code = runner.run(Worker(stage_run, instance).serve())
-    _log.info("worker ends", exit_code=int(code), reason=code.name)
-    return int(code)
 
+    def work(settings: Settings, own: Codec) -> None:
+        sys.setswitchinterval(_SWITCH_INTERVAL_S)
+        gc.collect()
+        gc.freeze()  # what is loaded now stays: later collections need not look at it
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(Worker(StageRun(stage, make_core, own, settings), instance).serve())
 
-def _connect(chosen: settings.Settings) -> Codec:
-    from schemas import registry  # noqa: PLC0415 - its HTTP client is not needed without a registry
-
-    try:
-        return registry.connect(chosen.registry_url, chosen.prefix)
-    except Exception as error:
-        raise WorkerError(
-            Exit.UNUSABLE, f"the schema registry at {chosen.registry_url} did not give the schemas: {error}"
-        ) from error
-
-
-def _refused(stage: Stage, error: WorkerError) -> int:
-    sys.stderr.write(f"{stage.name}: {error}\n")
-    return int(error.code)
+    return process.run(stage.name, instance, codec, work)
 
 
 class Worker:
@@ -77,17 +54,17 @@ class Worker:
         self._error: WorkerError | None = None
         self._fenced_in_rebalance: set[int] = set()
 
-    async def serve(self) -> Exit:
-        """Work until the end. Returns why it ended."""
+    async def serve(self) -> None:
+        """Work until asked to stop. Raises WorkerError when it cannot go on."""
         self._loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._ended.set)
         self._app = GroupApp(self._run.stage, self._run.settings, self._instance, self._assign, self._fail)
         try:
             await self._app.start()
-        except Exception as error:  # noqa: BLE001 - whatever the libraries raise
-            _log.error("the group could not be joined", error=str(error), bootstrap=self._run.settings.bootstrap)
-            return Exit.UNUSABLE
+        except Exception as error:
+            sentence = f"the group could not be joined at {self._run.settings.bootstrap}: {error}"
+            raise WorkerError(Exit.UNUSABLE, sentence) from error
         watching = asyncio.create_task(self._watch())
         crashed = asyncio.create_task(self._app._crashed.wait())  # noqa: SLF001 - Faust's own name for it
         ended = asyncio.create_task(self._ended.wait())
@@ -96,7 +73,7 @@ class Worker:
             task.cancel()
         if crashed.done() and self._error is None and not self._ended.is_set():
             self._error = WorkerError(Exit.UNUSABLE, f"the group membership failed: {self._app.crash_reason!r}")
-        return await self._end()
+        await self._end()
 
     def _assign(self, shards: set[int]) -> None:
         """The shards of this process from now on. Those that stay have not even noticed."""
@@ -123,7 +100,6 @@ class Worker:
     def _fail(self, error: WorkerError) -> None:
         if self._error is None:
             self._error = error
-            _log.error("worker must end", reason=error.code.name, error=str(error))
         self._ended.set()
 
     async def _watch(self) -> None:
@@ -134,7 +110,7 @@ class Worker:
             if error is not None:
                 self._fail(error)
 
-    async def _end(self) -> Exit:
+    async def _end(self) -> None:
         """Bring the shards to an end and leave the group; after a failure only the transactions in flight are ended."""
         graceful = self._error is None
         for runner in self._runners.values():
@@ -143,8 +119,7 @@ class Worker:
         for runner in self._runners.values():
             await asyncio.to_thread(runner.join, max(0.0, deadline - monotonic()))
         if self._error is not None:
-            logging.flush()
-            os._exit(self._error.code)  # a successor fences whatever a thread is still in
+            process.end_now(self._error)
         if any(runner.is_alive() for runner in self._runners.values()):
             _log.warning("not all shards could leave a snapshot in time", seconds=STOP_TIMEOUT_S)
         try:
@@ -152,4 +127,3 @@ class Worker:
             await asyncio.wait_for(self._app.stop(), STOP_TIMEOUT_S)
         except Exception as error:  # noqa: BLE001 - whatever the libraries raise
             _log.warning("the group was not left in good order", error=str(error))
-        return Exit.STOPPED if self._error is None else self._error.code
