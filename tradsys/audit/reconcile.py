@@ -55,21 +55,41 @@ def dead_letters(contents: Contents) -> Iterator[Finding]:
             yield Finding("dead_letters", f"{record.topic}/{record.partition}/{record.offset}", "no dead letter")
 
 
-Rule = Callable[[Contents], Iterable[Finding]]
+Check = Callable[[Contents], Iterable[Finding]]
 
-RULES: Final[tuple[Rule, ...]] = (
-    orders.answers,
-    orders.lives,
-    orders.sequences,
-    orders.fills,
-    orders.priority,
-    orders.books,
-    money.positions,
-    money.balances,
-    money.postings,
-    money.candles,
-    frames,
-    dead_letters,
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One thing that must hold."""
+
+    name: str
+    statement: str
+    check: Check
+
+
+def _rule(check: Check) -> Rule:
+    """A function of the audit as a rule: its name, and the first line of what it says of itself."""
+    return Rule(check.__name__, (check.__doc__ or "").splitlines()[0], check)
+
+
+RULES: Final[tuple[Rule, ...]] = tuple(
+    map(
+        _rule,
+        (
+            orders.answers,
+            orders.lives,
+            orders.sequences,
+            orders.fills,
+            orders.priority,
+            orders.books,
+            money.positions,
+            money.balances,
+            money.postings,
+            money.candles,
+            frames,
+            dead_letters,
+        ),
+    )
 )
 
 
@@ -77,9 +97,8 @@ def reconcile(contents: Contents, more: Iterable[Rule] = ()) -> Reconciliation:
     """Try every rule, and those given beside them (rows of a database)."""
     results = []
     for rule in (*RULES, *more):
-        found = list(rule(contents))
-        statement = (rule.__doc__ or "").splitlines()[0]
-        results.append(RuleResult(rule.__name__, statement, found[:FINDINGS_MAX], len(found)))
+        found = list(rule.check(contents))
+        results.append(RuleResult(rule.name, rule.statement, found[:FINDINGS_MAX], len(found)))
     return Reconciliation(_figures(contents), results)
 
 

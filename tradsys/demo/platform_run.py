@@ -1,0 +1,162 @@
+"""The demo on the whole platform: start it, trade, wait until all is done, prove it."""
+
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from threading import Thread
+from typing import Final
+
+import psycopg
+from confluent_kafka import Producer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import create_engine
+
+from gateway.auth.users import NewUser, seed
+from schemas.codec import Codec
+from schemas.messages import Control
+from schemas.registry import connect
+from stream_topology.stages import STAGES
+from tradsys.audit.contents import AUDITED, Contents
+from tradsys.audit.kafka_log import KafkaLog
+from tradsys.audit.reconcile import Reconciliation, reconcile
+from tradsys.audit.rows import rows_rule
+from tradsys.demo.bots import Bots
+from tradsys.demo.clients import Clients, Login
+from tradsys.demo.flow import ACCOUNTS, FlowEvent
+from tradsys.demo.observer import Observer
+from tradsys.demo.venue import controls
+from tradsys.demo.view import StageMetrics
+from tradsys.errors import CommandError
+from tradsys.settings import Settings
+from workers.projections.verify import offsets
+
+PEOPLE: Final = ("alice", "bob")
+"""Users of the gateway; each trades an account of the same name."""
+
+QUIET_S: Final = 3.0
+"""The log is at rest when nothing but time was written for so long: three ticks, so candles are complete."""
+
+SETTLE_S_MAX: Final = 120.0
+LOOK_AGAIN_S: Final = 0.5
+TIMED: Final = ("clock", "candles", "tickers", "stream", "marks", "positions")
+"""Topics that may grow while nobody trades."""
+
+CONTROL_SEEN_S_MAX: Final = 30.0
+
+
+@dataclass(slots=True)
+class PlatformRun:
+    """One demo on a platform that runs."""
+
+    settings: Settings
+    codec: Codec
+    log: KafkaLog
+    run: str
+    bots: Bots
+    clients: Clients
+    observer: Observer
+    metrics: StageMetrics
+
+    @classmethod
+    def create(cls, settings: Settings, metrics_ports: Mapping[str, int]) -> "PlatformRun":
+        """Everything that takes part, not started yet. Makes the users and their one-time passwords."""
+        codec = connect(settings.schema_registry_url, settings.topic_prefix)
+        run = f"demo-{secrets.token_hex(4)}"
+        passwords = {name: secrets.token_urlsafe(12) for name in PEOPLE}
+        engine = create_engine(settings.db_dsn.replace("postgresql://", "postgresql+psycopg://", 1))
+        seed(engine, [NewUser(name, password, name, "trader") for name, password in passwords.items()])
+        engine.dispose()
+        kafka = settings.kafka_bootstrap, settings.topic_prefix, settings.shards
+        bots = Bots(
+            settings.kafka_bootstrap,
+            f"{settings.topic_prefix}commands",
+            settings.shards,
+            codec,
+            run,
+            {account: Ed25519PrivateKey.generate() for account in ACCOUNTS},
+        )
+        return cls(
+            settings=settings,
+            codec=codec,
+            log=KafkaLog(*kafka),
+            run=run,
+            bots=bots,
+            clients=Clients(settings.gateway_url, [Login(*user) for user in passwords.items()]),
+            observer=Observer(*kafka, codec),
+            metrics=StageMetrics(metrics_ports),
+        )
+
+    def trade(self, events: Iterable[FlowEvent], rate: float, each_second: Callable[[], None]) -> None:
+        """Open the venue, send the flow, and return when the log has come to rest."""
+        flow = iter(events)
+        first = next(flow)
+        keys = {account: key.public_key().public_bytes_raw() for account, key in self.bots.keys.items()}
+        self._decide(controls(self.run, (*ACCOUNTS, *PEOPLE), first.price_e8, keys))
+        self.observer.start()
+        self.clients.start()
+        sender = Thread(target=lambda: self.bots.send(_with(first, flow), rate), daemon=True)
+        sender.start()
+        while sender.is_alive():
+            sender.join(1.0)
+            self.metrics.look()
+            each_second()
+        self.clients.stop()
+        self._settle(each_second)
+        self.observer.stop()
+
+    def prove(self) -> Reconciliation:
+        """The reconciliation of the log and the database."""
+        contents = Contents.read(self.log.records, self.codec)
+        return reconcile(contents, [rows_rule(self.log, self.codec, self.settings.db_dsn)])
+
+    def _decide(self, decisions: Iterable[Control]) -> None:
+        """Write the venue's controls to every partition, and wait until risk has read them."""
+        producer = Producer({"bootstrap.servers": self.settings.kafka_bootstrap, "enable.idempotence": True})
+        for control in decisions:
+            value = self.codec.encode(control)
+            for partition in range(self.settings.shards):
+                producer.produce(f"{self.settings.topic_prefix}control", value, partition=partition)
+        if producer.flush(CONTROL_SEEN_S_MAX):
+            raise CommandError("Kafka did not take the venue's controls; `tradsys logs kafka` may say why.")
+        deadline_s = time.monotonic() + CONTROL_SEEN_S_MAX
+        self.metrics.look()
+        while any(self.metrics.figures.get(stage) is None or self.metrics.figures[stage].lag for stage in ("risk",)):
+            if time.monotonic() > deadline_s:
+                raise CommandError("risk has not read the venue's controls; `tradsys logs risk` may say why.")
+            time.sleep(LOOK_AGAIN_S)
+            self.metrics.look()
+
+    def _settle(self, each_second: Callable[[], None]) -> None:
+        """Wait until nothing but time is written, and the rows have come to the end of their topics."""
+        deadline_s = time.monotonic() + SETTLE_S_MAX
+        watched = tuple(topic for topic in AUDITED if topic not in TIMED)
+        seen, quiet_since_s = self.log.ends(watched), time.monotonic()
+        while time.monotonic() - quiet_since_s < QUIET_S or self._rows_behind():
+            if time.monotonic() > deadline_s:
+                raise CommandError(
+                    f"The platform has not come to rest within {SETTLE_S_MAX:.0f} s after the last order; "
+                    "`tradsys status` and `tradsys logs` say which part is behind."
+                )
+            time.sleep(LOOK_AGAIN_S)
+            self.metrics.look()
+            each_second()
+            now = self.log.ends(watched)
+            if now != seen:
+                seen, quiet_since_s = now, time.monotonic()
+
+    def _rows_behind(self) -> bool:
+        """Whether the projections have records of trading to read yet."""
+        topics = tuple(topic for topic in STAGES["projections"].inputs if topic not in TIMED)
+        with psycopg.connect(self.settings.db_dsn) as connection:
+            rows = offsets(connection)
+        ends = self.log.ends(topics)
+        return any(
+            end and rows.get((self.settings.topic_prefix + topic, partition), 0) < end
+            for (topic, partition), end in ends.items()
+        )
+
+
+def _with(first: FlowEvent, rest: Iterable[FlowEvent]) -> Iterable[FlowEvent]:
+    yield first
+    yield from rest
