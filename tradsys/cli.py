@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "provision": "Make topics, schemas and tables agree with this release, or check whether they do.",
     "worker": "Run a stage's worker in the foreground.",
     "gateway": "Run the gateway in the foreground.",
+    "demo": "Send real order flow through the platform and prove that nothing was lost.",
     "env": "Print the platform's addresses and secrets as shell exports.",
 }
 
