@@ -77,6 +77,7 @@ async def read_body(heads: Heads, receive: Receive) -> bytes:
     if heads.content_length is None and heads.transfer_encoding is None:
         return b""
     if heads.content_length is not None and int(heads.content_length) > limits.BODY_BYTES_MAX:
+        await _drain(receive)
         raise _too_large()
     event = await receive() if heads.content_length == b"0" else await _in_time(receive)
     body: bytes = event.get("body", b"")
@@ -84,6 +85,7 @@ async def read_body(heads: Heads, receive: Receive) -> bytes:
         event = await _in_time(receive)
         body += event.get("body", b"")
         if len(body) > limits.BODY_BYTES_MAX:
+            await _drain(receive)
             raise _too_large()
     return body
 
@@ -117,6 +119,15 @@ def require_json(content_type: bytes | None) -> None:
     """Raises ApiError unless a body says that it is JSON."""
     if content_type is None or content_type.split(b";")[0].strip().lower() != b"application/json":
         raise ApiError(Code.UNSUPPORTED_MEDIA_TYPE, "The body must be JSON, sent with Content-Type: application/json.")
+
+
+async def _drain(receive: Receive) -> None:
+    """Read on, and keep nothing: a client that is cut off while it sends would not see the answer."""
+    size = 0
+    event: Event = {"more_body": True}
+    while event.get("more_body") and size < limits.DRAIN_BYTES_MAX:
+        event = await _in_time(receive)
+        size += len(event.get("body", b""))
 
 
 async def _in_time(receive: Receive) -> Event:

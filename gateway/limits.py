@@ -5,6 +5,8 @@ from typing import Final
 # Requests
 BODY_BYTES_MAX: Final = 16_384
 """Largest request body; beyond it 413."""
+DRAIN_BYTES_MAX: Final = 4_194_304
+"""So much of a body that is too large is read and thrown away before the answer; then the connection is closed."""
 BODY_TIMEOUT_S: Final = 10.0
 """A body must have arrived by then; beyond it 408."""
 HEADER_BYTES_MAX: Final = 16_384
