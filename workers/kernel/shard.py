@@ -65,6 +65,8 @@ class Shard:
     snapshot_offset: int = -1
     """Where the newest snapshot begins in the stage's snapshots topic; the runner sets it."""
     dead_letter_count: int = 0
+    failed_at: Record | None = None
+    """The record at which the core raised. The shard cannot be used after that."""
     _ranges: list[InputRange] = field(default_factory=list)
     _pending_records: int = 0
     _outputs: list[Produced] = field(default_factory=list)
@@ -166,11 +168,16 @@ class Shard:
 
     def _fold(self, topic: Topic, records: Sequence[Record]) -> None:
         apply, decode, emit = self.core.apply, self._decode, self._emit
-        for record in records:
-            decoded = decode(topic, record)
-            if decoded is not None:
-                for output in apply(decoded):
-                    emit(output)
+        record = records[0]
+        try:
+            for record in records:
+                decoded = decode(topic, record)
+                if decoded is not None:
+                    for output in apply(decoded):
+                        emit(output)
+        except Exception:
+            self.failed_at = record
+            raise
         self.positions[topic.name] = records[-1].offset + 1
 
     def _decode(self, topic: Topic, record: Record) -> Input | None:

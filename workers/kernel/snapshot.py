@@ -61,6 +61,8 @@ def newest_snapshot(chunks: Iterable[SnapshotChunk]) -> tuple[Snapshot, int] | N
     """
     pieces: dict[int, dict[int, SnapshotChunk]] = {}
     for chunk in chunks:
+        if chunk.index == 0:  # a second snapshot after the same entry replaces the first one whole
+            pieces[chunk.journal_sequence] = {}
         pieces.setdefault(chunk.journal_sequence, {})[chunk.index] = chunk
     for _, by_index in sorted(pieces.items(), reverse=True):
         first = next(iter(by_index.values()))

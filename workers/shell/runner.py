@@ -15,7 +15,7 @@ from stream_topology.stages import Stage
 from workers.kernel.restore import restore
 from workers.kernel.shard import ReplayError, Shard, Transaction
 from workers.kernel.snapshot import SnapshotError
-from workers.kernel.stage import CoreFactory
+from workers.kernel.stage import CoreFactory, Record
 from workers.shell.endings import Exit, WorkerError
 from workers.shell.metrics import ShardMetrics
 from workers.shell.publisher import Publisher
@@ -72,6 +72,7 @@ class ShardRunner(threading.Thread):
         self._predecessor = predecessor
         self._on_failure = on_failure
         self._stop_request = Stop.NOT
+        self._shard: Shard | None = None
         self._metrics = ShardMetrics(run.stage.name, number)
         self._log = _log.bind(shard=number)
         self._snapshot_sequence = 0
@@ -101,9 +102,21 @@ class ShardRunner(threading.Thread):
         except WorkerError as error:
             self._on_failure(self, error)
         except Exception as error:  # noqa: BLE001 - whatever a core raises
-            self._log.exception("shard failed", positions=self.seen)
-            sentence = f"{self._run.stage.name} shard {self.number} failed: {type(error).__name__}: {error}"
-            self._on_failure(self, WorkerError(Exit.CORE_FAILED, sentence))
+            self._on_failure(self, self._failure(error))
+
+    def _failure(self, error: Exception) -> WorkerError:
+        name = f"{self._run.stage.name} shard {self.number}"
+        record = self._shard.failed_at if self._shard is not None else None
+        if record is None:
+            self._log.exception("shard failed")
+            return WorkerError(Exit.UNUSABLE, f"{name} failed: {type(error).__name__}: {error}")
+        at = {"topic": record.topic, "offset": record.offset}
+        if type(error).__name__ == "RegistryError":
+            sentence = f"{name} cannot read {record.topic} offset {record.offset} without the registry: {error}"
+            return WorkerError(Exit.UNUSABLE, sentence)
+        self._log.exception("shard failed", failed_at=at, correlation_id=_correlation_id(record))
+        sentence = f"{name} failed at {record.topic} offset {record.offset}: {type(error).__name__}: {error}"
+        return WorkerError(Exit.CORE_FAILED, sentence)
 
     def _live(self) -> None:
         if self._predecessor is not None:
@@ -114,7 +127,7 @@ class ShardRunner(threading.Thread):
         reader = ShardReader(run.settings, run.group, self.number)
         try:
             core = run.make_core(self.number, run.settings.shards)
-            shard = Shard(run.stage, core, self.number, run.settings.shards, run.codec)
+            shard = self._shard = Shard(run.stage, core, self.number, run.settings.shards, run.codec)
             self._restore(shard, publisher, reader)
             reader.assign(run.stage.inputs, shard.positions)
             self.seen = reader.seen
@@ -219,3 +232,8 @@ class ShardRunner(threading.Thread):
 
     def _encode(self, chunk: SnapshotChunk) -> bytes:
         return self._run.codec.encode(chunk)
+
+
+def _correlation_id(record: Record) -> str | None:
+    """What a client named its request, where it did."""
+    return next((value.decode(errors="replace") for name, value in record.headers if name == "correlation_id"), None)

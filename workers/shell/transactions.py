@@ -1,6 +1,7 @@
 """A transactional producer that tries again what may be tried again, and says when somebody else has taken over."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic
 from typing import Any, Final
 
@@ -96,8 +97,9 @@ class TransactionalProducer:
 
     def close(self) -> None:
         """Send nothing more. An open transaction is left to the successor."""
-        self._producer.purge()
-        self._producer.flush(0)
+        with suppress(KafkaException):  # a fenced producer repeats here that it is
+            self._producer.purge()
+            self._producer.flush(0)
 
     def _persist(self, call: Callable[[], Any]) -> None:
         """Repeat a call that the client says may be repeated."""

@@ -52,7 +52,6 @@ class Worker:
         self._runners: dict[int, ShardRunner] = {}
         self._ended = asyncio.Event()
         self._error: WorkerError | None = None
-        self._fenced_in_rebalance: set[int] = set()
 
     async def serve(self) -> None:
         """Work until asked to stop. Raises WorkerError when it cannot go on."""
@@ -92,8 +91,8 @@ class Worker:
         self._loop.call_soon_threadsafe(self._judge_failure, runner, error)
 
     def _judge_failure(self, runner: ShardRunner, error: WorkerError) -> None:
-        if runner.fenced and (self._app.rebalancing or self._runners.get(runner.number) is not runner):
-            _log.info("shard was taken over in a rebalance", shard=runner.number)
+        if self._runners.get(runner.number) is not runner or (runner.fenced and self._app.rebalancing):
+            _log.info("shard was taken over in a rebalance", shard=runner.number, error=str(error))
             return
         self._fail(error)
 
