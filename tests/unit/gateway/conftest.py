@@ -157,10 +157,17 @@ def make_symbol(name: str) -> Control:
 
 @pytest.fixture
 def frame() -> Callable[..., Frame]:
-    def make(channel: str, sequence: int, payload: bytes, *, snapshot: bool = False, checksum: int | None = None) -> Frame:
+    def make(
+        channel: str, sequence: int, payload: bytes, *, snapshot: bool = False, checksum: int | None = None
+    ) -> Frame:
         kind = FrameKind.SNAPSHOT if snapshot else FrameKind.UPDATE
         return Frame(
-            channel=channel, sequence=sequence, kind=kind, payload=payload, checksum=checksum, ts_us=1_700_000_000_000_000
+            channel=channel,
+            sequence=sequence,
+            kind=kind,
+            payload=payload,
+            checksum=checksum,
+            ts_us=1_700_000_000_000_000,
         )
 
     return make

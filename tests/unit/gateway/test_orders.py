@@ -23,9 +23,7 @@ async def test_order_becomes_a_command_of_the_tokens_account(served: Any, client
         "post_only": True,
         "self_trade_prevention": "cancel_both",
     }
-    answer = await client.post(
-        "/api/v1/orders", json=body, headers=served.bearer() | {"x-correlation-id": "trace-7"}
-    )
+    answer = await client.post("/api/v1/orders", json=body, headers=served.bearer() | {"x-correlation-id": "trace-7"})
     assert answer.status_code == 202
     assert answer.json() == {
         "success": True,

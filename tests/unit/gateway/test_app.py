@@ -1,0 +1,172 @@
+"""What every answer of the gateway has in common: one shape, limits, headers."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from gateway import limits
+from gateway.errors import ApiError, unavailable
+
+
+def the_error(answer: Any) -> dict[str, Any]:
+    """The error of an answer, whose shape is always the same."""
+    body = answer.json()
+    assert answer.headers["content-type"] == "application/json"
+    assert body.keys() == {"success", "error", "correlation_id"}
+    assert body["success"] is False
+    assert body["correlation_id"] == answer.headers["x-correlation-id"]
+    assert body["error"].keys() <= {"code", "message", "field", "details"}
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    return body["error"]
+
+
+async def test_errors_of_the_framework_have_our_shape(served: Any, client: Any) -> None:
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    cases = [
+        (client.get("/no/such/route"), 404, "NOT_FOUND"),
+        (client.get("/auth/login"), 405, "METHOD_NOT_ALLOWED"),
+        (client.put("/api/v1/orders"), 405, "METHOD_NOT_ALLOWED"),
+        (client.post("/auth/login", content=b"a=b", headers=form), 415, "UNSUPPORTED_MEDIA_TYPE"),
+        (client.post("/auth/login", content=b"{", headers={"content-type": "application/json"}), 400, "INVALID_JSON"),
+        (client.post("/auth/login", json={"username": "a"}), 422, "VALIDATION_FAILED"),
+        (client.post("/auth/login", json={"username": "a", "password": "b", "admin": True}), 422, "VALIDATION_FAILED"),
+        (client.post("/auth/login", json={"username": 1, "password": "b"}), 422, "VALIDATION_FAILED"),
+        (client.post("/auth/login", json={"username": "a", "password": "b" * 20_000}), 413, "PAYLOAD_TOO_LARGE"),
+        (client.get("/api/v1/orders"), 401, "UNAUTHORIZED"),
+        (client.get("/api/v1/orders", headers={"authorization": "Basic YTpi"}), 401, "UNAUTHORIZED"),
+        (client.get("/api/v1/orders?page=0", headers=served.bearer()), 422, "VALIDATION_FAILED"),
+        (client.get("/api/v1/orders?page_size=101", headers=served.bearer()), 422, "VALIDATION_FAILED"),
+        (client.get("/api/v1/orders?page=101&page_size=100", headers=served.bearer()), 422, "VALIDATION_FAILED"),
+        (client.get("/api/v1/orders?status=odd", headers=served.bearer()), 422, "VALIDATION_FAILED"),
+        (client.get("/api/v1/orders/12x", headers=served.bearer()), 404, "NOT_FOUND"),
+        (client.get("/api/v1/trades?symbol=NO-SUCH"), 404, "NOT_FOUND"),
+        (client.get("/api/v1/trades"), 422, "VALIDATION_FAILED"),
+        (client.get("/api/v1/candles?symbol=BTC-USD&interval=7m"), 422, "VALIDATION_FAILED"),
+        (client.get("/api/v1/candles?symbol=BTC-USD&before=2026-01-01T00:00:00"), 422, "VALIDATION_FAILED"),
+        (client.get("/api/v1/book/BTC-USD?depth=0"), 422, "VALIDATION_FAILED"),
+        (client.get("/api/v1/book/no%20symbol"), 422, "VALIDATION_FAILED"),
+    ]
+    for asked, status, code in cases:
+        answer = await asked
+        assert (answer.status_code, the_error(answer)["code"]) == (status, code), answer.request.url
+
+
+async def test_405_names_what_is_allowed_on_the_lean_path_too(client: Any) -> None:
+    answer = await client.put("/api/v1/orders")
+    assert set(answer.headers["allow"].split(", ")) == {"GET", "POST"}
+    answer = await client.put("/api/v1/orders/5")
+    assert set(answer.headers["allow"].split(", ")) == {"GET", "DELETE"}
+
+
+@pytest.mark.parametrize(("path", "error"), [("/api/v1/orders", RuntimeError("SELECT secret FROM users"))])
+async def test_a_bug_shows_no_trace(served: Any, client: Any, path: str, error: Exception) -> None:
+    served.database.error = error
+    answer = await client.get("/api/v1/orders/5", headers=served.bearer())
+    assert (answer.status_code, the_error(answer)["code"]) == (500, "INTERNAL_ERROR")
+    served.log.error = error
+    order = {"symbol": "BTC-USD", "side": "buy", "type": "limit", "price": "1", "quantity": "1"}
+    lean = await client.post(path, json=order, headers=served.bearer())
+    assert (lean.status_code, the_error(lean)["code"]) == (500, "INTERNAL_ERROR")
+    for text in (answer.text, lean.text):
+        assert "secret" not in text
+        assert "Traceback" not in text
+
+
+async def test_a_database_that_is_away_is_503(served: Any, client: Any) -> None:
+    served.database.error = unavailable("The database")
+    answer = await client.get("/api/v1/orders/5", headers=served.bearer())
+    assert (answer.status_code, the_error(answer)["code"]) == (503, "SERVICE_UNAVAILABLE")
+    assert answer.headers["retry-after"] == "1"
+
+
+async def raw(port: int, request: bytes) -> bytes:
+    """What the server says to bytes, until it closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    try:
+        async with asyncio.timeout(10):
+            return await reader.read()
+    finally:
+        writer.close()
+
+
+async def test_headers_are_limited(served: Any) -> None:
+    many = b"".join(b"x-%d: %b\r\n" % (number, b"a" * 200) for number in range(100))
+    for request in (
+        b"GET /health/live HTTP/1.1\r\nhost: a\r\n" + many + b"\r\n",
+        b"GET /" + b"a" * (limits.HEADER_BYTES_MAX + 1) + b" HTTP/1.1\r\nhost: a\r\n\r\n",
+        b"GET /health/live HTTP/1.1\r\nhost: a\r\nx: " + b"a" * (limits.HEADER_BYTES_MAX + 1) + b"\r\n\r\n",
+    ):
+        head, _, body = (await raw(served.port, request)).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 431 ")
+        assert json.loads(body)["error"]["code"] == "HEADERS_TOO_LARGE"
+
+
+async def test_what_is_not_http_is_answered_in_our_shape(served: Any) -> None:
+    head, _, body = (await raw(served.port, b"\x16\x03\x01 nonsense\r\n\r\n")).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(body)["error"]["code"] == "INVALID_REQUEST"
+
+
+async def test_health_says_what_each_dependency_is(served: Any, client: Any) -> None:
+    async def well() -> str | None:
+        return None
+
+    async def ill() -> str | None:
+        return "no broker can be reached"
+
+    async def failing() -> str | None:
+        raise unavailable("The database")
+
+    async def hanging() -> str | None:
+        await asyncio.sleep(60)
+        return None
+
+    assert (await client.get("/health/live")).json() == {"success": True, "data": {"status": "up"}}
+    served.checks["kafka"] = well
+    ready = await client.get("/health/ready")
+    assert ready.status_code == 200
+    assert ready.json()["data"]["dependencies"]["kafka"]["latency_ms"] >= 0
+    served.checks.update(kafka=ill, postgresql=failing, valkey=hanging)
+    ready = await client.get("/health/ready")
+    assert (ready.status_code, ready.headers["retry-after"]) == (503, "1")
+    said = ready.json()["data"]["dependencies"]
+    assert {name: state["status"] for name, state in said.items()} == dict.fromkeys(said, "down")
+    assert said["kafka"]["detail"] == "no broker can be reached"
+    assert (await client.get("/health")).json()["data"]["status"] == "degraded"
+
+
+async def test_metrics_count_by_route(served: Any, client: Any) -> None:
+    await client.get("/api/v1/orders/12x", headers=served.bearer())
+    await client.delete("/api/v1/orders/12", headers=served.bearer())
+    text = (await client.get("/metrics")).text
+    counted = 'tradsys_gateway_requests_total{method="%s",route="/api/v1/orders/{order_id}",status="%s"} 1.0'
+    assert counted % ("GET", 404) in text
+    assert counted % ("DELETE", 202) in text
+
+
+async def test_the_document_has_the_lean_path_beside_the_rest(client: Any) -> None:
+    document = (await client.get("/openapi.json")).json()
+    assert document["paths"]["/api/v1/orders"].keys() == {"get", "post"}
+    assert document["paths"]["/api/v1/orders/{order_id}"].keys() == {"get", "delete"}
+    body = document["paths"]["/api/v1/orders"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    schema = document["components"]["schemas"][body["$ref"].rpartition("/")[2]]
+    assert schema["required"] == ["symbol", "side", "type", "quantity"]
+    assert schema["properties"]["side"]["enum"] == ["buy", "sell"]
+
+
+async def test_symbols_and_an_empty_book_come_from_memory(client: Any) -> None:
+    (symbol,) = (await client.get("/api/v1/symbols")).json()["data"]
+    assert (symbol["symbol"], symbol["status"], symbol["tick"]) == ("BTC-USD", "trading", "0.01")
+    book = (await client.get("/api/v1/book/BTC-USD")).json()["data"]
+    assert (book["bids"], book["asks"], book["sequence"]) == ([], [], 0)
+
+
+def test_every_error_code_has_a_status() -> None:
+    from gateway.errors import STATUS, Code  # noqa: PLC0415 - only this test looks inside
+
+    assert STATUS.keys() == set(Code)
+    assert all(isinstance(ApiError(code, "x").status, int) for code in Code)
