@@ -23,7 +23,7 @@ RATE_DEFAULT: Final = 1_000.0
 EXIT_DISAGREES: Final = 1
 
 
-def command(
+def command(  # noqa: PLR0917 - each parameter is an option of the command line
     home: Annotated[
         Path | None, typer.Option(help="The demo's own directory; what an earlier demo left there is deleted.")
     ] = None,
@@ -32,9 +32,9 @@ def command(
     ] = None,
     events: Annotated[int | None, typer.Option(min=1, help="How many orders and cancels.")] = None,
     rate: Annotated[float, typer.Option(min=1, help="Orders and cancels a second.")] = RATE_DEFAULT,
-    in_memory: Annotated[
+    in_memory: Annotated[  # noqa: FBT002 - an option
         bool, typer.Option("--in-memory", help="One process, no Kafka, no Java: a first look within seconds.")
-    ] = False,  # noqa: FBT002 - an option
+    ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the platform running at the end.")] = False,  # noqa: FBT002 - an option
     free_ports: Annotated[bool, typer.Option("--free-ports", help="Choose free ports.")] = False,  # noqa: FBT002 - an option
     json_output: AsJson = False,  # noqa: FBT002 - an option
@@ -109,7 +109,7 @@ def _on_platform(
     shutil.rmtree(home, ignore_errors=True)
     settings = all_settings.load(home, flags=all_settings.free_ports() if choose_ports else {})
     with console.status("starting") as status:
-        up(settings, report=lambda doing: status.update(doing))
+        up(settings, report=status.update)
     try:
         ports = {part.name: part.ports[0] for part in process_parts(settings) if part.layer == "workers"}
         run = PlatformRun.create(settings, ports)
