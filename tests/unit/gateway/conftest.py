@@ -1,4 +1,4 @@
-"""A gateway in this process on a free port: real HTTP and WebSocket, and in the place of log and stores their stand-ins."""
+"""A gateway in this process on a free port: real HTTP and WebSocket; log and stores are stand-ins."""
 
 import asyncio
 import socket
@@ -25,7 +25,7 @@ from gateway.wiring import Parts, assemble
 from schemas.codec import local_codec
 from schemas.messages import Command, Control, ControlKind, Frame, FrameKind, SymbolStatus
 
-SECRET = "a secret of this test, and of nothing else"
+SECRET = "a secret of this test, and of nothing else"  # noqa: S105 - it is one of a test
 
 
 class StandInLog:
@@ -59,11 +59,6 @@ class StandInDatabase:
         if self.error is not None:
             raise self.error
         return self.answers.pop(0) if self.answers else []
-
-
-class StandInTickets:
-    def __init__(self) -> None:
-        self.given: dict[str, Any] = {}
 
 
 @dataclass
@@ -129,7 +124,7 @@ async def served() -> AsyncIterator[Served]:
     behind.port = listening.getsockname()[1]
     server = uvicorn.Server(server_config(make))
     running = asyncio.create_task(server.serve([listening]))
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 - uvicorn gives no event
         await asyncio.sleep(0.005)
     yield behind
     server.should_exit = True

@@ -169,7 +169,7 @@ async def test_who_may_not_trade_places_nothing(served: Any, client: Any) -> Non
 
 async def test_wait_answers_with_the_first_execution(served: Any, client: Any) -> None:
     async def later() -> None:
-        while not served.log.commands:
+        while not served.log.commands:  # noqa: ASYNC110 - the condition is another part's
             await asyncio.sleep(0.001)
         served.answers.saw(report(1_000))
         served.answers.saw(report(1_000, "trade"))

@@ -1,0 +1,237 @@
+"""The WebSocket, over real connections."""
+
+import asyncio
+import json
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import websockets
+from websockets.asyncio.client import ClientConnection, connect
+
+from gateway import limits
+from gateway.errors import outcome_unknown
+from schemas.messages import Frame
+
+MakeFrame = Callable[..., Frame]
+ORDER = {"symbol": "BTC-USD", "side": "buy", "type": "limit", "price": "100", "quantity": "1"}
+
+
+async def ask(connection: ClientConnection, **message: Any) -> dict[str, Any]:
+    await connection.send(json.dumps(message))
+    return await hear(connection)
+
+
+async def hear(connection: ClientConnection) -> dict[str, Any]:
+    async with asyncio.timeout(10):
+        heard: dict[str, Any] = json.loads(await connection.recv())
+        return heard
+
+
+async def test_market_data_needs_no_login_and_the_rest_does(served: Any) -> None:
+    async with connect(served.ws) as ws:
+        assert (await ask(ws, type="ping", request_id="1"))["type"] == "pong"
+        subscribed = await ask(ws, type="marketdata.subscribe", symbol="BTC-USD", channels=["book", "candles:1m"])
+        assert subscribed["channels"] == ["book:BTC-USD", "candles:BTC-USD:1m"]
+        for message in (
+            {"type": "order.submit", "order": ORDER},
+            {"type": "order.cancel", "order_id": "5"},
+            {"type": "marketdata.subscribe", "channel": "orders"},
+        ):
+            await ws.send(json.dumps(message))
+        heard = [await hear(ws) for _ in range(5)]
+        assert [message["error"]["code"] for message in heard if message["type"] == "error"] == ["UNAUTHORIZED"] * 3
+    assert served.log.commands == []
+
+
+async def test_frames_are_wrapped_by_the_type_of_their_channel(served: Any, frame: MakeFrame) -> None:
+    async with connect(served.ws) as ws:
+        await ask(ws, type="marketdata.subscribe", symbol="BTC-USD", channels=["ticker"])
+        assert await hear(ws) == {
+            "type": "price.update",
+            "channel": "ticker:BTC-USD",
+            "sequence": None,
+            "kind": "snapshot",
+            "data": None,
+        }
+        served.hub.apply([frame("ticker:BTC-USD", 1, b'{"last":"100"}')])
+        update = await hear(ws)
+        assert (update["type"], update["kind"], update["data"]) == ("price.update", "update", {"last": "100"})
+        await ask(ws, type="marketdata.unsubscribe", symbol="BTC-USD", channels=["ticker"])
+        served.hub.apply([frame("ticker:BTC-USD", 2, b'{"last":"101"}')])
+        assert (await ask(ws, type="ping"))["type"] == "pong"
+
+
+@pytest.mark.parametrize("size", [10, 125, 126, 65_535, 65_536, 300_000])
+async def test_messages_of_every_length_arrive_whole(served: Any, frame: MakeFrame, size: int) -> None:
+    async with connect(served.ws, max_size=None) as ws:
+        await ask(ws, type="marketdata.subscribe", channel="ticker:BTC-USD")
+        await hear(ws)
+        served.hub.apply([frame("ticker:BTC-USD", 1, json.dumps("x" * size).encode())])
+        assert len((await hear(ws))["data"]) == size
+
+
+async def test_orders_are_placed_and_cancelled_as_by_rest(served: Any) -> None:
+    async with connect(served.ws) as ws:
+        logged_in = await ask(ws, type="auth", token=served.token("alice"))
+        assert logged_in["data"] == {"account": "alice", "role": "trader"}
+        placed = await ask(ws, type="order.submit", request_id="a", order=ORDER | {"client_order_id": "c1"})
+        assert (placed["type"], placed["request_id"]) == ("order.status", "a")
+        assert placed["data"] == {"order_id": "1000", "client_order_id": "c1", "status": "pending"}
+        cancelled = await ask(ws, type="order.cancel", request_id="b", order_id="1000")
+        assert cancelled["data"] == {"order_id": "1000", "command_id": "1001", "status": "pending_cancel"}
+        refused = await ask(ws, type="order.submit", request_id="c", order=ORDER | {"quantity": "0"})
+        assert (refused["request_id"], refused["error"]["field"]) == ("c", "quantity")
+        served.log.error = outcome_unknown()
+        unknown = await ask(ws, type="order.submit", request_id="d", order=ORDER)
+        assert unknown["error"]["code"] == "OUTCOME_UNKNOWN"
+    assert [command.account for command in served.log.commands] == ["alice", "alice"]
+
+
+async def test_private_channels_are_the_own_accounts_only(served: Any, frame: MakeFrame) -> None:
+    async with connect(served.ws) as ws:
+        await ask(ws, type="auth", token=served.token("alice"))
+        foreign = await ask(ws, type="marketdata.subscribe", channel="orders:bob")
+        assert foreign["error"]["code"] == "NOT_FOUND"
+        assert (await ask(ws, type="marketdata.subscribe", channel="orders"))["channels"] == ["orders:alice"]
+        assert (await hear(ws))["data"] == []
+        served.hub.apply([frame("orders:bob", 1, b'{"command_id":null}'), frame("orders:alice", 1, b'{"kind":"new"}')])
+        heard = await hear(ws)
+        assert (heard["type"], heard["channel"], heard["data"]) == ("order.status", "orders:alice", {"kind": "new"})
+
+
+async def test_resuming_gets_what_was_missed(served: Any, frame: MakeFrame) -> None:
+    served.hub.apply([frame("trades:BTC-USD", sequence, b'{"trade_id":"%d"}' % sequence) for sequence in range(1, 6)])
+    async with connect(served.ws) as ws:
+        await ask(ws, type="marketdata.subscribe", channel="trades:BTC-USD", from_sequence=3)
+        assert [(await hear(ws))["sequence"] for _ in range(2)] == [4, 5]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("{", "INVALID_JSON"),
+        ("[]", "VALIDATION_FAILED"),
+        ("{}", "VALIDATION_FAILED"),
+        ('{"type":"order.amend"}', "VALIDATION_FAILED"),
+        ('{"type":"ping","type":"ping"}', "INVALID_JSON"),
+        ('{"type":"ping","extra":1}', "VALIDATION_FAILED"),
+        ('{"type":"marketdata.subscribe"}', "VALIDATION_FAILED"),
+        ('{"type":"marketdata.subscribe","channel":"book:NO-SUCH"}', "NOT_FOUND"),
+        ('{"type":"marketdata.subscribe","channel":"candles:BTC-USD:7m"}', "NOT_FOUND"),
+        ('{"type":"marketdata.subscribe","channel":"secrets"}', "NOT_FOUND"),
+        ('{"type":"marketdata.subscribe","channel":"book:BTC-USD","from_sequence":-1}', "VALIDATION_FAILED"),
+        ('{"type":"auth","token":"x"}', "UNAUTHORIZED"),
+    ],
+)
+async def test_what_cannot_be_meant_is_answered_and_the_connection_stays(served: Any, text: str, code: str) -> None:
+    async with connect(served.ws) as ws:
+        await ws.send(text)
+        heard = await hear(ws)
+        assert (heard["type"], heard["error"]["code"]) == ("error", code)
+        assert (await ask(ws, type="ping"))["type"] == "pong"
+
+
+async def test_a_binary_message_is_refused_and_a_large_one_ends_the_connection(served: Any) -> None:
+    async with connect(served.ws) as ws:
+        await ws.send(b"{}")
+        assert (await hear(ws))["error"]["code"] == "INVALID_REQUEST"
+        await ws.send("x" * (limits.WS_MESSAGE_BYTES_MAX + 1))
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            await hear(ws)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1009
+
+
+async def test_guessing_tokens_ends_the_connection(served: Any) -> None:
+    async with connect(served.ws) as ws:
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            for _ in range(limits.WS_AUTH_ATTEMPTS_MAX + 1):
+                await ask(ws, type="auth", token="x")
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 4003
+
+
+async def test_a_connection_ends_with_its_token(served: Any) -> None:
+    served.tokens._expiry_s = 1
+    async with connect(served.ws) as ws:
+        await ask(ws, type="auth", token=served.token())
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            await hear(ws)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 4001
+
+
+async def test_subscriptions_and_connections_are_limited(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "WS_SUBSCRIPTIONS_MAX", 2)
+    monkeypatch.setattr(limits, "WS_CONNECTIONS_PER_ACCOUNT", 1)
+    async with connect(served.ws) as ws, connect(served.ws) as second:
+        refused = await ask(ws, type="marketdata.subscribe", symbol="BTC-USD", channels=["book", "trades", "ticker"])
+        assert refused["error"]["code"] == "LIMIT_EXCEEDED"
+        await ask(ws, type="auth", token=served.token())
+        assert (await ask(second, type="auth", token=served.token()))["error"]["code"] == "LIMIT_EXCEEDED"
+    monkeypatch.setattr(limits, "WS_CONNECTIONS_MAX", 0)
+    with pytest.raises(websockets.InvalidStatus) as denied:
+        await connect(served.ws)
+    assert denied.value.response.status_code == 503
+    assert json.loads(denied.value.response.body or b"")["error"]["code"] == "SERVICE_UNAVAILABLE"
+
+
+async def test_another_path_is_not_found(served: Any) -> None:
+    with pytest.raises(websockets.InvalidStatus) as denied:
+        await connect(served.ws + "x")
+    assert denied.value.response.status_code == 404
+
+
+async def test_a_client_that_never_reads_is_disconnected_and_others_are_unharmed(
+    served: Any, frame: MakeFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "WS_QUEUE_BYTES_MAX", 400_000)
+    monkeypatch.setattr(limits, "WS_SEND_BUFFER_BYTES", 16_384)
+    monkeypatch.setattr(limits, "WS_ABORT_S", 0.3)
+    stuck = socket.socket()
+    stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8_192)
+    stuck.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(stuck, ("127.0.0.1", served.port))
+    handshake = (
+        "GET /ws HTTP/1.1\r\nhost: a\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+        "sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    await loop.sock_sendall(stuck, handshake.encode())
+    assert b" 101 " in await loop.sock_recv(stuck, 1_024)
+    subscribe = b'{"type":"marketdata.subscribe","channel":"ticker:BTC-USD"}'
+    await loop.sock_sendall(stuck, bytes((0x81, 0x80 | len(subscribe), 0, 0, 0, 0)) + subscribe)
+    async with connect(served.ws, max_size=None) as well:
+        await ask(well, type="marketdata.subscribe", channel="ticker:BTC-USD")
+        await hear(well)
+        channel = served.hub._channels["ticker:BTC-USD"]
+        await until(lambda: len(channel.subscribers) == 2)
+        for sequence in range(1, 61):
+            served.hub.apply([frame("ticker:BTC-USD", sequence, json.dumps("x" * 20_000).encode())])
+            assert (await hear(well))["sequence"] == sequence
+        await until(lambda: len(channel.subscribers) == 1)
+        assert (await ask(well, type="ping"))["type"] == "pong"
+    stuck.close()
+
+
+async def test_a_slow_client_that_reads_late_is_told_why(
+    served: Any, frame: MakeFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "WS_QUEUE_FRAMES_MAX", 50)
+    async with connect(served.ws) as ws:
+        await ask(ws, type="marketdata.subscribe", channel="trades:BTC-USD")
+        await hear(ws)
+        served.hub.apply([frame("trades:BTC-USD", sequence, b"{}") for sequence in range(1, 100)])
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            while True:
+                await hear(ws)
+        assert closed.value.rcvd is not None
+        assert (closed.value.rcvd.code, "resume" in closed.value.rcvd.reason) == (4008, True)
+
+
+async def until(condition: Any) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - the condition is another part's
+            await asyncio.sleep(0.005)
