@@ -23,7 +23,7 @@ RATE_DEFAULT: Final = 1_000.0
 EXIT_DISAGREES: Final = 1
 
 
-def command(  # noqa: PLR0917 - each parameter is an option of the command line
+def command(
     home: Annotated[
         Path | None, typer.Option(help="The demo's own directory; what an earlier demo left there is deleted.")
     ] = None,
