@@ -2,15 +2,18 @@
 
 import random
 import signal
-import subprocess
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.integration.shell_harness import Shell, shell
 from workers.shell.endings import Exit
+
+if TYPE_CHECKING:
+    import subprocess
 
 WORKERS = 2
 RATE_PER_S = 300
@@ -74,7 +77,7 @@ def _run(bootstrap: str, prefix: str, directory: Path, seconds: float, seed: int
         return kills, freezes
 
 
-def test_nothing_is_lost_repeated_or_reordered(stack, topic_prefix: str, tmp_path: Path) -> None:
+def test_nothing_is_lost_repeated_or_reordered(stack: Any, topic_prefix: str, tmp_path: Path) -> None:
     kills, freezes = _run(stack.bootstrap, topic_prefix, tmp_path, 25, seed=11)
     assert kills >= 3
     assert freezes >= 2
@@ -83,6 +86,6 @@ def test_nothing_is_lost_repeated_or_reordered(stack, topic_prefix: str, tmp_pat
 @pytest.mark.chaos
 @pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("seed", range(4))
-def test_nothing_is_lost_in_a_long_run(stack, topic_prefix: str, tmp_path: Path, seed: int) -> None:
+def test_nothing_is_lost_in_a_long_run(stack: Any, topic_prefix: str, tmp_path: Path, seed: int) -> None:
     kills, freezes = _run(stack.bootstrap, topic_prefix, tmp_path, 150, seed)
     assert kills + freezes >= 50

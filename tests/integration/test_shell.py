@@ -6,6 +6,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
@@ -17,7 +18,7 @@ from workers.shell.endings import Exit
 
 
 @pytest.fixture
-def running(stack, topic_prefix: str, tmp_path: Path) -> Iterator[Shell]:
+def running(stack: Any, topic_prefix: str, tmp_path: Path) -> Iterator[Shell]:
     with shell(stack.bootstrap, topic_prefix, tmp_path) as harness:
         yield harness
 
