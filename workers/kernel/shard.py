@@ -16,6 +16,9 @@ from workers.kernel.stage import Core, Input, Output, Record
 PENDING_RECORDS_MAX: Final = 20_000
 """Inputs without outputs that may wait for the next transaction; beyond it one is made for them alone."""
 
+KEYS_MAX: Final = 65_536
+"""Keys remembered per topic; then all are forgotten."""
+
 DEAD_LETTER_VALUE_BYTES_MAX: Final = 65_536
 
 DEAD_LETTERS: Final = "dead_letters"
@@ -70,6 +73,10 @@ class Shard:
     _ranges: list[InputRange] = field(default_factory=list)
     _pending_records: int = 0
     _outputs: list[Produced] = field(default_factory=list)
+    _keys: dict[str, dict[bytes | None, str]] = field(default_factory=dict)
+    """Per input topic: keys that were found to belong to this shard."""
+    _targets: dict[str, dict[str, tuple[tuple[int, bytes], ...]]] = field(default_factory=dict)
+    """Per output topic and key: where it goes."""
 
     def apply(self, batch: Mapping[str, Sequence[Record]]) -> Transaction | None:
         """Merge a batch in the stage's input order and fold it.
@@ -167,39 +174,47 @@ class Shard:
         self.sequence = snapshot.journal_sequence
 
     def _fold(self, topic: Topic, records: Sequence[Record]) -> None:
-        apply, decode, emit = self.core.apply, self._decode, self._emit
+        name, number, field_name = topic.name, self.number, _KEY_FIELD.get(topic.key)
+        apply, decode, emit = self.core.apply, self.codec.decoder(topic.record), self._emit
+        keys = self._keys.setdefault(name, {})
         record = records[0]
         try:
             for record in records:
-                decoded = decode(topic, record)
-                if decoded is not None:
-                    for output in apply(decoded):
-                        emit(output)
+                value = record.value or b""
+                try:
+                    message = decode(value)
+                    key = keys.get(record.key)
+                    if key is None or (field_name is not None and getattr(message, field_name) != key):
+                        key = self._checked_key(record, message, field_name)
+                except CodecError as error:
+                    self._dead_letter(record, error)
+                    continue
+                for output in apply(
+                    Input(name, number, record.offset, record.ts_us, key, message, value, record.headers)
+                ):
+                    emit(output)
         except Exception:
             self.failed_at = record
             raise
-        self.positions[topic.name] = records[-1].offset + 1
+        self.positions[name] = records[-1].offset + 1
 
-    def _decode(self, topic: Topic, record: Record) -> Input | None:
-        try:
-            value = record.value or b""
-            message = self.codec.decode(value, topic.record)
-            key = self._key(topic, record, message)
-        except CodecError as error:
-            self._dead_letter(record, error)
-            return None
-        return Input(topic.name, self.number, record.offset, record.ts_us, key, message, value, record.headers)
-
-    def _key(self, topic: Topic, record: Record, message: Message) -> str:
+    def _checked_key(self, record: Record, message: Message, field_name: str | None) -> str:
+        """The key, remembered when it may stand here. Raises CodecError."""
         try:
             key = (record.key or b"").decode()
         except UnicodeDecodeError as error:
             raise CodecError(DeadLetterReason.KEY_MISMATCH, f"the key is not UTF-8: {error}") from error
-        field_name = _KEY_FIELD.get(topic.key)
-        if field_name is None:
-            return key
-        if getattr(message, field_name) != key:
-            detail = f"the key {key[:64]!r} differs from the {field_name} {getattr(message, field_name)[:64]!r}"
+        if field_name is not None:
+            self._check_key(record, key, field_name, getattr(message, field_name))
+        keys = self._keys[record.topic]
+        if len(keys) >= KEYS_MAX:
+            keys.clear()
+        keys[record.key] = key
+        return key
+
+    def _check_key(self, record: Record, key: str, field_name: str, named: str) -> None:
+        if named != key:
+            detail = f"the key {key[:64]!r} differs from the {field_name} {named[:64]!r}"
             raise CodecError(DeadLetterReason.KEY_MISMATCH, detail)
         expected = partition_of(key, self.shards)
         if expected != record.partition:
@@ -208,7 +223,6 @@ class Shard:
                 f"it was written to {record.partition}"
             )
             raise CodecError(DeadLetterReason.WRONG_PARTITION, detail)
-        return key
 
     def _dead_letter(self, record: Record, error: CodecError) -> None:
         self.dead_letter_count += 1
@@ -227,18 +241,34 @@ class Shard:
 
     def _emit(self, output: Output) -> None:
         name, key = output.topic, output.key
+        targets = self._targets.get(name)
+        found = None if targets is None else targets.get(key)
+        if found is None:
+            found = self._target(name, key)
         value = self.codec.encode(output.message)
-        if TOPICS[name].key is Key.EVERY:
-            self._outputs.extend(Produced(name, partition, key.encode(), value) for partition in range(self.shards))
-        else:
-            self._outputs.append(Produced(name, partition_of(key, self.shards), key.encode(), value))
+        for partition, key_bytes in found:
+            self._outputs.append(Produced(name, partition, key_bytes, value))
+
+    def _target(self, name: str, key: str) -> tuple[tuple[int, bytes], ...]:
+        """The partitions of an output, and its key as bytes; remembered."""
+        every = TOPICS[name].key is Key.EVERY
+        partitions = range(self.shards) if every else (partition_of(key, self.shards),)
+        targets = self._targets.setdefault(name, {})
+        if len(targets) >= KEYS_MAX:
+            targets.clear()
+        targets[key] = found = tuple((partition, key.encode()) for partition in partitions)
+        return found
 
 
 def outputs_crc(outputs: Iterable[Produced]) -> int:
     """CRC-32 over topic, partition, key and value of each output, in order."""
-    crc = 0
+    crc, crc32 = 0, zlib.crc32
+    heads: dict[tuple[str, int, bytes], bytes] = {}
     for topic, partition, key, value in outputs:
-        crc = zlib.crc32(value, zlib.crc32(b"%b/%d/%b/" % (topic.encode(), partition, key), crc))
+        head = heads.get(where := (topic, partition, key))
+        if head is None:
+            head = heads[where] = b"%b/%d/%b/" % (topic.encode(), partition, key)
+        crc = crc32(value, crc32(head, crc))
     return crc
 
 

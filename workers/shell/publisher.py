@@ -53,14 +53,17 @@ class Publisher:
         self._producer.close()
 
     def _produce_transaction(self, producer: TransactionalProducer, transaction: Transaction) -> None:
-        produce, names = producer.produce, self._names
+        produce, names = producer.produce_now, self._names
         for topic, partition, key, value in transaction.outputs:
             name = names.get(topic)
             if name is None:
                 name = names[topic] = self._prefix + topic
-            produce(name, value, key, partition)
+            try:
+                produce(name, value, key, partition)
+            except BufferError:
+                producer.produce(name, value, key, partition)
         key = b"%d" % self._shard
-        produce(self._journal, transaction.journal, key, partition=self._shard, on_delivery=self._journaled)
+        producer.produce(self._journal, transaction.journal, key, partition=self._shard, on_delivery=self._journaled)
 
     def _journaled(self, error: KafkaError | None, message: Any) -> None:
         if error is None:

@@ -36,6 +36,8 @@ class TransactionalProducer:
     def __init__(self, settings: Settings, transactional_id: str) -> None:
         """`fence` must come first."""
         self._bootstrap = settings.bootstrap
+        self.produce_now: Callable[..., None]
+        """confluent_kafka's own, for loops; raises BufferError while the queue is full."""
         self._producer = Producer(
             {
                 "bootstrap.servers": settings.bootstrap,
@@ -52,6 +54,7 @@ class TransactionalProducer:
                 "log_level": 2,
             }
         )
+        self.produce_now = self._producer.produce
 
     def fence(self) -> None:
         """End every older producer of this name, and settle the transaction it may have left.
