@@ -103,7 +103,7 @@ class Shell:
             return "clock", self.codec.encode(Tick(sequence=number, ts_us=0))
         return "marks", self.codec.encode(Mark(symbol="BTC-USD", price_e8=1, sequence=number, ts_us=0))
 
-    def collect(self, count: int, seconds: float = 30) -> None:
+    def collect(self, count: int, seconds: float = 60) -> None:
         """Read frames until there are so many."""
         self.producer.flush()
         deadline = time.monotonic() + seconds
