@@ -16,7 +16,6 @@ from tests.integration.order_stage import POISON
 from tests.integration.shell_harness import Shell, shell, until
 from workers.shell.endings import Exit
 
-
 ENDS_S = 60
 """A deadline, not a speed: machines that test are busy."""
 
