@@ -133,17 +133,17 @@ class PlatformRun:
         watched = tuple(topic for topic in AUDITED if topic not in TIMED)
         seen, quiet_since_s = self.log.ends(watched), time.monotonic()
         while time.monotonic() - quiet_since_s < QUIET_S or self._rows_behind():
-            if time.monotonic() > deadline_s:
-                raise CommandError(
-                    f"The platform has not come to rest within {SETTLE_S_MAX:.0f} s after the last order; "
-                    "`tradsys status` and `tradsys logs` say which part is behind."
-                )
             time.sleep(LOOK_AGAIN_S)
             self.metrics.look()
             each_second()
-            now = self.log.ends(watched)
-            if now != seen:
+            behind, now = self.metrics.behind(self.settings.shards), self.log.ends(watched)
+            if behind or now != seen:
                 seen, quiet_since_s = now, time.monotonic()
+            if time.monotonic() > deadline_s:
+                raise CommandError(
+                    f"The platform has not come to rest within {SETTLE_S_MAX:.0f} s after the last order; "
+                    f"behind: {', '.join(behind) or 'the rows'}. `tradsys logs` may say why."
+                )
 
     def _rows_behind(self) -> bool:
         """Whether the projections have records of trading to read yet."""

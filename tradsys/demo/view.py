@@ -14,6 +14,7 @@ from rich.text import Text
 
 from schemas.messages import Side
 from schemas.units import format_e8
+from stream_topology.stages import STAGES
 from tradsys.demo.bots import Bots
 from tradsys.demo.clients import Clients
 from tradsys.demo.observer import Observer
@@ -22,6 +23,7 @@ SCRAPE_TIMEOUT_S: Final = 1.0
 
 EVENTS: Final = ("tradsys_worker_events_total", "tradsys_projections_rows_total")
 LAG: Final = "tradsys_worker_lag_records"
+SHARDS: Final = "tradsys_worker_shards"
 COMMIT_SUM: Final = "tradsys_worker_transaction_seconds_sum"
 COMMIT_COUNT: Final = "tradsys_worker_transaction_seconds_count"
 
@@ -34,6 +36,8 @@ class StageFigures:
     lag: int = 0
     transaction_ms: float = 0.0
     """Mean over the interval."""
+    shards: int = 0
+    """That its worker owns."""
 
 
 @dataclass(slots=True)
@@ -43,6 +47,8 @@ class StageMetrics:
     ports: Mapping[str, int]
     """Metrics port by stage."""
     figures: dict[str, StageFigures] = field(default_factory=dict)
+    silent: set[str] = field(default_factory=set)
+    """Stages whose worker did not answer the last time."""
     _before: dict[str, Counter[str]] = field(default_factory=dict)
     _looked_s: float = 0.0
 
@@ -55,7 +61,9 @@ class StageMetrics:
             try:
                 text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=SCRAPE_TIMEOUT_S).text
             except httpx.HTTPError:
+                self.silent.add(stage)
                 continue
+            self.silent.discard(stage)
             seen = totals(text)
             before = self._before.get(stage, seen)
             self._before[stage] = seen
@@ -64,7 +72,17 @@ class StageMetrics:
                 events_per_s=sum(seen[name] - before[name] for name in EVENTS) / interval_s,
                 lag=int(seen[LAG]),
                 transaction_ms=(seen[COMMIT_SUM] - before[COMMIT_SUM]) / commits * 1000 if commits else 0.0,
+                shards=int(seen[SHARDS]),
             )
+
+    def behind(self, shards: int) -> list[str]:
+        """Journaled stages that do not answer, do not own all shards, or have records to read yet."""
+        return [
+            stage
+            for stage in self.ports
+            if STAGES[stage].journaled
+            and (stage in self.silent or self.figures[stage].shards < shards or self.figures[stage].lag > 0)
+        ]
 
 
 def totals(text: str) -> Counter[str]:
@@ -72,7 +90,7 @@ def totals(text: str) -> Counter[str]:
     sums: Counter[str] = Counter()
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            if sample.name == LAG or sample.name in EVENTS or sample.name in {COMMIT_SUM, COMMIT_COUNT}:
+            if sample.name in EVENTS or sample.name in {LAG, SHARDS, COMMIT_SUM, COMMIT_COUNT}:
                 sums[sample.name] += sample.value  # type: ignore[assignment]  # seconds are floats
     return sums
 
