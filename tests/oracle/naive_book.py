@@ -1,0 +1,251 @@
+"""The book as a list that is sorted anew for each order: slow, and plain enough to believe.
+
+It shares no code with the engine. Money is multiplied as fractions, levels are found by adding up all orders, and what
+changed is found by comparing all levels before and after.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from schemas.messages import (
+    BookChange,
+    Execution,
+    ExecutionKind,
+    Liquidity,
+    Message,
+    Order,
+    OrderKind,
+    OrderStatus,
+    OrderType,
+    Reason,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+    Trade,
+)
+
+Levels = dict[tuple[Side, int], tuple[int, int]]
+"""(side, price) -> (quantity, orders)."""
+
+
+@dataclass
+class NaiveOrder:
+    """An order and what has become of it."""
+
+    order: Order
+    arrival: int
+    filled: int = 0
+    paid: int = 0
+
+    @property
+    def left(self) -> int:
+        return self.order.quantity_e8 - self.filled
+
+
+class NaiveBook:
+    """One symbol; everything that it says, in order, with the ids of shard 0."""
+
+    def __init__(self, maker_fee_e8: int = 0, taker_fee_e8: int = 0) -> None:
+        self.resting: list[NaiveOrder] = []
+        self.rates = {Liquidity.MAKER: Fraction(maker_fee_e8, 10**8), Liquidity.TAKER: Fraction(taker_fee_e8, 10**8)}
+        self.arrivals = self.executions = self.trades = self.changes = 0
+        self.said: list[Message] = []
+        self.ts_us = 0
+
+    def apply(self, order: Order, ts_us: int) -> list[Message]:
+        self.said, self.ts_us = [], ts_us
+        before = self.levels()
+        if order.kind is OrderKind.CANCEL:
+            self._cancel(order)
+        else:
+            self._new(order)
+        self._tell_levels(before, self.levels())
+        return self.said
+
+    def levels(self) -> Levels:
+        levels: Levels = {}
+        for resting in self.resting:
+            key = (resting.order.side, resting.order.price_e8)
+            quantity, count = levels.get(key, (0, 0))
+            levels[key] = (quantity + resting.left, count + 1)
+        return levels
+
+    def queue(self, side: Side) -> list[NaiveOrder]:
+        """One side's orders by priority."""
+        sign = -1 if side is Side.BUY else 1
+        mine = [resting for resting in self.resting if resting.order.side is side]
+        return sorted(mine, key=lambda resting: (sign * resting.order.price_e8, resting.arrival))
+
+    def _cancel(self, order: Order) -> None:
+        for resting in self.resting:
+            if resting.order.order_id == order.order_id and resting.order.account == order.account:
+                self.resting.remove(resting)
+                answer = {"command_id": order.command_id, "command_us": order.command_us}
+                answer["correlation_id"] = order.correlation_id
+                self._tell(
+                    resting, ExecutionKind.CANCELLED, OrderStatus.CANCELLED, Reason.CANCELLED_BY_CLIENT, **answer
+                )
+                return
+        answer = {"command_id": order.command_id, "leaves_e8": 0}
+        lost = NaiveOrder(order, 0)
+        self._tell(lost, ExecutionKind.CANCEL_REJECTED, OrderStatus.UNKNOWN, Reason.ORDER_FINAL, **answer)
+
+    def _new(self, order: Order) -> None:
+        self.arrivals += 1
+        taker = NaiveOrder(order, self.arrivals)
+        makers = [maker for maker in self.queue(_other(order.side)) if _agree(order, maker.order)]
+        if makers and order.post_only:
+            numbers = {"limit_e8": makers[0].order.price_e8, "actual_e8": order.price_e8}
+            why = Reason.POST_ONLY_WOULD_TRADE
+            self._tell(
+                taker,
+                ExecutionKind.REJECTED,
+                OrderStatus.REJECTED,
+                why,
+                command_id=order.command_id,
+                leaves_e8=0,
+                **numbers,
+            )
+            return
+        self._tell(taker, ExecutionKind.NEW, OrderStatus.NEW, Reason.NONE, command_id=order.command_id)
+        if order.time_in_force is TimeInForce.FOK and self._tradable(order, makers) < order.quantity_e8:
+            self._tell_end(taker, ExecutionKind.EXPIRED, Reason.FILL_OR_KILL_UNFILLABLE)
+            return
+        for maker in makers:
+            if not taker.left:
+                return
+            if maker.order.account == order.account and order.self_trade_prevention is not SelfTradePrevention.NONE:
+                if order.self_trade_prevention is not SelfTradePrevention.CANCEL_NEWEST:
+                    self.resting.remove(maker)
+                    self._tell_end(maker, ExecutionKind.CANCELLED, Reason.SELF_TRADE)
+                if order.self_trade_prevention is not SelfTradePrevention.CANCEL_OLDEST:
+                    self._tell_end(taker, ExecutionKind.CANCELLED, Reason.SELF_TRADE)
+                    return
+            else:
+                self._trade(taker, maker)
+        if not taker.left:
+            return
+        if order.order_type is OrderType.LIMIT and order.time_in_force is TimeInForce.GTC:
+            self.resting.append(taker)
+        elif order.order_type is OrderType.MARKET and not taker.filled:
+            self._tell_end(taker, ExecutionKind.EXPIRED, Reason.NO_LIQUIDITY)
+        else:
+            self._tell_end(taker, ExecutionKind.EXPIRED, Reason.IMMEDIATE_REMAINDER)
+
+    @staticmethod
+    def _tradable(order: Order, makers: Iterable[NaiveOrder]) -> int:
+        total = 0
+        for maker in makers:
+            own = maker.order.account == order.account
+            if not own or order.self_trade_prevention is SelfTradePrevention.NONE:
+                total += maker.left
+            elif order.self_trade_prevention is not SelfTradePrevention.CANCEL_OLDEST:
+                return total
+        return total
+
+    def _trade(self, taker: NaiveOrder, maker: NaiveOrder) -> None:
+        price, quantity = maker.order.price_e8, min(taker.left, maker.left)
+        notional = math.floor(Fraction(price, 10**8) * quantity)
+        self.trades += 1
+        for side in (taker, maker):
+            side.filled += quantity
+            side.paid += notional
+        if not maker.left:
+            self.resting.remove(maker)
+        for side, liquidity in ((taker, Liquidity.TAKER), (maker, Liquidity.MAKER)):
+            self._tell(
+                side,
+                ExecutionKind.TRADE,
+                OrderStatus.PARTIALLY_FILLED if side.left else OrderStatus.FILLED,
+                Reason.NONE,
+                last_price_e8=price,
+                last_quantity_e8=quantity,
+                last_notional_e8=notional,
+                fee_e8=math.ceil(notional * self.rates[liquidity]),
+                liquidity=liquidity,
+                trade_id=self.trades,
+            )
+        self.said.append(
+            Trade(
+                trade_id=self.trades,
+                symbol=taker.order.symbol,
+                price_e8=price,
+                quantity_e8=quantity,
+                notional_e8=notional,
+                aggressor_side=taker.order.side,
+                maker_order_id=maker.order.order_id,
+                taker_order_id=taker.order.order_id,
+                maker_account=maker.order.account,
+                taker_account=taker.order.account,
+                ts_us=self.ts_us,
+            )
+        )
+
+    def _tell_end(self, naive: NaiveOrder, kind: ExecutionKind, reason: Reason) -> None:
+        status = OrderStatus.EXPIRED if kind is ExecutionKind.EXPIRED else OrderStatus.CANCELLED
+        self._tell(naive, kind, status, reason)
+
+    def _tell(self, naive: NaiveOrder, kind: ExecutionKind, status: OrderStatus, reason: Reason, **more: Any) -> None:
+        self.executions += 1
+        order = naive.order
+        alive = status in {OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED}
+        fields: dict[str, Any] = {
+            "kind": kind,
+            "execution_id": self.executions,
+            "order_id": order.order_id,
+            "account": order.account,
+            "client_order_id": order.client_order_id,
+            "symbol": order.symbol,
+            "side": order.side,
+            "order_type": order.order_type,
+            "time_in_force": order.time_in_force,
+            "price_e8": order.price_e8 if order.order_type is OrderType.LIMIT else None,
+            "quantity_e8": order.quantity_e8,
+            "status": status,
+            "leaves_e8": naive.left if alive else 0,
+            "cumulative_e8": naive.filled,
+            "cumulative_notional_e8": naive.paid,
+            "reason": reason,
+            "command_us": order.command_us,
+            "ts_us": self.ts_us,
+            "correlation_id": order.correlation_id,
+        }
+        self.said.append(Execution(**(fields | more)))
+
+    def _tell_levels(self, before: Levels, after: Levels) -> None:
+        changed = [key for key in before.keys() | after.keys() if before.get(key) != after.get(key)]
+        asks = sorted(price for side, price in changed if side is Side.SELL)
+        bids = sorted((price for side, price in changed if side is Side.BUY), reverse=True)
+        ordered = [(Side.SELL, price) for price in asks] + [(Side.BUY, price) for price in bids]
+        for number, (side, price) in enumerate(ordered, 1):
+            self.changes += 1
+            quantity, count = after.get((side, price), (0, 0))
+            self.said.append(
+                BookChange(
+                    symbol=self._symbol(),
+                    sequence=self.changes,
+                    side=side,
+                    price_e8=price,
+                    quantity_e8=quantity,
+                    order_count=count,
+                    last=number == len(ordered),
+                    ts_us=self.ts_us,
+                )
+            )
+
+    def _symbol(self) -> str:
+        (symbol,) = {message.symbol for message in self.said if isinstance(message, Execution)}
+        return symbol
+
+
+def _other(side: Side) -> Side:
+    return Side.SELL if side is Side.BUY else Side.BUY
+
+
+def _agree(taker: Order, maker: Order) -> bool:
+    if taker.side is Side.BUY:
+        return maker.price_e8 <= taker.price_e8
+    return maker.price_e8 >= taker.price_e8

@@ -1,0 +1,209 @@
+"""The engine against the naive book: every message, every level, every queue; and the naive book finds planted errors."""
+
+import itertools
+from collections.abc import Callable
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.messages import BookChange, Execution, ExecutionKind, Message, Order, OrderType, Side, TimeInForce, Trade
+from tests.oracle.naive_book import NaiveBook
+from tests.oracle.order_stream import (
+    LOT_E8,
+    MAKER_FEE_E8,
+    PREVENTIONS,
+    SYMBOL,
+    TAKER_FEE_E8,
+    TICK_E8,
+    as_input,
+    cancel_order,
+    new_order,
+    open_core,
+    random_orders,
+    replay,
+)
+from workers.matching.core import MatchingCore
+
+SEEDED_ORDERS = 100_000
+STREAMS = 20
+
+
+def naive() -> NaiveBook:
+    return NaiveBook(MAKER_FEE_E8, TAKER_FEE_E8)
+
+
+def compare(
+    orders: list[Order], core: MatchingCore, oracle: NaiveBook, said: list[list[Message]] | None = None
+) -> None:
+    """Fails at the first order to which the engine says something else than the oracle."""
+    if said is None:
+        said = replay(core, orders)
+    for order, messages in zip(orders, said, strict=True):
+        assert messages == oracle.apply(order, 1_000_000 + order.command_id), order
+    book = core.books[SYMBOL]
+    for side in (book.bids, book.asks):
+        ours = [
+            (resting.order_id, resting.leaves_e8, resting.cumulative_notional_e8)
+            for level in side.best_first()
+            for resting in level.orders()
+        ]
+        assert ours == [(naive.order.order_id, naive.left, naive.paid) for naive in oracle.queue(side.side)]
+        assert side.keys == sorted(side.levels)
+    levels = {
+        (level.side, level.price_e8): (level.quantity_e8, level.order_count)
+        for side in (book.bids, book.asks)
+        for level in side.best_first()
+    }
+    assert levels == oracle.levels()
+
+
+@pytest.mark.parametrize("seed", range(STREAMS))
+def test_seeded_streams_say_what_the_naive_book_says(seed: int) -> None:
+    orders = list(random_orders(seed, SEEDED_ORDERS // STREAMS, prices=8 + 4 * (seed % 5), accounts=2 + seed % 7))
+    compare(orders, open_core(), naive())
+
+
+sides = st.sampled_from([Side.BUY, Side.SELL])
+times = st.sampled_from([TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK])
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[Order]:
+    orders: list[Order] = []
+    placed: list[Order] = []
+    for number in range(1, draw(st.integers(1, 40)) + 1):
+        if placed and draw(st.integers(0, 3)) == 0:
+            orders.append(cancel_order(number, draw(st.sampled_from(placed))))
+            continue
+        order_type = draw(st.sampled_from([OrderType.LIMIT, OrderType.LIMIT, OrderType.LIMIT, OrderType.MARKET]))
+        order = new_order(
+            number,
+            draw(sides),
+            draw(st.integers(1, 5)) * TICK_E8,
+            draw(st.integers(1, 4)) * LOT_E8,
+            account=draw(st.sampled_from(["alice", "bob"])),
+            order_type=order_type,
+            time_in_force=draw(times),
+            post_only=order_type is OrderType.LIMIT and draw(st.booleans()) and draw(st.booleans()),
+            prevention=draw(st.sampled_from(PREVENTIONS)),
+        )
+        orders.append(order)
+        placed.append(order)
+    return orders
+
+
+@given(streams())
+@settings(max_examples=300, deadline=None)
+def test_any_stream_says_what_the_naive_book_says(orders: list[Order]) -> None:
+    compare(orders, open_core(), naive())
+
+
+@given(streams(), st.integers(0, 40))
+@settings(max_examples=200, deadline=None)
+def test_a_loaded_core_goes_on_as_if_it_had_never_stopped(orders: list[Order], cut: int) -> None:
+    straight, stopped = open_core(), open_core()
+    replay(straight, orders[:cut])
+    replay(stopped, orders[:cut])
+    restarted = MatchingCore(0, 1)
+    restarted.load(stopped.dump(), stopped.behaviour)
+    assert restarted.dump() == straight.dump()
+    assert replay(restarted, orders[cut:]) == replay(straight, orders[cut:])
+    assert restarted.dump() == straight.dump()
+
+
+@given(streams())
+@settings(max_examples=100, deadline=None)
+def test_equal_books_have_equal_bytes_whatever_came_and_went(orders: list[Order]) -> None:
+    core = open_core()
+    replay(core, orders)
+    book = core.books[SYMBOL]
+    far = new_order(900, Side.BUY, 1, LOT_E8, account="carol")
+    before = core.dump()
+    counters = (core._matcher.execution_id, book.change_sequence)
+    core.apply(as_input(far, 900))
+    assert core.dump() != before
+    core.apply(as_input(cancel_order(901, far), 901))
+    core._matcher.execution_id, book.change_sequence = counters
+    assert core.dump() == before
+
+
+@given(streams())
+@settings(max_examples=100, deadline=None)
+def test_ids_and_sequences_have_no_gap_and_each_command_one_answer(orders: list[Order]) -> None:
+    said = replay(open_core(), orders)
+    messages = list(itertools.chain.from_iterable(said))
+    executions = [message for message in messages if isinstance(message, Execution)]
+    trades = [message for message in messages if isinstance(message, Trade)]
+    changes = [message for message in messages if isinstance(message, BookChange)]
+    assert [execution.execution_id for execution in executions] == list(range(1, len(executions) + 1))
+    assert [trade.trade_id for trade in trades] == list(range(1, len(trades) + 1))
+    assert [change.sequence for change in changes] == list(range(1, len(changes) + 1))
+    for order, effect in zip(orders, said, strict=True):
+        answers = [message for message in effect if isinstance(message, Execution) and message.command_id is not None]
+        assert [answer.command_id for answer in answers] == [order.command_id]
+        assert effect[0] is answers[0]
+        levels = [message for message in effect if isinstance(message, BookChange)]
+        assert [level.last for level in levels] == [False] * (len(levels) - 1) + [True] * bool(levels)
+
+
+def first_of(said: list[list[Message]], wanted: Callable[[Message], bool]) -> tuple[int, int]:
+    return next(
+        (order, at) for order, effect in enumerate(said) for at, message in enumerate(effect) if wanted(message)
+    )
+
+
+def drop_a_trade(said: list[list[Message]]) -> None:
+    order, at = first_of(said, lambda message: isinstance(message, Trade))
+    del said[order][at]
+
+
+def duplicate_a_fill(said: list[list[Message]]) -> None:
+    order, at = first_of(said, lambda message: isinstance(message, Execution) and message.kind is ExecutionKind.TRADE)
+    said[order].insert(at, said[order][at])
+
+
+def swap_priority(said: list[list[Message]]) -> None:
+    """Two resting orders of one price change places: the fills say the other one."""
+    for effect in said:
+        trades = [at for at, message in enumerate(effect) if isinstance(message, Trade)]
+        for first, second in itertools.pairwise(trades):
+            one, two = effect[first], effect[second]
+            assert isinstance(one, Trade)
+            assert isinstance(two, Trade)
+            if one.price_e8 == two.price_e8:
+                effect[first] = msgspec.structs.replace(one, maker_order_id=two.maker_order_id)
+                effect[second] = msgspec.structs.replace(two, maker_order_id=one.maker_order_id)
+                return
+    raise AssertionError("the stream has no order that takes two of one price")
+
+
+def lose_a_fee(said: list[list[Message]]) -> None:
+    order, at = first_of(said, lambda message: isinstance(message, Execution) and bool(message.fee_e8))
+    said[order][at] = msgspec.structs.replace(said[order][at], fee_e8=0)  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize("damage", [drop_a_trade, duplicate_a_fill, swap_priority, lose_a_fee])
+def test_the_naive_book_finds_a_planted_error(damage: Callable[[list[list[Message]]], None]) -> None:
+    orders = list(random_orders(1, 500))
+    core = open_core()
+    said = replay(core, orders)
+    compare(orders, core, naive(), said)
+    damage(said)
+    with pytest.raises(AssertionError):
+        compare(orders, core, naive(), said)
+
+
+def test_the_naive_book_finds_a_queue_in_the_wrong_order() -> None:
+    orders = [new_order(number, Side.BUY, 100 * TICK_E8, LOT_E8) for number in (1, 2, 3)]
+    core = open_core()
+    said = replay(core, orders)
+    compare(orders, core, naive(), said)
+    level = core.books[SYMBOL].bids.levels[100 * TICK_E8]
+    first, second = level.oldest, level.newest
+    assert first is not None
+    assert second is not None
+    first.order_id, second.order_id = second.order_id, first.order_id
+    with pytest.raises(AssertionError):
+        compare(orders, core, naive(), said)
