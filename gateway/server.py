@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -32,6 +33,13 @@ def serve() -> int:
         return 1
     gc.freeze()
     server = uvicorn.Server(server_config(lambda: build(settings, codec)))
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    # uvicorn raises the signal that stopped it once more when it is done; that is a clean end here.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
     server.run([listening])
     return 0 if server.started else 1
 

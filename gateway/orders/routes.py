@@ -31,7 +31,7 @@ def router(*, database: Database, tokens: Tokens) -> APIRouter:
     who = Depends(Who(tokens))
 
     @routes.get("/orders", tags=["orders"])
-    async def list_orders(  # noqa: PLR0917 - FastAPI passes by name
+    async def list_orders(
         identity: Annotated[Identity, who],
         status: Status | None = None,
         symbol: Annotated[str | None, Query(pattern=SYMBOL)] = None,

@@ -1,0 +1,436 @@
+"""The gateway as a process of its own, on real Kafka, registry, PostgreSQL and Valkey.
+
+The stages are not there: what they would write to the log and the read models, the tests write.
+"""
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+from sqlalchemy import create_engine, insert
+from websockets.asyncio.client import ClientConnection, connect
+
+from gateway import limits
+from gateway.auth.users import NewUser, seed
+from schemas import migrations, tables
+from schemas.codec import Codec
+from schemas.messages import Command, Control, ControlKind, Frame, FrameKind, Message, SymbolStatus
+from schemas.registry import connect as connect_registry
+from schemas.seal import verify_hmac
+from stream_topology.provision import provision
+from stream_topology.sharding import partition_of
+
+SHARDS = 2
+SEAL_SECRET = secrets.token_bytes(32)
+ORDER = {"symbol": "BTC-USD", "side": "buy", "type": "limit", "price": "100", "quantity": "1"}
+QUIET_MS = 3_600_000
+"""How long ago the quiet book changed last."""
+
+
+@dataclass
+class Running:
+    """A gateway process and the log and stores it works on."""
+
+    url: str
+    codec: Codec
+    prefix: str
+    bootstrap: str
+    process: subprocess.Popen[bytes]
+    passwords: dict[str, str]
+    producer: Producer
+
+    @property
+    def ws(self) -> str:
+        return self.url.replace("http", "ws", 1) + "/ws"
+
+    def write(self, topic: str, key: str, message: Message, partition: int, *, age_ms: int = 0) -> None:
+        at_ms = time.time_ns() // 1_000_000 - age_ms
+        value = self.codec.encode(message)
+        self.producer.produce(f"{self.prefix}{topic}", value, key.encode(), partition, timestamp=at_ms)
+        self.producer.flush(10)
+
+    def frame(self, channel: str, sequence: int, payload: Any, *, snapshot: bool = False, age_ms: int = 0) -> None:
+        kind = FrameKind.SNAPSHOT if snapshot else FrameKind.UPDATE
+        frame = Frame(channel=channel, sequence=sequence, kind=kind, payload=json.dumps(payload).encode(), ts_us=1)
+        self.write("stream", channel, frame, partition_of(channel, SHARDS), age_ms=age_ms)
+
+    def token(self, username: str) -> str:
+        login = {"username": username, "password": self.passwords[username]}
+        answer = httpx.post(f"{self.url}/auth/login", json=login, trust_env=False)
+        assert answer.status_code == 200, answer.text
+        token: str = answer.json()["data"]["token"]
+        return token
+
+    def bearer(self, username: str) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.token(username)}"}
+
+    def commands(self) -> list[tuple[Any, Command]]:
+        """All commands of the log."""
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "unused", "enable.partition.eof": True})
+        consumer.assign([TopicPartition(f"{self.prefix}commands", at, 0) for at in range(SHARDS)])
+        found, ends = [], 0
+        while ends < SHARDS:
+            record = consumer.poll(10)
+            assert record is not None
+            if record.error():
+                ends += 1
+                continue
+            command = self.codec.decode(record.value() or b"", "Command")
+            assert isinstance(command, Command)
+            found.append((record, command))
+        consumer.close()
+        return found
+
+
+def symbol_control(name: str) -> Control:
+    return Control(
+        kind=ControlKind.SYMBOL,
+        control_id=f"symbol-{name}",
+        symbol=name,
+        symbol_status=SymbolStatus.TRADING,
+        base=name.partition("-")[0],
+        quote="USD",
+        tick_e8=1_000_000,
+        lot_e8=10_000,
+    )
+
+
+@pytest.fixture(scope="module")
+def running(stack: Any) -> Iterator[Running]:
+    prefix = f"test-{secrets.token_hex(4)}."
+    database = f"gateway_{secrets.token_hex(4)}"
+    provision(stack.bootstrap, stack.registry_url, prefix, SHARDS)
+    with psycopg.connect(stack.db_dsn, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {database}".encode())
+        info = connection.info
+        dsn = httpx.URL(stack.db_dsn).copy_with(path=f"/{database}")
+        try:
+            migrations.upgrade(str(dsn))
+            passwords = {name: secrets.token_urlsafe(12) for name in ("alice", "bob", "viewer", "unlucky")}
+            engine = create_engine(str(dsn).replace("postgresql://", "postgresql+psycopg://", 1))
+            seed(
+                engine,
+                [
+                    NewUser(name, password, name, "viewer" if name == "viewer" else "trader")
+                    for name, password in passwords.items()
+                ],
+            )
+            with engine.begin() as rows:
+                rows.execute(insert(tables.orders), [order_row(1, "alice", "NEW"), order_row(2, "alice", "FILLED")])
+                rows.execute(insert(tables.orders), [order_row(3, "bob", "NEW")])
+            engine.dispose()
+            port = free_port()
+            environment = {
+                "KAFKA_BOOTSTRAP": stack.bootstrap,
+                "SCHEMA_REGISTRY_URL": stack.registry_url,
+                "TRADSYS_PREFIX": prefix,
+                "TRADSYS_SHARDS": str(SHARDS),
+                "DB_HOST": info.host,
+                "DB_PORT": str(info.port),
+                "DB_NAME": database,
+                "DB_USER": info.user,
+                "DB_PASSWORD": info.password,
+                "VALKEY_URL": stack.valkey_url,
+                "JWT_SECRET": secrets.token_urlsafe(32),
+                "GATEWAY_SEAL_SECRETS": f"gateway-1:{SEAL_SECRET.hex()}",
+                "GATEWAY_PORT": str(port),
+            }
+            codec = connect_registry(stack.registry_url, prefix)
+            producer = Producer({"bootstrap.servers": stack.bootstrap})
+            process = subprocess.Popen([sys.executable, "-m", "gateway"], env=os.environ | environment)
+            gateway = Running(f"http://127.0.0.1:{port}", codec, prefix, stack.bootstrap, process, passwords, producer)
+            try:
+                for name in ("BTC-USD", "ETH-USD"):
+                    for partition in range(SHARDS):
+                        gateway.write("control", name, symbol_control(name), partition)
+                gateway.frame(
+                    "book:ETH-USD", 5, {"bids": [["10", "1"], ["9", "1"]], "asks": []}, snapshot=True, age_ms=QUIET_MS
+                )
+                gateway.frame("book:ETH-USD", 6, {"bids": [["9", "0"]], "asks": [["11", "2"]]}, age_ms=QUIET_MS - 1)
+                wait_until(lambda: answers(gateway.url + "/health/ready") == 200)
+                yield gateway
+            finally:
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(20) == 0
+        finally:
+            connection.execute(f"DROP DATABASE {database} WITH (FORCE)".encode())
+
+
+def order_row(order_id: int, account: str, status: str) -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys((column.name for column in tables.orders.c), 0)
+    return row | {
+        "order_id": order_id,
+        "execution_id": order_id,
+        "account": account,
+        "client_order_id": f"c{order_id}",
+        "symbol": "BTC-USD",
+        "side": "BUY",
+        "order_type": "LIMIT",
+        "time_in_force": "GTC",
+        "status": status,
+        "reason": "NONE",
+        "correlation_id": None,
+    }
+
+
+def report(command_id: int, account: str, kind: str, reason: str = "NONE", **more: Any) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "execution_id": str(command_id),
+        "command_id": str(command_id),
+        "order_id": str(command_id),
+        "account": account,
+        "status": "new",
+        "reason": reason,
+    } | more
+
+
+def test_login_answers_alike_for_a_wrong_password_and_an_unknown_user(running: Running) -> None:
+    bodies = []
+    for login in ({"username": "alice", "password": "wrong"}, {"username": "nobody", "password": "wrong"}):
+        answer = httpx.post(f"{running.url}/auth/login", json=login, trust_env=False)
+        assert answer.status_code == 401
+        bodies.append(answer.json()["error"])
+    assert bodies[0] == bodies[1]
+    assert running.token("alice")
+
+
+def test_failed_logins_are_limited_for_a_user_and_good_ones_do_not_count(running: Running) -> None:
+    for _ in range(limits.LOGIN_FAILURES_PER_USER - 1):
+        assert running.token("bob")
+    login = {"username": "unlucky", "password": "wrong"}
+    for _ in range(limits.LOGIN_FAILURES_PER_USER):
+        assert httpx.post(f"{running.url}/auth/login", json=login, trust_env=False).status_code == 401
+    right = login | {"password": running.passwords["unlucky"]}
+    answer = httpx.post(f"{running.url}/auth/login", json=right, trust_env=False)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (429, "RATE_LIMITED")
+    assert 0 < int(answer.headers["retry-after"]) <= limits.LOGIN_WINDOW_S
+    assert running.token("bob")
+
+
+def test_an_order_is_in_the_log_sealed_when_it_is_answered(running: Running) -> None:
+    body = ORDER | {"client_order_id": "log-1"}
+    answer = httpx.post(
+        f"{running.url}/api/v1/orders",
+        json=body,
+        headers=running.bearer("alice") | {"x-correlation-id": "follow-me"},
+        trust_env=False,
+    )
+    assert answer.status_code == 202
+    order_id = int(answer.json()["data"]["order_id"])
+    ((record, command),) = [pair for pair in running.commands() if pair[1].client_order_id == "log-1"]
+    assert (record.partition(), record.offset()) == (order_id >> 48, order_id & (1 << 48) - 1)
+    assert record.partition() == partition_of("alice", SHARDS)
+    assert record.key() == b"alice"
+    headers = dict(record.headers())
+    assert headers["seal_key"] == b"gateway-1"
+    assert verify_hmac(SEAL_SECRET, record.value(), headers["seal"])
+    assert (command.account, command.correlation_id) == ("alice", "follow-me")
+
+
+def test_wait_answers_with_the_execution_from_the_stream(running: Running) -> None:
+    headers = running.bearer("bob")
+    body = ORDER | {"client_order_id": "wait-1"}
+
+    def risk_and_matching() -> None:
+        found: list[tuple[Any, Command]] = []
+
+        def arrived() -> bool:
+            found[:] = [pair for pair in running.commands() if pair[1].client_order_id == "wait-1"]
+            return bool(found)
+
+        wait_until(arrived)
+        record = found[0][0]
+        running.frame("orders:bob", 1, report(record.partition() << 48 | record.offset(), "bob", "new"))
+
+    async def both() -> httpx.Response:
+        async with httpx.AsyncClient(trust_env=False, timeout=15) as client:
+            asking = client.post(f"{running.url}/api/v1/orders?wait=10000", json=body, headers=headers)
+            answer, _ = await asyncio.gather(asking, asyncio.to_thread(risk_and_matching))
+            return answer
+
+    answer = asyncio.run(both())
+    assert (answer.status_code, answer.json()["data"]["kind"]) == (200, "new")
+
+
+def test_reads_show_the_own_account_only(running: Running) -> None:
+    headers = running.bearer("alice")
+    listed = httpx.get(f"{running.url}/api/v1/orders", headers=headers, trust_env=False).json()
+    assert [order["order_id"] for order in listed["data"]] == ["2", "1"]
+    assert listed["pagination"] == {"page": 1, "page_size": 20, "total": 2, "total_pages": 1}
+    page = httpx.get(f"{running.url}/api/v1/orders?page=2&page_size=1", headers=headers, trust_env=False).json()
+    assert [order["order_id"] for order in page["data"]] == ["1"]
+    opened = httpx.get(f"{running.url}/api/v1/orders?status=open", headers=headers, trust_env=False).json()
+    assert [order["order_id"] for order in opened["data"]] == ["1"]
+    assert (
+        httpx.get(f"{running.url}/api/v1/orders/1", headers=headers, trust_env=False).json()["data"]["executions"] == []
+    )
+    for other in ("3", "999"):
+        answer = httpx.get(f"{running.url}/api/v1/orders/{other}", headers=headers, trust_env=False)
+        assert answer.status_code == 404
+    for path in ("positions", "balances", "trades?symbol=BTC-USD", "candles?symbol=BTC-USD"):
+        answer = httpx.get(f"{running.url}/api/v1/{path}", headers=headers, trust_env=False)
+        assert (answer.status_code, answer.json()["data"]) == (200, [])
+
+
+def test_symbols_come_from_control_and_a_quiet_book_from_far_back(running: Running) -> None:
+    symbols = httpx.get(f"{running.url}/api/v1/symbols", trust_env=False).json()["data"]
+    assert [symbol["symbol"] for symbol in symbols] == ["BTC-USD", "ETH-USD"]
+    book: dict[str, Any] = {}
+
+    def known() -> bool:
+        answer = httpx.get(f"{running.url}/api/v1/book/ETH-USD", trust_env=False)
+        book.update(answer.json().get("data") or {})
+        return answer.status_code == 200
+
+    wait_until(known)
+    assert (book["bids"], book["asks"], book["sequence"]) == ([["10", "1"]], [["11", "2"]], 6)
+
+
+async def hear(ws: ClientConnection) -> dict[str, Any]:
+    async with asyncio.timeout(15):
+        heard: dict[str, Any] = json.loads(await ws.recv())
+        return heard
+
+
+async def snapshot_at(ws: ClientConnection, channel: str, sequence: int) -> dict[str, Any]:
+    """Subscribe again and again until the snapshot has that sequence: the reader may not be so far yet."""
+    async with asyncio.timeout(30):
+        while True:
+            await ws.send(json.dumps({"type": "marketdata.subscribe", "channel": channel}))
+            while (heard := await hear(ws)).get("kind") != "snapshot":
+                assert heard["type"] != "error", heard
+            if heard["sequence"] == sequence:
+                return heard
+
+
+async def test_a_ticket_opens_one_connection(running: Running) -> None:
+    headers = await asyncio.to_thread(running.bearer, "viewer")
+    async with httpx.AsyncClient(trust_env=False) as client:
+        ticket = (await client.post(f"{running.url}/auth/ticket", headers=headers)).json()["data"]["ticket"]
+        assert (await client.post(f"{running.url}/auth/ticket")).status_code == 401
+    async with connect(f"{running.ws}?ticket={ticket}") as ws:
+        await ws.send(json.dumps({"type": "order.submit", "order": ORDER}))
+        assert (await hear(ws))["error"]["code"] == "FORBIDDEN"
+    with pytest.raises(Exception, match="401"):
+        await connect(f"{running.ws}?ticket={ticket}")
+
+
+async def test_the_stream_gives_a_snapshot_then_changes_and_resumes(running: Running) -> None:
+    channel = "book:BTC-USD"
+    await asyncio.to_thread(running.frame, channel, 1, {"bids": [["100", "1"]], "asks": []})
+    async with connect(running.ws) as ws:
+        snapshot = await snapshot_at(ws, channel, 1)
+        assert (snapshot["kind"], snapshot["data"]) == ("snapshot", {"bids": [["100", "1"]], "asks": []})
+        await asyncio.to_thread(running.frame, channel, 2, {"bids": [], "asks": [["101", "1"]]})
+        change = await hear(ws)
+        assert (change["type"], change["kind"], change["sequence"]) == ("marketdata.book", "update", 2)
+    await asyncio.to_thread(running.frame, channel, 3, {"bids": [["100", "0"]], "asks": []})
+    async with connect(running.ws) as ws:
+        await ws.send(json.dumps({"type": "marketdata.subscribe", "channel": channel, "from_sequence": 1}))
+        assert [(await hear(ws)).get("sequence") for _ in range(3)] == [None, 2, 3]
+
+
+async def test_a_private_snapshot_is_rows_and_what_the_stream_knows_already(running: Running) -> None:
+    token = await asyncio.to_thread(running.token, "alice")
+    newer = order_row(1, "alice", "NEW")
+    state = {name.removesuffix("_e8"): str(value) for name, value in newer.items()} | {
+        "kind": "trade",
+        "status": "filled",
+        "execution_id": "77",
+        "command_time": "",
+        "time": "",
+        "command_id": None,
+    }
+    await asyncio.to_thread(running.frame, "orders:alice", 1, state | {"order_id": "1"})
+    async with connect(running.ws) as ws:
+        await ws.send(json.dumps({"type": "auth", "token": token}))
+        assert (await hear(ws))["type"] == "auth"
+        snapshot = await snapshot_at(ws, "orders", 1)
+        assert (snapshot["type"], snapshot["data"]) == ("order.status", [])
+
+
+def test_a_gateway_without_a_broker_refuses_within_a_second(running: Running) -> None:
+    environment = dict(line.split("=", 1) for line in proc_environment(running.process.pid))
+    port = free_port()
+    environment |= {"KAFKA_BOOTSTRAP": "127.0.0.1:1", "GATEWAY_PORT": str(port)}
+    before = len(running.commands())
+    headers = running.bearer("alice")
+    process = subprocess.Popen([sys.executable, "-m", "gateway"], env=environment)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_until(lambda: answers(url + "/health/live") == 200)
+        started = time.monotonic()
+        answer = httpx.post(f"{url}/api/v1/orders", json=ORDER, headers=headers, trust_env=False)
+        assert time.monotonic() - started < 1
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
+        assert answer.headers["retry-after"] == "1"
+        ready = httpx.get(f"{url}/health/ready", trust_env=False)
+        assert ready.status_code == 503
+        said = ready.json()["data"]["dependencies"]
+        assert {name: state["status"] for name, state in said.items()} == {
+            "kafka": "down",
+            "stream": "down",
+            "postgresql": "up",
+            "valkey": "up",
+        }
+        assert httpx.get(f"{url}/api/v1/orders", headers=headers, trust_env=False).status_code == 200
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    assert len(running.commands()) == before
+
+
+def test_what_keeps_it_from_starting_is_one_sentence(running: Running) -> None:
+    environment = dict(line.split("=", 1) for line in proc_environment(running.process.pid))
+    for changed, expected in (
+        ({"SCHEMA_REGISTRY_URL": "http://127.0.0.1:1/apis/ccompat/v7"}, "registry"),
+        ({"JWT_SECRET": ""}, "JWT_SECRET"),
+        ({"TRADSYS_PREFIX": "nobody-provisioned."}, "tradsys provision"),
+        ({}, "GATEWAY_PORT"),
+    ):
+        ended = subprocess.run(
+            [sys.executable, "-m", "gateway"], env=environment | changed, capture_output=True, timeout=60, check=False
+        )
+        assert ended.returncode == 1
+        assert expected in ended.stderr.decode()
+        assert "Traceback" not in ended.stderr.decode()
+
+
+def proc_environment(pid: int) -> list[str]:
+    with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123 - a file of the kernel
+        return [line for line in file.read().decode().split("\0") if "=" in line]
+
+
+def answers(url: str) -> int:
+    try:
+        return httpx.get(url, trust_env=False, timeout=5).status_code
+    except httpx.HTTPError:
+        return 0
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+def wait_until(condition: Callable[[], bool], *, seconds_max: float = 60) -> None:
+    deadline = time.monotonic() + seconds_max
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
