@@ -127,9 +127,9 @@ class Registry:
 class WriterSchemas:
     """Finds the schema of an id that the codec does not know. Absent ids are remembered for a short time."""
 
-    def __init__(self, registry: Registry) -> None:
-        """Where to ask."""
-        self._registry = registry
+    def __init__(self, url: str) -> None:
+        """Where to ask: each time anew, since it is seldom and a connection that is kept has to be closed."""
+        self._url = url
         self._absent: OrderedDict[int, float] = OrderedDict()
 
     def __call__(self, schema_id: int) -> str | None:
@@ -139,7 +139,8 @@ class WriterSchemas:
         asked_at = self._absent.get(schema_id)
         if asked_at is not None and monotonic() - asked_at < ABSENT_S:
             return None
-        text = self._registry.schema(schema_id)
+        with Registry(self._url) as registry:
+            text = registry.schema(schema_id)
         self._absent.pop(schema_id, None)
         if text is None:
             self._absent[schema_id] = monotonic()
@@ -158,16 +159,15 @@ def connect(url: str, prefix: str) -> Codec:
 
     Raises RegistryError when the registry does not answer or is not provisioned for this release.
     """
-    registry = Registry(url)
-    ids = _ids(registry, prefix)
+    with Registry(url) as registry:
+        ids = _ids(registry, prefix)
     missing = sorted(load_schemas().keys() - ids.keys())
     if missing:
-        registry.close()
         raise RegistryError(
             f"The schema registry at {url} has no subject with this release's schema of {', '.join(missing)} under the "
             f"prefix {prefix!r}. Run `tradsys provision` first."
         )
-    return Codec(ids, WriterSchemas(registry))
+    return Codec(ids, WriterSchemas(url))
 
 
 def _ids(registry: Registry, prefix: str) -> dict[str, tuple[int, ...]]:

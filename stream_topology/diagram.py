@@ -34,6 +34,11 @@ _FLOW: Final = """\
 Boxes are stages, rounded boxes are topics, and whoever is no stage stands in a flag. `control` and `clock` reach almost
 everybody; the tables below have those edges, the picture leaves them out."""
 
+_ORDER: Final = """\
+## Stages
+
+A stage merges what a batch holds of its inputs in this order. Those with a journal may write to `dead_letters` too."""
+
 _LEFT_OUT: Final = frozenset({"control", "clock", "dead_letters"})
 """Topics whose edges would cover the picture."""
 
@@ -51,8 +56,7 @@ def render() -> str:
             ("topic", "record", "key", "retention", "timestamp", "written by", "read by", "what travels there"),
             (_topic_row(topic) for topic in all_topics()),
         ),
-        "## Stages\n\nA stage merges what a batch holds of its inputs in this order. Those with a journal may write to "
-        "`dead_letters` too.",
+        _ORDER,
         _table(
             ("stage", "inputs in merge order", "outputs", "its own topics", "purpose"),
             (_stage_row(stage) for stage in STAGES.values()),
