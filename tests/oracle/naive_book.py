@@ -93,7 +93,7 @@ class NaiveBook:
         lost = NaiveOrder(order, 0)
         self._tell(lost, ExecutionKind.CANCEL_REJECTED, OrderStatus.UNKNOWN, Reason.ORDER_FINAL, **answer)
 
-    def _new(self, order: Order) -> None:
+    def _new(self, order: Order) -> None:  # noqa: C901 - the rules in the order of the rule book
         self.arrivals += 1
         taker = NaiveOrder(order, self.arrivals)
         makers = [maker for maker in self.queue(_other(order.side)) if _agree(order, maker.order)]

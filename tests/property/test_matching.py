@@ -1,4 +1,4 @@
-"""The engine against the naive book: every message, every level, every queue; and the naive book finds planted errors."""
+"""The engine against the naive book: every message, level and queue; and the naive book finds planted errors."""
 
 import itertools
 from collections.abc import Callable

@@ -1,0 +1,117 @@
+"""A market written as a price ladder: asks above, bids below, each line a price and its queue, oldest first.
+
+101  3 carol
+100  2 alice, 1 bob
+---
+ 99  5 dave
+"""
+
+from schemas.messages import (
+    Execution,
+    ExecutionKind,
+    Message,
+    Order,
+    OrderType,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+    Trade,
+)
+from schemas.units import E8, format_e8
+from tests.oracle.order_stream import as_input, cancel_order, new_order, open_core
+
+SYMBOL = "BTC-USD"
+
+
+class Market:
+    """A core whose book stands as a ladder says; orders are named by the account and the number of their placing."""
+
+    def __init__(self, ladder: str = "") -> None:
+        self.core = open_core()
+        self.count = 0
+        self.orders: dict[int, Order] = {}
+        side = Side.SELL
+        lines = [line.strip() for line in ladder.splitlines() if line.strip()]
+        for line in lines:
+            if line == "---":
+                side = Side.BUY
+                continue
+            price, _, queue = line.partition(" ")
+            for entry in queue.split(","):
+                quantity, account = entry.split()
+                self.place(account, side, float(quantity), float(price))
+
+    def place(
+        self,
+        account: str,
+        side: Side,
+        quantity: float,
+        price: float,
+        *,
+        order_type: OrderType = OrderType.LIMIT,
+        time_in_force: TimeInForce = TimeInForce.GTC,
+        post_only: bool = False,
+        prevention: SelfTradePrevention = SelfTradePrevention.CANCEL_NEWEST,
+    ) -> list[str]:
+        """What is said to it, one line a message (levels left out)."""
+        self.count += 1
+        order = new_order(
+            self.count,
+            side,
+            round(price * E8),
+            round(quantity * E8),
+            account=account,
+            order_type=order_type,
+            time_in_force=time_in_force,
+            post_only=post_only,
+            prevention=prevention,
+        )
+        self.orders[self.count] = order
+        return self._told(order)
+
+    def buy(self, account: str, quantity: float, price: float, **options: object) -> list[str]:
+        return self.place(account, Side.BUY, quantity, price, **options)  # type: ignore[arg-type]
+
+    def sell(self, account: str, quantity: float, price: float, **options: object) -> list[str]:
+        return self.place(account, Side.SELL, quantity, price, **options)  # type: ignore[arg-type]
+
+    def cancel(self, number: int, *, by: str | None = None) -> list[str]:
+        """Cancel the order that was placed as that number."""
+        self.count += 1
+        return self._told(cancel_order(self.count, self.orders[number], account=by))
+
+    def ladder(self) -> str:
+        book = self.core.books[SYMBOL]
+        asks = [self._line(level) for level in reversed(list(book.asks.best_first()))]
+        bids = [self._line(level) for level in book.bids.best_first()]
+        return "\n".join([*asks, "---", *bids])
+
+    @staticmethod
+    def _line(level: object) -> str:
+        queue = ", ".join(
+            f"{format_e8(order.leaves_e8)} {order.account}"
+            for order in level.orders()  # type: ignore[attr-defined]
+        )
+        return f"{format_e8(level.price_e8)} {queue}"  # type: ignore[attr-defined]
+
+    def _told(self, order: Order) -> list[str]:
+        outputs = self.core.apply(as_input(order, self.count))
+        return [line for output in outputs if (line := _told(output.message))]
+
+
+def _told(message: Message) -> str:
+    match message:
+        case Execution(kind=ExecutionKind.TRADE, account=account, status=status, leaves_e8=leaves):
+            return f"{account} {status} leaves {format_e8(leaves)}"
+        case Execution(kind=kind, account=account, reason=reason):
+            return f"{account} {kind}" if reason == "NONE" else f"{account} {kind} {reason}"
+        case Trade(price_e8=price, quantity_e8=quantity):
+            return f"trade {format_e8(quantity)} at {format_e8(price)}"
+        case _:
+            return ""
+
+
+def rungs(ladder: str) -> str:
+    """A ladder in the form that Market.ladder gives."""
+    lines = [" ".join(line.split()) for line in ladder.splitlines() if line.strip()]
+    return "\n".join(lines)
