@@ -171,7 +171,9 @@ def test_largest_notional_counts_what_is_rounded_up() -> None:
     assert isinstance(at.place(), Order)
     limit_e8, actual_e8 = 1000 * E8, 1000 * E8 + 1
     assert at.refused(price_e8=1000 * E8 + 1, quantity_e8=E8) == (Reason.NOTIONAL_TOO_LARGE, limit_e8, actual_e8)
-    assert at.refused(price_e8=1000 * E8 - 1, quantity_e8=E8 + 1)[0] is Reason.NOTIONAL_TOO_LARGE
+    at.symbol(tick_e8=1, lot_e8=1, notional_max_e8=10 * E8)
+    expected = (Reason.NOTIONAL_TOO_LARGE, 10 * E8, 10 * E8 + 1)
+    assert at.refused(price_e8=1000 * E8 + 1, quantity_e8=E8 // 100) == expected
 
 
 def test_a_notional_beyond_64_bits_is_refused_whatever_the_limits() -> None:

@@ -3,17 +3,18 @@
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from schemas.messages import Command, CommandKind, ControlKind, Execution, ExecutionKind, Reason
+from schemas.messages import AccountKind, Command, CommandKind, ControlKind, Execution, ExecutionKind, Reason, Side
 from schemas.seal import seal_ed25519, seal_headers
 from schemas.units import E8, RISK_BIT
-from tests.oracle.risk_desk import Desk, open_desk
+from tests.oracle.risk_desk import SECRETS, Desk, open_desk
+from workers.risk import accounts
 from workers.risk.app import SEAL_SECRETS_NAME, make_core
 from workers.risk.core import RiskCore
 
 
 def reloaded(at: Desk) -> None:
     state = at.core.dump()
-    at.core = RiskCore(at.shard, 1, seal_secrets={})
+    at.core = RiskCore(at.shard, 1, seal_secrets=SECRETS)
     at.core.load(state, at.core.behaviour)
     assert at.core.dump() == state
 
@@ -33,6 +34,26 @@ def test_keys_ids_and_refusals_survive() -> None:
     assert isinstance(output.message, Execution)
     assert (output.message.kind, output.message.reason) == (ExecutionKind.CANCEL_REJECTED, Reason.ORDER_FINAL)
     assert output.message.execution_id == RISK_BIT | 2
+
+
+def test_which_order_ended_first_survives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accounts, "FINAL_ORDERS_MAX", 2)
+    at = open_desk(alice={"USD": 10_000 * E8})
+    first, second, third = (at.placed(client_order_id=name) for name in ("first", "second", "third"))
+    at.ended(second)
+    at.ended(first)
+    reloaded(at)
+    at.ended(third)
+    assert sorted(at.core._accounts["alice"].by_client_id) == ["first", "third"]
+
+
+@pytest.mark.parametrize("side", [Side.BUY, Side.SELL])
+def test_the_exposure_of_open_margin_orders_survives(side: Side) -> None:
+    at = open_desk()
+    at.account(account_kind=AccountKind.MARGIN, leverage_e8=E8, funds={"USD": 1000 * E8})
+    at.placed(side=side)
+    reloaded(at)
+    assert at.refused(side=side) == (Reason.MARGIN_INSUFFICIENT, 1000 * E8, 2000 * E8)
 
 
 def test_an_account_without_a_record_stays_unknown() -> None:
