@@ -19,6 +19,7 @@ from gateway.settings import Settings, SettingsError, load
 from gateway.stream.protocol import StreamProtocol
 from gateway.wiring import build
 from schemas.registry import RegistryError, connect
+from stream_topology.subjects import subjects
 
 
 def serve() -> int:
@@ -26,7 +27,7 @@ def serve() -> int:
     _configure_logs()
     try:
         settings = load()
-        codec = connect(settings.schema_registry_url, settings.prefix)
+        codec = connect(settings.schema_registry_url, subjects(settings.prefix))
         listening = _listen(settings)
     except (SettingsError, RegistryError) as error:
         sys.stderr.write(f"{error}\n")

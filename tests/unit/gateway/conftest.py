@@ -5,7 +5,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -15,7 +15,6 @@ from fastapi import FastAPI
 from gateway.app import Gateway
 from gateway.auth.passwords import Passwords
 from gateway.auth.tokens import Tokens
-from gateway.errors import ApiError
 from gateway.market.symbols import Symbols
 from gateway.metrics import Metrics
 from gateway.orders.answers import Answers
@@ -25,7 +24,10 @@ from gateway.wiring import Parts, assemble
 from schemas.codec import local_codec
 from schemas.messages import Command, Control, ControlKind, Frame, FrameKind, SymbolStatus
 
-SECRET = "a secret of this test, and of nothing else"  # noqa: S105 - it is one of a test
+if TYPE_CHECKING:
+    from gateway.errors import ApiError
+
+SECRET = "a secret of this test, and of nothing else"
 
 
 class StandInLog:

@@ -13,7 +13,7 @@ def test_secrets_are_enough_and_the_first_seal_key_seals() -> None:
     settings = load(ENOUGH | {"JWT_EXPIRY": "15m", "TRADSYS_SHARDS": "12"})
     assert (settings.seal_key, settings.seal_secret) == ("gateway-2", b"\xab" * 32)
     assert (settings.jwt_expiry_s, settings.shards, settings.port) == (900, 12, 8080)
-    assert settings.database.password == "p@ss:word/"
+    assert settings.database.password == ENOUGH["DB_PASSWORD"]
 
 
 def test_secrets_are_not_shown() -> None:

@@ -4,7 +4,7 @@ import pytest
 from gateway.auth.tokens import AUDIENCE, ISSUER, Tokens
 from gateway.errors import ApiError, Code
 
-SECRET = "a secret of this test, and of nothing else"  # noqa: S105 - it is one of a test
+SECRET = "a secret of this test, and of nothing else"
 
 
 class Clock:
