@@ -5,6 +5,7 @@ Ids are read once, at start; afterwards the registry is asked only when a record
 
 import json
 from collections import OrderedDict
+from collections.abc import Mapping
 from time import monotonic
 from typing import Any, Final, Self
 
@@ -60,18 +61,21 @@ class Registry:
         """Close the connections."""
         self._client.close()
 
-    def subjects(self) -> list[str]:
-        """Names of all subjects, sorted."""
-        return sorted(self._found("GET", "/subjects"))
+    def probe(self) -> None:
+        """Raise RegistryError unless there is a registry at the address.
+
+        Its list of subjects is not asked for: registries cut it, Apicurio after a thousand.
+        """
+        self._found("GET", "/config")
 
     def versions(self, subject: str) -> list[int]:
         """Version numbers of a subject, empty if there is no such subject."""
         return list(self._call("GET", f"/subjects/{subject}/versions") or ())
 
-    def version(self, subject: str, version: int | str) -> tuple[int, str]:
-        """(schema id, schema text) of a version, which may be "latest"."""
-        answer = self._found("GET", f"/subjects/{subject}/versions/{version}")
-        return int(answer["id"]), str(answer["schema"])
+    def version(self, subject: str, version: int | str) -> tuple[int, str] | None:
+        """(schema id, schema text) of a version, which may be "latest"; None if there is none."""
+        answer = self._call("GET", f"/subjects/{subject}/versions/{version}")
+        return None if answer is None else (int(answer["id"]), str(answer["schema"]))
 
     def lookup(self, subject: str, schema: dict[str, Any]) -> int | None:
         """The id under which a subject has the schema, None if it has not."""
@@ -149,51 +153,41 @@ class WriterSchemas:
         return text
 
 
-def subject_of(topic: str) -> str:
-    """The subject of a topic's values (TopicNameStrategy); the topic's name with its prefix."""
-    return f"{topic}-value"
-
-
-def connect(url: str, prefix: str) -> Codec:
-    """A codec with the ids of all records of this release, found in the subjects `<prefix><topic>-value`.
+def connect(url: str, subjects: Mapping[str, str]) -> Codec:
+    """A codec with the ids that the subjects, each of which names its record, have for this release's schemas.
 
     Raises RegistryError when the registry does not answer or is not provisioned for this release.
     """
     with Registry(url) as registry:
-        ids = _ids(registry, prefix)
+        registry.probe()
+        ids = _ids(registry, subjects)
     missing = sorted(load_schemas().keys() - ids.keys())
     if missing:
         raise RegistryError(
-            f"The schema registry at {url} has no subject with this release's schema of {', '.join(missing)} under the "
-            f"prefix {prefix!r}. Run `tradsys provision` first."
+            f"The schema registry at {url} has this release's schema of {', '.join(missing)} in none of the subjects "
+            f"{min(subjects)} to {max(subjects)}. Run `tradsys provision` first."
         )
     return Codec(ids, WriterSchemas(url))
 
 
-def _ids(registry: Registry, prefix: str) -> dict[str, tuple[int, ...]]:
+def _ids(registry: Registry, subjects: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
     """Per record the ids of this release's schema.
 
     One id is usual, since a registry gives equal texts one id; several are possible, and all are read without asking.
     """
     schemas = load_schemas()
-    forms = {name: _wire_form(schema) for name, schema in schemas.items()}
-    ids: dict[str, list[int]] = {}
-    for subject in registry.subjects():
-        if not (subject.startswith(prefix) and subject.endswith("-value")):
+    ids: dict[str, set[int]] = {}
+    for subject, record in subjects.items():
+        latest = registry.version(subject, "latest")
+        if latest is None:
             continue
-        schema_id, text = registry.version(subject, "latest")
-        try:
-            latest = json.loads(text)
-        except ValueError:  # a schema of another kind, under a name that looks like ours
-            continue
-        name = latest.get("name") if isinstance(latest, dict) else None
-        if name not in schemas:
-            continue
+        schema_id, text = latest
         # A newer release may have provisioned already: then ours is an earlier version of the subject.
-        found = schema_id if _wire_form(latest) == forms[name] else registry.lookup(subject, schemas[name])
-        if found is not None and found not in ids.setdefault(name, []):
-            ids[name].append(found)
-    return {name: tuple(sorted(found)) for name, found in ids.items() if found}
+        ours = _wire_form(json.loads(text)) == _wire_form(schemas[record])
+        found = schema_id if ours else registry.lookup(subject, schemas[record])
+        if found is not None:
+            ids.setdefault(record, set()).add(found)
+    return {record: tuple(sorted(found)) for record, found in ids.items()}
 
 
 def _wire_form(schema: Any) -> Any:

@@ -26,9 +26,10 @@ from confluent_kafka.admin import (
 )
 
 from schemas.generate import load_schemas
-from schemas.registry import COMPATIBILITY, Registry, RegistryError, subject_of
+from schemas.registry import COMPATIBILITY, Registry, RegistryError
 from stream_topology.compatibility import incompatibilities
 from stream_topology.stages import all_topics
+from stream_topology.subjects import subjects
 from stream_topology.topics import RECORD_BYTES_MAX, SEGMENT_BYTES_COMPACTED, SHARDS_MAX, Topic
 
 KAFKA_TIMEOUT_S: Final = 10.0
@@ -288,24 +289,23 @@ def _refusal(names: list[str], reason: str) -> _Step:
 
 
 def _subject_steps(registry: Registry, wanted: _Wanted) -> Iterator[_Step]:
+    registry.probe()
     schemas = load_schemas()
-    known = frozenset(registry.subjects())
-    for topic in all_topics():
-        subject, schema = subject_of(wanted.prefix + topic.name), schemas[topic.record]
-        if subject not in known:
-            detail = f"{topic.record} with {COMPATIBILITY}"
-            yield _Step(
-                Difference(Action.CREATE, f"subject {subject}", detail),
-                partial(_new_subject, registry, subject, schema),
-            )
+    for subject, record in subjects(wanted.prefix).items():
+        schema = schemas[record]
+        is_there = registry.lookup(subject, schema) is not None
+        versions = registry.versions(subject)
+        if not versions:
+            do = partial(_new_subject, registry, subject, schema)
+            yield _Step(Difference(Action.CREATE, f"subject {subject}", f"{record} with {COMPATIBILITY}"), do)
             continue
         level = registry.compatibility(subject)
         if level != COMPATIBILITY:
             detail = f"compatibility from {level} to {COMPATIBILITY}"
             change = partial(registry.set_compatibility, subject, COMPATIBILITY)
             yield _Step(Difference(Action.CHANGE, f"subject {subject}", detail), change)
-        if registry.lookup(subject, schema) is None:
-            yield _version_step(registry, subject, schema)
+        if not is_there:
+            yield _version_step(registry, subject, schema, versions)
 
 
 def _new_subject(registry: Registry, subject: str, schema: dict[str, Any]) -> None:
@@ -313,11 +313,13 @@ def _new_subject(registry: Registry, subject: str, schema: dict[str, Any]) -> No
     registry.register(subject, schema)
 
 
-def _version_step(registry: Registry, subject: str, schema: dict[str, Any]) -> _Step:
+def _version_step(registry: Registry, subject: str, schema: dict[str, Any], versions: list[int]) -> _Step:
+    written = {version: registry.version(subject, version) for version in versions}
     reasons = [
         f"{subject}: {reason} (against version {version})."
-        for version in registry.versions(subject)
-        for reason in incompatibilities(schema, json.loads(registry.version(subject, version)[1]))
+        for version, found in written.items()
+        if found is not None
+        for reason in incompatibilities(schema, json.loads(found[1]))
     ]
     if reasons:
         return _Step(Difference(Action.REFUSE, f"subject {subject}", "\n".join(reasons)))

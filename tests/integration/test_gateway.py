@@ -32,6 +32,7 @@ from schemas.registry import connect as connect_registry
 from schemas.seal import verify_hmac
 from stream_topology.provision import provision
 from stream_topology.sharding import partition_of
+from stream_topology.subjects import subjects
 
 SHARDS = 2
 SEAL_SECRET = secrets.token_bytes(32)
@@ -148,7 +149,7 @@ def running(stack: Any) -> Iterator[Running]:
                 "GATEWAY_SEAL_SECRETS": f"gateway-1:{SEAL_SECRET.hex()}",
                 "GATEWAY_PORT": str(port),
             }
-            codec = connect_registry(stack.registry_url, prefix)
+            codec = connect_registry(stack.registry_url, subjects(prefix))
             producer = Producer({"bootstrap.servers": stack.bootstrap})
             process = subprocess.Popen([sys.executable, "-m", "gateway"], env=os.environ | environment)
             gateway = Running(f"http://127.0.0.1:{port}", codec, prefix, stack.bootstrap, process, passwords, producer)

@@ -11,10 +11,11 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from schemas.generate import load_schemas
-from schemas.registry import COMPATIBILITY, Registry, subject_of
+from schemas.registry import COMPATIBILITY, Registry
 from stream_topology import provision as provisioning
 from stream_topology.provision import Action, ProvisionError, check, provision
 from stream_topology.stages import all_topics
+from stream_topology.subjects import subject_of
 from stream_topology.topics import DEFAULT_SHARDS
 
 

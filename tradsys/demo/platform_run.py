@@ -17,6 +17,7 @@ from schemas.codec import Codec
 from schemas.messages import Control
 from schemas.registry import connect
 from stream_topology.stages import STAGES
+from stream_topology.subjects import subjects
 from tradsys.audit.contents import AUDITED, Contents
 from tradsys.audit.kafka_log import KafkaLog
 from tradsys.audit.reconcile import Reconciliation, reconcile
@@ -61,7 +62,7 @@ class PlatformRun:
     @classmethod
     def create(cls, settings: Settings, metrics_ports: Mapping[str, int]) -> "PlatformRun":
         """Everything that takes part, not started yet. Makes the users and their one-time passwords."""
-        codec = connect(settings.schema_registry_url, settings.topic_prefix)
+        codec = connect(settings.schema_registry_url, subjects(settings.topic_prefix))
         run = f"demo-{secrets.token_hex(4)}"
         passwords = {name: secrets.token_urlsafe(12) for name in PEOPLE}
         engine = create_engine(settings.db_dsn.replace("postgresql://", "postgresql+psycopg://", 1))

@@ -8,6 +8,7 @@ from typing import NoReturn
 import structlog
 
 from schemas.codec import Codec
+from stream_topology.subjects import subjects
 from workers.shell import logging, metrics, settings
 from workers.shell.endings import Exit, WorkerError
 
@@ -54,6 +55,6 @@ def _connect(chosen: settings.Settings) -> Codec:
     from schemas import registry  # noqa: PLC0415 - its HTTP client is not needed without a registry
 
     try:
-        return registry.connect(chosen.registry_url, chosen.prefix)
+        return registry.connect(chosen.registry_url, subjects(chosen.prefix))
     except registry.RegistryError as error:
         raise WorkerError(Exit.UNUSABLE, str(error)) from error
