@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "status": "Show each part: state, pid, port, uptime, memory, CPU.",
     "logs": "Show the output of a part.",
     "provision": "Make topics, schemas and tables agree with this release, or check whether they do.",
+    "topology": "Print every topic and stage, and how they connect.",
     "worker": "Run a stage's worker in the foreground.",
     "gateway": "Run the gateway in the foreground.",
     "demo": "Send real order flow through the platform and prove that nothing was lost.",

@@ -25,7 +25,7 @@ from tradsys.stack.valkey import valkey_part
 
 START_S_MAX: Final = 180.0
 """Beyond it a part that neither works nor ended is given up; on a busy machine a first start takes a minute."""
-LOOK_AGAIN_S: Final = 0.05
+LOOK_AGAIN_S: Final = 0.1
 STARTS_MAX: Final = 3
 """A part that ended this often while it was waited for has failed."""
 LOG_LINES: Final = 15

@@ -9,11 +9,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from tradsys.commands.options import AsJson, Home
 from tradsys.errors import CommandError
 from tradsys.platform import down, up
 from tradsys.settings import Settings, free_ports, load
+from tradsys.stack.fetch import cache_directory, is_fetched
 
 Port = Annotated[int | None, typer.Option(min=1, max=65_535, metavar="PORT")]
 
@@ -24,7 +26,7 @@ class Layer(StrEnum):
     STACK = "stack"
 
 
-def command(  # noqa: PLR0917 - typer reads the signature
+def command(
     home: Home,
     only: Annotated[
         Layer | None, typer.Option(help="`stack`: Kafka, registry, PostgreSQL and Valkey without workers and gateway.")
@@ -65,8 +67,10 @@ def command(  # noqa: PLR0917 - typer reads the signature
     settings = load(home, environ, flags={**flags, **{part: port for part, port in named.items() if port}})
     began_s = time.monotonic()
     console = Console(stderr=True)
+    if not is_fetched(cache_directory()):
+        console.print("Fetching Kafka and the schema registry from Maven Central: about 170 MB, once.")
     with console.status("starting") as line:
-        up(settings, report=line.update, only_stack=only is Layer.STACK)
+        up(settings, report=lambda doing: line.update(escape(doing)), only_stack=only is Layer.STACK)
     if as_json:
         typer.echo(json.dumps(_addresses(settings)))
         return

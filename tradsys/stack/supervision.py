@@ -226,7 +226,9 @@ class Supervision:
                 name=part.name,
                 command=" ".join(_quoted(word) for word in part.command),
                 directory=_literal(part.directory),
-                environment=",".join(f"{name}={_quoted(value)}" for name, value in sorted(part.environment.items())),
+                environment=",".join(
+                    f"{name}={_variable(name, value)}" for name, value in sorted(part.environment.items())
+                ),
                 restarts_max=RESTARTS_MAX,
                 stop_signal=part.stop_signal,
                 stop_timeout_s=part.stop_timeout_s,
@@ -289,6 +291,15 @@ def _literal(value: object) -> str:
 
 
 def _quoted(word: str) -> str:
-    """One word of a command or one value of the environment; shlex reads it."""
+    """One word of a command, as a shell would take it."""
     escaped = word.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{_literal(escaped)}"'
+
+
+def _variable(name: str, value: str) -> str:
+    """One value of the environment. supervisord has no escapes there. Raises CommandError for what it cannot take."""
+    if '"' in value or "\n" in value or value != value.strip("'"):
+        raise CommandError(
+            f"{name} has a double quote, a line break, or an apostrophe at an end; choose another value."
+        )
+    return f'"{_literal(value)}"'
