@@ -47,6 +47,7 @@ from schemas.units import E8
 from stream_topology.provision import provision
 from stream_topology.sharding import partition_of
 from stream_topology.stages import STAGES
+from stream_topology.subjects import subjects
 from stream_topology.topics import TOPICS, Key
 from tradsys import platform
 from tradsys.settings import Settings, free_ports, load
@@ -67,7 +68,7 @@ def stock(stage_name: str) -> None:
     import faust  # noqa: PLC0415 - only the peer's processes need it
 
     prefix, stage = os.environ["TRADSYS_PREFIX"], STAGES[stage_name]
-    codec = connect(os.environ["SCHEMA_REGISTRY_URL"], prefix)
+    codec = connect(os.environ["SCHEMA_REGISTRY_URL"], subjects(prefix))
     make_core = importlib.import_module(f"workers.{stage_name}.app").make_core
     cores: dict[int, Core] = {}
     app = faust.App(
@@ -201,7 +202,7 @@ class Pipeline:
         self.prefix = f"bench-{kind}-{run}."
         self.bootstrap = settings.kafka_bootstrap
         provision(self.bootstrap, settings.schema_registry_url, self.prefix, SHARDS)
-        self.codec = connect(settings.schema_registry_url, self.prefix)
+        self.codec = connect(settings.schema_registry_url, subjects(self.prefix))
         secret = bytes.fromhex(settings.environment()["GATEWAY_SEAL_SECRETS"].partition(":")[2])
         self.flow = Flow(self.codec, secret)
         self.producer = Producer({"bootstrap.servers": self.bootstrap, "linger.ms": 0, "enable.idempotence": True})

@@ -3,7 +3,7 @@
 from stream_topology.stages import STAGES
 from workers.fanout.core import FanoutCore
 from workers.kernel.stage import Core
-from workers.shell import worker
+from workers.shell.worker import run
 
 
 def make_core(shard: int, shards: int) -> Core:
@@ -13,4 +13,4 @@ def make_core(shard: int, shards: int) -> Core:
 
 def main(instance: int) -> int:
     """Run the worker until it is told to stop; the exit code."""
-    return worker.run(STAGES["fanout"], make_core, instance)
+    return run(STAGES["fanout"], make_core, instance)
