@@ -75,7 +75,9 @@ def plain() -> FastAPI:
     """The endpoint as FastAPI's documentation would have it written."""
     settings = load()
     tokens = Tokens(settings.jwt_secret, settings.jwt_expiry_s)
-    desk = OrderDesk(CommandProducer(settings), connect(settings.schema_registry_url, subjects(settings.prefix)), Answers())
+    desk = OrderDesk(
+        CommandProducer(settings), connect(settings.schema_registry_url, subjects(settings.prefix)), Answers()
+    )
     application = FastAPI()
 
     async def who(request: Request) -> Identity:
@@ -153,7 +155,7 @@ def main() -> None:
         for _port, server in servers.values():
             server.terminate()
             server.wait(20)
-    print(  # noqa: T201 - what the command is for
+    print(
         json.dumps(
             {
                 "benchmark": "gateway: POST /api/v1/orders, one process on one core",

@@ -63,7 +63,7 @@ def router(
         return answer(
             {
                 "token": token,
-                "token_type": "Bearer",
+                "token_type": "Bearer",  # nosec B105
                 "expires_at": format_us(identity.expires_s * 1_000_000),
                 "account": identity.account,
                 "role": identity.role,

@@ -56,7 +56,7 @@ def parse_order(body: bytes) -> OrderRequest:
     """The order in a body. Raises ApiError."""
     try:
         request = _decode_order(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise invalid_json(error) from None
     refuse_duplicates(body)
     return request
@@ -109,7 +109,7 @@ def parse_order_id(text: str) -> int | None:
     return number if number <= INT64_MAX else None
 
 
-def invalid_json(error: msgspec.DecodeError | UnicodeDecodeError) -> ApiError:
+def invalid_json(error: msgspec.DecodeError | UnicodeDecodeError | RecursionError) -> ApiError:
     """400 for what is not JSON, 422 with the field for what is not what we take."""
     text = str(error)
     if not isinstance(error, msgspec.ValidationError):

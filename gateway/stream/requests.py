@@ -70,7 +70,7 @@ def parse(text: str | None) -> Request:
     body = text.encode()
     try:
         message = _DECODER.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise invalid_json(error) from None
     refuse_duplicates(body)
     return message

@@ -118,6 +118,7 @@ async def test_resuming_gets_what_was_missed(served: Any, frame: MakeFrame) -> N
     [
         ("{", "INVALID_JSON"),
         ("[]", "VALIDATION_FAILED"),
+        ('{"type":"order.submit","order":' + "[" * 7_000 + "]" * 7_000 + "}", "INVALID_JSON"),
         ("{}", "VALIDATION_FAILED"),
         ('{"type":"order.amend"}', "VALIDATION_FAILED"),
         ('{"type":"ping","type":"ping"}', "INVALID_JSON"),
@@ -160,7 +161,7 @@ async def test_guessing_tokens_ends_the_connection(served: Any) -> None:
 
 
 async def test_a_connection_ends_with_its_token(served: Any) -> None:
-    served.tokens._expiry_s = 1
+    served.tokens._expiry_s = 2
     async with connect(served.ws) as ws:
         await ask(ws, type="auth", token=served.token())
         with pytest.raises(websockets.ConnectionClosed) as closed:
