@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import KafkaError, TopicPartition
 
 from stream_topology.stages import Stage
 from stream_topology.topics import journal, snapshots
@@ -32,8 +32,8 @@ class Publisher:
         """End every older owner of the shard."""
         self._producer.fence()
 
-    def publish(self, transaction: Transaction | None, chunks: Sequence[bytes], group: Consumer) -> None:
-        """Publish one transaction, and a snapshot's chunks with it. `group` names the group whose offsets they are."""
+    def publish(self, transaction: Transaction | None, chunks: Sequence[bytes], group: object) -> None:
+        """Publish one transaction, and a snapshot's chunks with it. `group` is the metadata of the consumer group."""
 
         def fill(producer: TransactionalProducer) -> None:
             if transaction is not None:
@@ -44,7 +44,7 @@ class Publisher:
                 producer.produce(self._snapshots, chunk, key, partition=self._shard, on_delivery=began)
             if transaction is not None:
                 offsets = [TopicPartition(self._prefix + t, self._shard, at) for t, at in transaction.offsets.items()]
-                producer.send_offsets(offsets, group.consumer_group_metadata())
+                producer.send_offsets(offsets, group)
 
         self._producer.publish(fill)
 

@@ -75,6 +75,8 @@ class ShardReader:
         self._names: dict[str, str] = {}
         self._first: list[Any] = []
         self.consumer = open_consumer(settings, group, _LIVE_WAIT_MS)
+        self.group: object = self.consumer.consumer_group_metadata()
+        """Names the group to a transaction. It never changes here, and asking librdkafka takes a turn of its thread."""
         self.seen: dict[str, int] = {}
         """Per topic: up to where the log has been looked at, whether or not there were records."""
 

@@ -218,7 +218,7 @@ class ShardRunner(threading.Thread):
         if transaction is None and not chunks:
             return
         began = monotonic()
-        publisher.publish(transaction, chunks, reader.consumer)
+        publisher.publish(transaction, chunks, reader.group)
         self._metrics.transaction_seconds.observe(monotonic() - began)
         if transaction is not None:
             self._metrics.outputs.inc(len(transaction.outputs))
