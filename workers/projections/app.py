@@ -5,7 +5,6 @@ Database or Kafka away: it waits, with growing pauses, and goes on where the row
 
 import os
 import signal
-import sys
 from collections.abc import Mapping
 from time import monotonic
 from types import FrameType
@@ -15,13 +14,13 @@ import structlog
 from prometheus_client import Counter
 from psycopg.conninfo import make_conninfo
 
-from schemas import registry
 from schemas.codec import Codec
+from schemas.registry import RegistryError
 from schemas.tables import PROJECTED
 from workers.projections.fold import STAGE, Rows
 from workers.projections.reader import Batch, GroupReader
 from workers.projections.writer import DATABASE_TROUBLE, Partition, Writer
-from workers.shell import logging, metrics, settings
+from workers.shell import metrics, process, settings
 from workers.shell.endings import Exit, WorkerError
 
 POLL_S: Final = 1.0
@@ -39,21 +38,14 @@ ROWS: Final = Counter("tradsys_projections_rows", "Rows inserted or replaced", (
 _log = structlog.stdlib.get_logger()
 
 
-def main(instance: int) -> int:
+def main(instance: int, codec: Codec | None = None) -> int:
     """Run one instance until it is told to stop or cannot go on. Returns the exit code (see workers.shell.endings)."""
-    try:
-        chosen = settings.from_environment()
-        logging.configure(chosen.log_level, stage=STAGE.name, instance=instance)
+
+    def work(chosen: settings.Settings, own: Codec) -> None:
         writer = Writer(database(os.environ))
-        port = metrics.serve(chosen.metrics_port)
-        codec = _codec(chosen)
-    except WorkerError as error:
-        sys.stderr.write(f"{STAGE.name}: {error}\n")
-        return int(error.code)
-    _log.info("worker starts", metrics_port=port, pid=os.getpid(), prefix=chosen.prefix)
-    code = Projector(GroupReader(chosen, instance), writer, codec, chosen.prefix).run()
-    _log.info("worker ends", exit_code=int(code), reason=code.name)
-    return int(code)
+        Projector(GroupReader(chosen, instance), writer, own, chosen.prefix).run()
+
+    return process.run(STAGE.name, instance, codec, work)
 
 
 def database(environ: Mapping[str, str]) -> str:
@@ -70,13 +62,6 @@ def database(environ: Mapping[str, str]) -> str:
     )
 
 
-def _codec(chosen: settings.Settings) -> Codec:
-    try:
-        return registry.connect(chosen.registry_url, chosen.prefix)
-    except registry.RegistryError as error:
-        raise WorkerError(Exit.UNUSABLE, str(error)) from error
-
-
 class Projector:
     """The loop."""
 
@@ -91,24 +76,20 @@ class Projector:
         self._untold: dict[Partition, int] = {}
         self._report_due_s = monotonic()
 
-    def run(self) -> Exit:
-        """Work until the end. Returns why it ended."""
+    def run(self) -> None:
+        """Work until told to stop. Raises WorkerError when it cannot go on."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         try:
             while not self._stopping:
                 try:
                     self._step()
-                except (*DATABASE_TROUBLE, registry.RegistryError) as error:
+                except (*DATABASE_TROUBLE, RegistryError) as error:
                     self._pause(error)
-        except WorkerError as error:
-            _log.error("worker must end", reason=error.code.name, error=str(error))
-            return error.code
         finally:
             self._reader.commit(self._untold)
             self._reader.close()
             self._writer.close()
-        return Exit.STOPPED
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True

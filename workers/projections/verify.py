@@ -78,7 +78,7 @@ def compare_rows(table: Table, expected: Iterable[Row], actual: Iterable[Row]) -
             comparison.add(key, Problem.EXTRA)
         elif wanted != row:
             differing = (
-                f"{name} is {found!r}, the log says {said!r}"
+                f"{name} is {found}, the log says {said}"
                 for name, found, said in zip(columns, row, wanted, strict=True)
                 if found != said
             )
