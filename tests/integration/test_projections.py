@@ -1,0 +1,222 @@
+"""The projections' process on real Kafka and PostgreSQL: rows are the fold of the topics, whatever is killed."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from confluent_kafka import Producer
+from psycopg.conninfo import conninfo_to_dict
+
+from schemas import registry
+from stream_topology.provision import provision
+from stream_topology.subjects import subjects
+from tests.oracle.projected_history import History, log_of
+from tradsys.audit.kafka_log import KafkaLog
+from workers.projections.fold import STAGE, Rows
+from workers.projections.verify import compare_database, offsets
+from workers.shell.endings import Exit
+
+SHARDS = 2
+TIMEOUT_S = 60
+PROGRAM = "import sys; from workers.projections.app import main; sys.exit(main(int(sys.argv[1])))"
+TERMINATE = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE application_name = 'tradsys-projections' AND datname = current_database()"
+)
+
+
+class Venue:
+    """A log of its own, and what was written to it so far."""
+
+    def __init__(self, stack: Any, prefix: str) -> None:
+        self.stack = stack
+        self.prefix = prefix
+        provision(stack.bootstrap, stack.registry_url, prefix, SHARDS)
+        self.codec = registry.connect(stack.registry_url, subjects(prefix))
+        self.log = KafkaLog(stack.bootstrap, prefix, SHARDS)
+        self.history = History(seed=1)
+        self.producer = Producer(
+            {"bootstrap.servers": stack.bootstrap, "transactional.id": f"{prefix}test", "log_level": 0}
+        )
+        self.producer.init_transactions(TIMEOUT_S)
+
+    def write(self, count: int) -> None:
+        """Committed transactions of 50 messages, with aborted ones between them that nobody may see."""
+        log = log_of(self.history.messages(count), SHARDS, self.codec)
+        for number, at in enumerate(range(0, len(log), 50)):
+            if number % 4 == 0:
+                self.producer.begin_transaction()
+                self.producer.produce(self.prefix + "trades", b"aborted", b"x", partition=0)
+                self.producer.flush(TIMEOUT_S)
+                self.producer.abort_transaction(TIMEOUT_S)
+            self.producer.begin_transaction()
+            for record in log[at : at + 50]:
+                self.producer.produce(self.prefix + record.topic, record.value, record.key, record.partition)
+            self.producer.commit_transaction(TIMEOUT_S)
+
+    def write_bytes(self, topic: str, value: bytes) -> None:
+        self.producer.begin_transaction()
+        self.producer.produce(self.prefix + topic, value, b"key", partition=1)
+        self.producer.commit_transaction(TIMEOUT_S)
+
+    def differences(self, database: str) -> list[str]:
+        rows = Rows()
+        for topic in STAGE.inputs:
+            rows.fold(topic, self.log.records(topic), self.codec)
+        with psycopg.connect(database) as connection:
+            found = compare_database(rows, connection)
+        assert sum(comparison.row_count for comparison in found) > 0
+        return [str(difference) for comparison in found for difference in comparison.differences]
+
+
+@pytest.fixture(scope="module")
+def venue(stack: Any) -> Venue:
+    return Venue(stack, f"test-{random.randbytes(4).hex()}.")
+
+
+@pytest.fixture
+def start(venue: Venue, database: str) -> Iterator[Callable[[int], subprocess.Popen[bytes]]]:
+    """Starts an instance; all are killed at the end."""
+    address = conninfo_to_dict(database)
+    environment = os.environ | {
+        "KAFKA_BOOTSTRAP": venue.stack.bootstrap,
+        "SCHEMA_REGISTRY_URL": venue.stack.registry_url,
+        "TRADSYS_PREFIX": venue.prefix,
+        "TRADSYS_SHARDS": str(SHARDS),
+        "DB_HOST": str(address["host"]),
+        "DB_PORT": str(address["port"]),
+        "DB_NAME": str(address["dbname"]),
+        "DB_USER": str(address["user"]),
+        "DB_PASSWORD": str(address["password"]),
+        "METRICS_PORT": "0",
+        "LOG_LEVEL": "WARNING",
+    }
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(instance: int) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(instance)], env=environment)
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait(TIMEOUT_S)
+
+
+@contextmanager
+def within(what: str, seconds: float = TIMEOUT_S) -> Iterator[Callable[[], None]]:
+    """Gives what a polling loop calls each time."""
+    deadline_s = time.monotonic() + seconds
+
+    def look() -> None:
+        assert time.monotonic() < deadline_s, f"not within {seconds} s: {what}"
+        time.sleep(0.02)
+
+    yield look
+
+
+def progress(database: str) -> int:
+    with psycopg.connect(database) as connection:
+        return sum(offsets(connection).values())
+
+
+def wait_for_progress(database: str, beyond: int) -> int:
+    with within(f"progress beyond {beyond}") as look:
+        while (now := progress(database)) <= beyond:
+            look()
+        return now
+
+
+def wait_for_the_end(venue: Venue, database: str) -> None:
+    ends = {(venue.prefix + topic, number): end for (topic, number), end in venue.log.ends(STAGE.inputs).items()}
+    with within("rows up to the end of the log") as look, psycopg.connect(database, autocommit=True) as connection:
+        while offsets(connection) != ends:
+            look()
+
+
+def test_killed_in_mid_stream_again_and_again(venue: Venue, database: str, start: Any) -> None:
+    venue.write(6_000)
+    done = 0
+    for _ in range(4):
+        process = start(0)
+        done = wait_for_progress(database, done)
+        process.kill()
+        process.wait(TIMEOUT_S)
+        venue.write(500)
+    start(0)
+    wait_for_the_end(venue, database)
+    assert venue.differences(database) == []
+
+
+def test_a_frozen_process_wakes_up_after_its_successor_and_ends_without_a_trace(
+    venue: Venue, database: str, start: Any
+) -> None:
+    frozen = start(0)
+    done = wait_for_progress(database, 0)
+    venue.write(1_000)
+    frozen.send_signal(signal.SIGSTOP)
+    start(0)
+    done = wait_for_progress(database, max(done, progress(database)))
+    frozen.send_signal(signal.SIGCONT)
+    assert frozen.wait(TIMEOUT_S) == Exit.FENCED
+    venue.write(500)
+    wait_for_the_end(venue, database)
+    assert venue.differences(database) == []
+
+
+def test_instances_share_the_partitions_and_hand_them_over(venue: Venue, database: str, start: Any) -> None:
+    first = start(0)
+    wait_for_progress(database, 0)
+    second = start(1)
+    with within("two epochs") as look, psycopg.connect(database, autocommit=True) as connection:
+        while connection.execute("SELECT max(epoch) FROM projection_offsets").fetchone() == (1,):
+            look()
+    venue.write(1_000)
+    wait_for_the_end(venue, database)
+    assert first.poll() is None
+    assert second.poll() is None
+    assert venue.differences(database) == []
+
+
+def test_a_database_that_ends_its_connections_is_waited_for(venue: Venue, database: str, start: Any) -> None:
+    process = start(0)
+    wait_for_progress(database, 0)
+    for _ in range(5):
+        done = progress(database)
+        with psycopg.connect(database, autocommit=True) as connection:
+            connection.execute(TERMINATE)
+        venue.write(200)
+        wait_for_progress(database, done)
+    wait_for_the_end(venue, database)
+    assert process.poll() is None
+    assert venue.differences(database) == []
+
+
+def test_what_cannot_be_read_is_set_aside_and_a_stop_is_graceful(venue: Venue, database: str, start: Any) -> None:
+    venue.write_bytes("executions", b"\x00garbage")
+    venue.write_bytes("executions", b"")
+    venue.write(100)
+    process = start(0)
+    wait_for_the_end(venue, database)
+    with psycopg.connect(database) as connection:
+        letters = connection.execute("SELECT source_topic, source_partition, key, value FROM projection_dead_letters")
+        assert ("executions", 1, b"key", b"\x00garbage") in letters.fetchall()
+    process.terminate()
+    assert process.wait(TIMEOUT_S) == Exit.STOPPED
+    assert venue.differences(database) == []
+
+
+def test_offsets_that_the_log_does_not_have_are_refused(venue: Venue, database: str, start: Any) -> None:
+    with psycopg.connect(database) as connection:
+        row = (f"{venue.prefix}trades", 0, 1 << 40, 1)
+        connection.execute("INSERT INTO projection_offsets VALUES (%s, %s, %s, %s)", row)
+    assert start(0).wait(TIMEOUT_S) == Exit.STATE_UNTRUSTED
