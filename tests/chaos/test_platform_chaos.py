@@ -34,8 +34,8 @@ BACK_S_MAX = 60.0
 def settings() -> Iterator[Settings]:
     with tempfile.TemporaryDirectory(prefix="tradsys-chaos-") as home:
         made = load(Path(home), {}, flags=free_ports())
-        platform.up(made, report=lambda _: None)
         try:
+            platform.up(made, report=lambda _: None)
             yield made
         finally:
             platform.down(made.home)
