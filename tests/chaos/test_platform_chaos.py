@@ -20,8 +20,10 @@ from stream_topology.stages import STAGES
 from tradsys import platform
 from tradsys.demo.flow import synthetic
 from tradsys.demo.platform_run import PlatformRun
+from tradsys.log_files import last_lines
 from tradsys.settings import Settings, free_ports, load
 from tradsys.stack.processes import process_parts
+from tradsys.stack.supervision import Supervision
 from tradsys.status import status
 from workers.shell.endings import Exit
 
@@ -61,6 +63,10 @@ class Torment:
             time.sleep(0.1)
         raise AssertionError(f"{name} did not come back within {BACK_S_MAX:.0f} s")
 
+    def log_of(self, name: str) -> str:
+        """The last that a part said."""
+        return "\n".join(last_lines(Supervision(self.settings.home).log_file(name), 12))
+
     def kill(self, name: str) -> None:
         with suppress(ProcessLookupError):  # it was on its way out by itself
             os.kill(self.pid(name), signal.SIGKILL)
@@ -84,7 +90,7 @@ class Torment:
                 os.kill(pid, signal.SIGCONT)
         deadline_s = time.monotonic() + WAKE_S_MAX
         while self.pid(stage) == pid and substitute.poll() is None:
-            assert time.monotonic() < deadline_s, f"{stage}: two owners for {WAKE_S_MAX:.0f} s"
+            assert time.monotonic() < deadline_s, f"{stage}: two owners for {WAKE_S_MAX:.0f} s\n{self.log_of(stage)}"
             time.sleep(0.1)
         try:
             self.zombies.setdefault(stage, []).append(substitute.wait(WAKE_S_MAX))
