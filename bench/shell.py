@@ -2,9 +2,9 @@
 
 usage: python -m bench.shell [--bootstrap ADDRESS] [--records N] [--seconds N] [--repeat N]
 
-Both read committed records of 70 bytes from 4 partitions, publish each to the next topic, and commit outputs and offsets
-in one transaction. The bare loop has one consumer and one transactional producer a process and does nothing else; the
-shell has its journal, its shards and its kernel. Reported: records drained per second over all three hops, and the time
+Both read committed records of 70 bytes from 4 partitions, publish each to the next topic, and commit outputs and
+offsets in one transaction. The bare loop has one consumer and one transactional producer a process and does nothing
+else; the shell has its journal, its shards and its kernel. Reported: records drained per second over all three hops, and the time
 from the first producer to the last topic at 100 and 1,000 records a second.
 """
 
@@ -19,7 +19,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -52,15 +52,18 @@ class RawCodec:
         self._own = local_codec()
 
     def decode(self, value: bytes, record: str) -> Any:
+        """The record around its key."""
         if record in {"JournalEntry", "SnapshotChunk"}:
             return self._own.decode(value, record)
         key = value[:2].decode()
         return Raw(key, key, value)
 
     def decoder(self, record: str) -> Callable[[bytes], Any]:
+        """As a function of the value."""
         return lambda value: self.decode(value, record)
 
     def encode(self, message: Any) -> bytes:
+        """The value as it came."""
         return message.value if type(message) is Raw else self._own.encode(message)
 
 
@@ -73,12 +76,15 @@ class Identity:
         self._output = output
 
     def apply(self, record: Input) -> list[Output]:
+        """One output an input."""
         return [Output(self._output, record.key, record.message)]
 
     def dump(self) -> bytes:
+        """There is no state."""
         return b""
 
     def load(self, state: bytes, behaviour: int) -> None:
+        """There is no state."""
         assert (state, behaviour) == (b"", 1)
 
 
@@ -141,7 +147,7 @@ class Pipeline:
     kind: str
     bootstrap: str
 
-    def __enter__(self) -> "Pipeline":
+    def __enter__(self) -> Self:
         self.prefix = f"bench-{uuid.uuid4().hex[:8]}."
         topics = [self.prefix + name for name in HOPS]
         topics += [f"{self.prefix}{stage.name}.{kind}" for stage in STAGES for kind in ("journal", "snapshots")]

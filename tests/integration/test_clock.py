@@ -19,7 +19,11 @@ from schemas.messages import Tick
 from workers.shell.endings import Exit
 
 ROOT = Path(__file__).parents[2]
-RUN = "from schemas.codec import local_codec; from workers.clock.app import main; raise SystemExit(main(0, local_codec()))"
+RUN = """
+from schemas.codec import local_codec
+from workers.clock.app import main
+raise SystemExit(main(0, local_codec()))
+"""
 SHARDS = 2
 
 
