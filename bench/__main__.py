@@ -1,7 +1,7 @@
 """Every benchmark in turn: `python -m bench [NAME...]`, or one by its own module with its own options.
 
-matching, gateway, shell and pipeline measure speed against a peer in the same run; restore shows that a restart does not
-grow with history. Those that need Kafka start an embedded stack of their own, or use the one that the environment names.
+Each measures speed against a peer in the same run. Those that need Kafka start an embedded stack of their own, or are
+given the addresses of the one that is started here.
 """
 
 import os

@@ -77,12 +77,14 @@ class Torment:
         pid = self.pid(stage)
         os.kill(pid, signal.SIGSTOP)
         environment = {**os.environ, **self.settings.environment(), "METRICS_PORT": "0"}
-        substitute = subprocess.Popen(
-            [sys.executable, "-m", "tradsys.worker_process", stage, "0"],
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        log = self.settings.home / "substitute.log"
+        with log.open("wb") as output:
+            substitute = subprocess.Popen(
+                [sys.executable, "-m", "tradsys.worker_process", stage, "0"],
+                env=environment,
+                stdout=output,
+                stderr=output,
+            )
         try:
             time.sleep(self.chance.uniform(3, 9))  # how long a pause is, is what is drawn here
         finally:
@@ -90,7 +92,7 @@ class Torment:
                 os.kill(pid, signal.SIGCONT)
         deadline_s = time.monotonic() + WAKE_S_MAX
         while self.pid(stage) == pid and substitute.poll() is None:
-            assert time.monotonic() < deadline_s, f"{stage}: two owners for {WAKE_S_MAX:.0f} s\n{self.log_of(stage)}"
+            assert time.monotonic() < deadline_s, f"{stage}: two owners\n{self.log_of(stage)}\n\n{log.read_text()}"
             time.sleep(0.1)
         try:
             self.zombies.setdefault(stage, []).append(substitute.wait(WAKE_S_MAX))
