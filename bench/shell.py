@@ -4,8 +4,8 @@ usage: python -m bench.shell [--bootstrap ADDRESS] [--records N] [--seconds N] [
 
 Both read committed records of 70 bytes from 4 partitions, publish each to the next topic, and commit outputs and
 offsets in one transaction. The bare loop has one consumer and one transactional producer a process and does nothing
-else; the shell has its journal, its shards and its kernel. Reported: records drained per second over all three hops, and the time
-from the first producer to the last topic at 100 and 1,000 records a second.
+else; the shell has its journal, its shards and its kernel. Reported: records drained per second over all three hops,
+and the time from the first producer to the last topic at 100 and 1,000 records a second.
 """
 
 import argparse
