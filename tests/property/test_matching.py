@@ -50,7 +50,9 @@ def compare(
             for resting in level.orders()
         ]
         assert ours == [(naive.order.order_id, naive.left, naive.paid) for naive in oracle.queue(side.side)]
-        assert side.keys == sorted(side.levels)
+        prices = [level.price_e8 for level in side.best_first()]
+        assert prices == sorted(side.levels, reverse=side.side is Side.BUY)
+        assert prices[:1] == [side.best_e8][: len(prices)]
     levels = {
         (level.side, level.price_e8): (level.quantity_e8, level.order_count)
         for side in (book.bids, book.asks)

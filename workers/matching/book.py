@@ -6,21 +6,31 @@ its levels sorted with the best one last: finding, taking and improving the best
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Final
 
 import msgspec
 
 from schemas.messages import Order, OrderType, SelfTradePrevention, Side, TimeInForce
+from schemas.units import INT64_MAX
 
 # An enum's member is looked up slowly through its class (0.1 us), so hot paths name it once.
 _BUY: Final = Side.BUY
+
+NO_BID_E8: Final = 0
+NO_ASK_E8: Final = INT64_MAX + 1
+"""Best prices of empty sides: no price is that low or high."""
 
 ORDERS_MAX: Final = 1_000_000
 """Resting orders of one symbol; an order that would rest beyond it is refused."""
 
 
-class OpenOrder(msgspec.Struct):
-    """An order that came to the book and is not final."""
+class OpenOrder(msgspec.Struct, gc=False):
+    """An order that rests.
+
+    Not seen by the garbage collector, which would pass over all of them again and again: an order that leaves is freed
+    at once, and `Book.clear` frees the others.
+    """
 
     order_id: int
     account: str
@@ -34,9 +44,9 @@ class OpenOrder(msgspec.Struct):
     command_us: int
     correlation_id: str | None
     leaves_e8: int
-    cumulative_notional_e8: int = 0
-    level: "Level | None" = None
-    """Where it rests; None while it is the aggressor and once it has left."""
+    cumulative_notional_e8: int
+    level: "Level"
+    """Where it rests."""
     older: "OpenOrder | None" = None
     newer: "OpenOrder | None" = None
 
@@ -64,53 +74,64 @@ class Level:
 
 
 class BookSide:
-    """The levels of one side. A level's key is `sign * price_e8`: on both sides a better price has a greater key."""
+    """The levels of one side."""
 
-    __slots__ = ("keys", "levels", "side", "sign")
+    __slots__ = ("best_e8", "keys", "levels", "side", "sign")
 
     def __init__(self, side: Side) -> None:
         self.side = side
         self.sign = 1 if side is _BUY else -1
-        self.keys: list[int] = []
-        """Of all levels, ascending: the best is last."""
+        self.best_e8 = NO_BID_E8 if side is _BUY else NO_ASK_E8
+        """The best price; without any, one that no order reaches."""
         self.levels: dict[int, Level] = {}
+        """By price."""
+        self.keys: list[int] = []
+        """`sign * price_e8` of all levels, ascending: on both sides the best is last."""
 
-    def open_level(self, key: int, price_e8: int) -> Level:
+    def open_level(self, price_e8: int) -> Level:
         """A new level, still empty."""
-        level = self.levels[key] = Level(self.side, price_e8)
-        insort(self.keys, key)
+        level = self.levels[price_e8] = Level(self.side, price_e8)
+        insort(self.keys, price_e8 * self.sign)
+        self.best_e8 = self.keys[-1] * self.sign
         return level
 
-    def best_e8(self) -> int:
-        """The best price. Only while there is one."""
-        return self.keys[-1] * self.sign
+    def close_level(self, price_e8: int) -> None:
+        """Take out a level that has become empty."""
+        del self.levels[price_e8]
+        keys = self.keys
+        if price_e8 != self.best_e8:
+            del keys[bisect_left(keys, price_e8 * self.sign)]
+            return
+        keys.pop()
+        if keys:
+            self.best_e8 = keys[-1] * self.sign
+        else:
+            self.best_e8 = NO_BID_E8 if self.side is _BUY else NO_ASK_E8
 
     def best_first(self) -> Iterator[Level]:
         """The levels from the best price to the worst."""
-        return (self.levels[key] for key in reversed(self.keys))
+        return (self.levels[key * self.sign] for key in reversed(self.keys))
 
-    def can_fill(self, order: Order, limit_key: int) -> bool:
-        """Whether an aggressor would trade all of its quantity with levels of that key or better.
+    def can_fill(self, order: Order) -> bool:
+        """Whether an aggressor would trade all of its quantity here, within its limit.
 
         Its account's own orders count only if it may trade with them; when one would end the aggressor, nothing behind
         it counts.
         """
         missing_e8 = order.quantity_e8
-        for key in reversed(self.keys):
-            if missing_e8 <= 0 or key < limit_key:
+        for level in self._within(order):
+            missing_e8 -= level.quantity_e8
+            if missing_e8 <= 0:
                 break
-            missing_e8 -= self.levels[key].quantity_e8
         if missing_e8 > 0 or order.self_trade_prevention is SelfTradePrevention.NONE:
             return missing_e8 <= 0
-        return self._can_fill_with_others(order, limit_key)
+        return self._can_fill_with_others(order)
 
-    def _can_fill_with_others(self, order: Order, limit_key: int) -> bool:
+    def _can_fill_with_others(self, order: Order) -> bool:
         account, missing_e8 = order.account, order.quantity_e8
         skips_own = order.self_trade_prevention is SelfTradePrevention.CANCEL_OLDEST
-        for key in reversed(self.keys):
-            if key < limit_key:
-                break
-            for maker in self.levels[key].orders():
+        for level in self._within(order):
+            for maker in level.orders():
                 if maker.account != account:
                     missing_e8 -= maker.leaves_e8
                     if missing_e8 <= 0:
@@ -118,6 +139,10 @@ class BookSide:
                 elif not skips_own:
                     return False
         return False
+
+    def _within(self, order: Order) -> Iterator[Level]:
+        limit_key = order.price_e8 * self.sign
+        return takewhile(lambda level: level.price_e8 * self.sign >= limit_key, self.best_first())
 
 
 class Book:
@@ -136,35 +161,27 @@ class Book:
         self.orders: dict[int, OpenOrder] = {}
         """All that rest, by order_id."""
 
-    def rest(self, order: OpenOrder) -> Level:
-        """Put the order behind all others of its price."""
-        own, key = (self.bids, order.price_e8) if order.side is _BUY else (self.asks, -order.price_e8)
-        level = own.levels.get(key)
-        if level is None:
-            level = own.open_level(key, order.price_e8)
-        self.append(level, order)
-        return level
+    def level(self, side: Side, price_e8: int) -> Level:
+        """The level of a price, opened if there is none."""
+        own = self.bids if side is _BUY else self.asks
+        return own.levels.get(price_e8) or own.open_level(price_e8)
 
-    def append(self, level: Level, order: OpenOrder) -> None:
-        """Put the order at the end of a level's queue."""
-        newest = level.newest
+    def append(self, order: OpenOrder) -> None:
+        """Put the order behind all others of its level."""
+        level = order.level
+        newest = order.older = level.newest
         if newest is None:
             level.oldest = order
         else:
             newest.newer = order
-            order.older = newest
         level.newest = order
         level.quantity_e8 += order.leaves_e8
         level.order_count += 1
-        order.level = level
         self.orders[order.order_id] = order
 
-    def remove(self, order: OpenOrder) -> Level:
+    def remove(self, order: OpenOrder) -> None:
         """Take a resting order out, with what is open of it."""
         level = order.level
-        if level is None:
-            message = f"{self.symbol}: order {order.order_id} does not rest"
-            raise AssertionError(message)
         older, newer = order.older, order.newer
         if older is None:
             level.oldest = newer
@@ -175,21 +192,21 @@ class Book:
         else:
             newer.older = older
         level.quantity_e8 -= order.leaves_e8
-        level.order_count -= 1
+        level.order_count = order_count = level.order_count - 1
         del self.orders[order.order_id]
-        if not level.order_count:
-            side = self.bids if level.side is _BUY else self.asks
-            key = level.price_e8 * side.sign
-            del side.levels[key]
-            if side.keys[-1] == key:
-                side.keys.pop()
-            else:
-                del side.keys[bisect_left(side.keys, key)]
-        return level
+        if not order_count:
+            (self.bids if level.side is _BUY else self.asks).close_level(level.price_e8)
+
+    def clear(self) -> None:
+        """Cut the links between orders, so that a book that is no longer needed is freed."""
+        for side in (self.bids, self.asks):
+            for level in side.levels.values():
+                level.oldest = level.newest = None
+        for order in self.orders.values():
+            order.older = order.newer = None
 
     def assert_uncrossed(self) -> None:
         """Raises AssertionError if the best bid would trade with the best ask."""
-        bids, asks = self.bids.keys, self.asks.keys
-        if bids and asks and bids[-1] >= -asks[-1]:
-            message = f"{self.symbol} is crossed: bid {self.bids.best_e8()}, ask {self.asks.best_e8()} (10^-8)"
+        if self.bids.best_e8 >= self.asks.best_e8:
+            message = f"{self.symbol} is crossed: bid {self.bids.best_e8}, ask {self.asks.best_e8} (10^-8)"
             raise AssertionError(message)

@@ -54,7 +54,7 @@ class MatchingCore:
         raise AssertionError(complaint)
 
     def dump(self) -> bytes:
-        """The books as MessagePack: symbols and levels sorted, orders in the order of their queues."""
+        """The books as MessagePack: symbols sorted, orders as they came to rest."""
         books = [BookState.of(self.books[symbol]) for symbol in sorted(self.books)]
         return encode(ShardState(self._matcher.execution_id, self._matcher.trade_id, books))
 
@@ -64,6 +64,8 @@ class MatchingCore:
             message = f"matching reads states of behaviour version {self.behaviour}, this one is of {behaviour}"
             raise ValueError(message)
         shard = decode(state)
+        for book in self.books.values():
+            book.clear()
         self._matcher.execution_id, self._matcher.trade_id = shard.execution_id, shard.trade_id
         self.books = {book.symbol: book.book() for book in shard.books}
 

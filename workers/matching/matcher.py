@@ -72,26 +72,27 @@ class Matcher:
         if quantity_e8 <= 0 or price_e8 <= 0 or order_id in orders:
             raise _impossible(order)
         if side is _BUY:
-            own, other, key = book.bids, book.asks, price_e8
+            own, other = book.bids, book.asks
+            crosses = price_e8 >= other.best_e8
         elif side is _SELL:
-            own, other, key = book.asks, book.bids, -price_e8
+            own, other = book.asks, book.bids
+            crosses = price_e8 <= other.best_e8
         else:
             raise _impossible(order)
         order_type, time_in_force = order.order_type, order.time_in_force
-        if other.keys and other.keys[-1] >= -key:
-            if order.post_only:
-                return self.refuse(order, Reason.POST_ONLY_WOULD_TRADE, ts_us, other.best_e8(), price_e8)
-            return self._take(book, other, order, -key, ts_us)
-        if time_in_force is not _GTC or order_type is not _LIMIT:
-            return self._take(book, other, order, -key, ts_us)
+        if crosses or time_in_force is not _GTC or order_type is not _LIMIT:
+            if crosses and order.post_only:
+                return self.refuse(order, Reason.POST_ONLY_WOULD_TRADE, ts_us, other.best_e8, price_e8)
+            return self._take(book, other, order, ts_us)
 
         # It rests. Only here can the book grow: what rests after trading takes the place of what it traded with.
         if len(orders) >= ORDERS_MAX:
             return self.refuse(order, Reason.BOOK_FULL, ts_us, ORDERS_MAX, ORDERS_MAX + 1)
-        level = own.levels.get(key)
+        level = own.levels.get(price_e8)
         if level is None:
-            level = own.open_level(key, price_e8)
-        elif level.quantity_e8 > INT64_MAX - quantity_e8:
+            level = own.open_level(price_e8)
+        level_e8 = level.quantity_e8 + quantity_e8
+        if level_e8 > INT64_MAX:
             return self.refuse(order, Reason.BOOK_FULL, ts_us, INT64_MAX - level.quantity_e8, quantity_e8)
         account, client_order_id, symbol = order.account, order.client_order_id, book.symbol
         command_us, correlation_id = order.command_us, order.correlation_id
@@ -116,7 +117,7 @@ class Matcher:
             level.oldest = entered
         else:
             newest.newer = entered
-        level.quantity_e8 = level_e8 = level.quantity_e8 + quantity_e8
+        level.quantity_e8 = level_e8
         level.order_count = order_count = level.order_count + 1
         self.execution_id = execution_id = self.execution_id + 1
         book.change_sequence = sequence = book.change_sequence + 1
@@ -153,11 +154,26 @@ class Matcher:
     def cancel(self, book: Book, order: Order, ts_us: int) -> list[Output]:
         """A cancel: CANCELLED, or CANCEL_REJECTED if the account has no such order in the book."""
         order_id, account = order.order_id, order.account
-        resting = book.orders.get(order_id)
+        orders = book.orders
+        resting = orders.get(order_id)
         if resting is None or resting.account != account:
             return self.refuse_cancel(order, ts_us)
-        level = book.remove(resting)
+        # As Book.remove does; a call less is a twentieth of a cancel.
+        older, newer, level, leaves_e8 = resting.older, resting.newer, resting.level, resting.leaves_e8
+        if older is None:
+            level.oldest = newer
+        else:
+            older.newer = newer
+        if newer is None:
+            level.newest = older
+        else:
+            newer.older = older
+        level.quantity_e8 = level_e8 = level.quantity_e8 - leaves_e8
+        level.order_count = order_count = level.order_count - 1
+        del orders[order_id]
         symbol, side, price_e8, quantity_e8 = book.symbol, resting.side, resting.price_e8, resting.quantity_e8
+        if not order_count:
+            (book.bids if side is _BUY else book.asks).close_level(price_e8)
         self.execution_id = execution_id = self.execution_id + 1
         book.change_sequence = sequence = book.change_sequence + 1
         return [
@@ -177,7 +193,7 @@ class Matcher:
                     quantity_e8,
                     _STATUS_CANCELLED,
                     0,
-                    quantity_e8 - resting.leaves_e8,
+                    quantity_e8 - leaves_e8,
                     resting.cumulative_notional_e8,
                     _CANCELLED_BY_CLIENT,
                     order.command_us,
@@ -187,11 +203,7 @@ class Matcher:
                     correlation_id=order.correlation_id,
                 ),
             ),
-            Output(
-                "book",
-                symbol,
-                BookChange(symbol, sequence, side, price_e8, level.quantity_e8, level.order_count, True, ts_us),
-            ),
+            Output("book", symbol, BookChange(symbol, sequence, side, price_e8, level_e8, order_count, True, ts_us)),
         ]
 
     def refuse(
@@ -208,19 +220,22 @@ class Matcher:
         answer = refused(order, self.execution_id, ExecutionKind.CANCEL_REJECTED, Reason.ORDER_FINAL, ts_us)
         return [Output("executions", order.account, answer)]
 
-    def _take(self, book: Book, other: BookSide, order: Order, limit_key: int, ts_us: int) -> list[Output]:
+    def _take(self, book: Book, other: BookSide, order: Order, ts_us: int) -> list[Output]:
         """An order that trades at once, or may not rest."""
-        may_rest = _may_rest(order)
+        may_rest = order.time_in_force is _GTC and order.order_type is _LIMIT
+        if not may_rest:
+            _assert_known(order)
         self.execution_id += 1
         outputs = [Output("executions", order.account, accepted(order, self.execution_id, ts_us))]
         changed: list[Level] = []
         leaves_e8, notional_e8 = order.quantity_e8, 0
-        if order.time_in_force is not _FOK or other.can_fill(order, limit_key):
-            leaves_e8, notional_e8 = self._match(book, other, order, limit_key, ts_us, outputs, changed)
+        if order.time_in_force is not _FOK or other.can_fill(order):
+            leaves_e8, notional_e8 = self._match(book, other, order, ts_us, outputs, changed)
         if leaves_e8:
             if may_rest:
-                resting = _open(order, leaves_e8, notional_e8)
-                changed.insert(0 if order.side is _SELL else len(changed), book.rest(resting))
+                level = book.level(order.side, order.price_e8)
+                book.append(_open(order, leaves_e8, notional_e8, level))
+                changed.insert(0 if order.side is _SELL else len(changed), level)
             else:
                 why = (ExecutionKind.EXPIRED, _why_expired(order, leaves_e8))
                 outputs.append(self._end(why, order, book.symbol, leaves_e8, notional_e8, ts_us))
@@ -233,7 +248,6 @@ class Matcher:
         book: Book,
         other: BookSide,
         order: Order,
-        limit_key: int,
         ts_us: int,
         outputs: list[Output],
         changed: list[Level],
@@ -248,10 +262,10 @@ class Matcher:
         command_us, correlation_id = order.command_us, order.correlation_id
         limit_e8 = None if order_type is _MARKET else order.price_e8
         symbol, maker_fee_e8, taker_fee_e8 = book.symbol, book.maker_fee_e8, book.taker_fee_e8
-        keys, levels = other.keys, other.levels
+        keys, limit_key, sign = other.keys, order.price_e8 * other.sign, other.sign
         leaves_e8, cumulative_notional_e8 = quantity_e8, 0
         while leaves_e8 and keys and keys[-1] >= limit_key:
-            level = levels[keys[-1]]
+            level = other.levels[keys[-1] * sign]
             price_e8, level_e8 = level.price_e8, level.quantity_e8
             maker = level.oldest
             while leaves_e8 and maker is not None:
@@ -398,7 +412,7 @@ def _publish(book: Book, changed: list[Level], ts_us: int, outputs: list[Output]
         outputs.append(Output("book", symbol, change))
 
 
-def _open(order: Order, leaves_e8: int, notional_e8: int) -> OpenOrder:
+def _open(order: Order, leaves_e8: int, notional_e8: int, level: Level) -> OpenOrder:
     return OpenOrder(
         order.order_id,
         order.account,
@@ -412,16 +426,17 @@ def _open(order: Order, leaves_e8: int, notional_e8: int) -> OpenOrder:
         order.correlation_id,
         leaves_e8,
         notional_e8,
+        level,
     )
 
 
-def _may_rest(order: Order) -> bool:
+def _assert_known(order: Order) -> None:
+    """A market order is always immediate, whatever its time in force says."""
     order_type, time_in_force = order.order_type, order.time_in_force
     if order_type is not _LIMIT and order_type is not _MARKET:
         raise _impossible(order)
     if time_in_force is not _GTC and time_in_force is not _IOC and time_in_force is not _FOK:
         raise _impossible(order)
-    return order_type is _LIMIT and time_in_force is _GTC
 
 
 def _why_expired(order: Order, leaves_e8: int) -> Reason:

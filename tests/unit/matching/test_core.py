@@ -175,7 +175,7 @@ def test_a_crossed_book_ends_the_process() -> None:
     core = open_core()
     book = core.books[SYMBOL]
     told(core, new_order(1, Side.SELL, 100 * E8, E8, account="maker"))
-    book.bids.open_level(100 * E8, 100 * E8)
+    book.bids.open_level(100 * E8)
     with pytest.raises(AssertionError, match="crossed"):
         book.assert_uncrossed()
 

@@ -1,0 +1,1 @@
+"""Benchmarks, their peers, their recorded results."""
