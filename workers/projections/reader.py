@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from workers.kernel.stage import Record
@@ -26,6 +27,9 @@ LINGER_S: Final = 0.05
 
 POLL_INTERVAL_S_MAX: Final = 120
 """A process that does not read for longer loses its partitions."""
+
+
+_log = structlog.stdlib.get_logger()
 
 
 @dataclass(slots=True)
@@ -71,11 +75,12 @@ class GroupReader:
                 "enable.partition.eof": True,
                 "fetch.wait.max.ms": 1_000,
                 "fetch.error.backoff.ms": 20,
-                "reconnect.backoff.ms": 20,
+                "reconnect.backoff.ms": 50,
                 "reconnect.backoff.max.ms": 1_000,
                 "queued.min.messages": 20_000,
                 "queued.max.messages.kbytes": PREFETCH_KIB_MAX,
-                "log_level": 3,
+                "log_level": 0,  # it would write its own lines, one for each try to connect
+                "error_cb": _tell,
             }
         )
         self.consumer.subscribe(
@@ -175,3 +180,8 @@ class GroupReader:
         self.revoked += [(partition.topic, partition.partition) for partition in partitions]
         self.assigned, self._next, self.waiting = [], {}, False
         consumer.unassign()
+
+
+def _tell(error: KafkaError) -> None:
+    if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - librdkafka's own codes begin with an underscore
+        _log.warning("Kafka does not answer; waiting", error=error.str())
