@@ -39,8 +39,9 @@ class MatchingCore:
         match record.topic:
             case "orders":
                 if type(message) is Order:
-                    book = self.books.get(message.symbol)
-                    if book is None:
+                    try:
+                        book = self.books[message.symbol]
+                    except KeyError:
                         return self._without_book(message, record.ts_us)
                     kind = message.kind
                     if kind is _NEW:

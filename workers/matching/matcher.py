@@ -5,6 +5,7 @@ order of the fields of `schemas.messages`: an operation takes 2 us in all, of wh
 execution by name 1.2 us. What happens seldom is told in `workers.matching.executions`.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from schemas.messages import (
@@ -62,7 +63,7 @@ class Matcher:
         self.trade_id = make_id(shard, 0)
         """The last one given."""
 
-    def enter(self, book: Book, order: Order, ts_us: int) -> list[Output]:
+    def enter(self, book: Book, order: Order, ts_us: int) -> Sequence[Output]:
         """A new order: the answer, its fills, what ends its remainder, and the levels that changed.
 
         Raises AssertionError if the order is not one that pre-trade risk lets pass.
@@ -121,7 +122,7 @@ class Matcher:
         level.order_count = order_count = level.order_count + 1
         self.execution_id = execution_id = self.execution_id + 1
         book.change_sequence = sequence = book.change_sequence + 1
-        return [
+        return (
             Output(
                 "executions",
                 account,
@@ -149,9 +150,9 @@ class Matcher:
                 ),
             ),
             Output("book", symbol, BookChange(symbol, sequence, side, price_e8, level_e8, order_count, True, ts_us)),
-        ]
+        )
 
-    def cancel(self, book: Book, order: Order, ts_us: int) -> list[Output]:
+    def cancel(self, book: Book, order: Order, ts_us: int) -> Sequence[Output]:
         """A cancel: CANCELLED, or CANCEL_REJECTED if the account has no such order in the book."""
         order_id, account = order.order_id, order.account
         orders = book.orders
@@ -176,7 +177,7 @@ class Matcher:
             (book.bids if side is _BUY else book.asks).close_level(price_e8)
         self.execution_id = execution_id = self.execution_id + 1
         book.change_sequence = sequence = book.change_sequence + 1
-        return [
+        return (
             Output(
                 "executions",
                 account,
@@ -204,7 +205,7 @@ class Matcher:
                 ),
             ),
             Output("book", symbol, BookChange(symbol, sequence, side, price_e8, level_e8, order_count, True, ts_us)),
-        ]
+        )
 
     def refuse(
         self, order: Order, reason: Reason, ts_us: int, limit_e8: int | None = None, actual_e8: int | None = None
