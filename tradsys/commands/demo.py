@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 
 from tradsys.commands.options import AsJson
 from tradsys.demo.flow import FlowEvent, recorded, sample_path, synthetic
@@ -109,7 +110,7 @@ def _on_platform(
     shutil.rmtree(home, ignore_errors=True)
     settings = all_settings.load(home, flags=all_settings.free_ports() if choose_ports else {})
     with console.status("starting") as status:
-        up(settings, report=status.update)
+        up(settings, report=lambda doing: status.update(escape(doing)))
     try:
         ports = {part.name: part.ports[0] for part in process_parts(settings) if part.layer == "workers"}
         run = PlatformRun.create(settings, ports)
