@@ -115,6 +115,17 @@ def test_a_loaded_core_goes_on_as_if_it_had_never_stopped(orders: list[Order], c
     assert restarted.dump() == straight.dump()
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_loaded_book_has_the_queues_of_the_naive_book(seed: int) -> None:
+    orders = list(random_orders(seed, 2_000, prices=6))
+    core, oracle = open_core(), naive()
+    compare(orders[:1_000], core, oracle)
+    restarted = MatchingCore(0, 1)
+    restarted.load(core.dump(), core.behaviour)
+    compare([], restarted, oracle)
+    compare(orders[1_000:], restarted, oracle)
+
+
 @given(streams())
 @settings(max_examples=100, deadline=None)
 def test_equal_books_have_equal_bytes_whatever_came_and_went(orders: list[Order]) -> None:
