@@ -144,9 +144,9 @@ def wait_for_the_end(venue: Venue, database: str) -> None:
 
 
 def test_killed_in_mid_stream_again_and_again(venue: Venue, database: str, start: Any) -> None:
-    venue.write(6_000)
+    venue.write(4_000)
     done = 0
-    for _ in range(4):
+    for _ in range(3):
         process = start(0)
         done = wait_for_progress(database, done)
         process.kill()
