@@ -92,6 +92,15 @@ def test_who_lost_a_partition_commits_nothing_of_a_batch(database: str, writer: 
     successor.write(Rows(), {OTHER: 5})  # the successor has not noticed anything
 
 
+def test_offsets_that_somebody_moved_are_not_written_over(database: str, writer: Writer) -> None:
+    writer.own([PARTITION])
+    with psycopg.connect(database) as connection:
+        connection.execute("UPDATE projection_offsets SET next_offset = 3")
+    with pytest.raises(WorkerError) as ending:
+        writer.write(Rows(), {PARTITION: 5})
+    assert ending.value.code is Exit.FENCED
+
+
 def test_who_lost_a_partition_does_not_take_it_back_by_connecting_again(writer: Writer, successor: Writer) -> None:
     writer.own([PARTITION])
     successor.own([PARTITION])
