@@ -21,7 +21,7 @@ from tradsys.demo.observer import Observer
 
 SCRAPE_TIMEOUT_S: Final = 1.0
 
-EVENTS: Final = ("tradsys_worker_events_total", "tradsys_projections_rows_total")
+EVENTS: Final = "tradsys_worker_events_total"
 LAG: Final = "tradsys_worker_lag_records"
 SHARDS: Final = "tradsys_worker_shards"
 COMMIT_SUM: Final = "tradsys_worker_transaction_seconds_sum"
@@ -69,7 +69,7 @@ class StageMetrics:
             self._before[stage] = seen
             commits = seen[COMMIT_COUNT] - before[COMMIT_COUNT]
             self.figures[stage] = StageFigures(
-                events_per_s=sum(seen[name] - before[name] for name in EVENTS) / interval_s,
+                events_per_s=(seen[EVENTS] - before[EVENTS]) / interval_s,
                 lag=int(seen[LAG]),
                 transaction_ms=(seen[COMMIT_SUM] - before[COMMIT_SUM]) / commits * 1000 if commits else 0.0,
                 shards=int(seen[SHARDS]),
@@ -90,7 +90,7 @@ def totals(text: str) -> Counter[str]:
     sums: Counter[str] = Counter()
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            if sample.name in EVENTS or sample.name in {LAG, SHARDS, COMMIT_SUM, COMMIT_COUNT}:
+            if sample.name in {EVENTS, LAG, SHARDS, COMMIT_SUM, COMMIT_COUNT}:
                 sums[sample.name] += sample.value  # type: ignore[assignment]  # seconds are floats
     return sums
 
