@@ -16,7 +16,7 @@ from workers.kernel.shard import Produced, Shard
 
 SEEDS = 2_000
 SEEDS_A_TEST = 100
-EVENTS = 50
+EVENTS = 60
 SHARDS = 2
 CODEC = local_codec()
 
@@ -94,7 +94,7 @@ def test_nothing_is_lost_and_nothing_happens_twice(first: int) -> None:
         crashes += chaos.crashes
         trades += result.figures["trades"]
     assert crashes > SEEDS_A_TEST
-    assert trades > SEEDS_A_TEST // 2
+    assert trades > SEEDS_A_TEST
 
 
 def test_a_journal_alone_gives_the_same_bytes_again() -> None:
