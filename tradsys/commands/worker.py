@@ -22,6 +22,13 @@ def command(
     instance: Annotated[
         int, typer.Option(min=0, help="Which of the stage's workers this is. Each number may run once at a time.")
     ] = 0,
+    accept_behaviour_change: Annotated[  # noqa: FBT002 - an option
+        bool,
+        typer.Option(
+            "--accept-behaviour-change",
+            help="Replay what another behaviour version wrote, although the outcome may differ from what was published.",
+        ),
+    ] = False,
 ) -> None:
     """Run workers in the foreground until they are told to stop; several stages run as one process each.
 
@@ -31,6 +38,8 @@ def command(
         if stage not in STAGES:
             raise CommandError(f"There is no stage {stage!r}; there are {', '.join(STAGES)}.", exit_code=2)
     os.environ.update(environment_of(home))
+    if accept_behaviour_change:
+        os.environ["ACCEPT_BEHAVIOUR_CHANGE"] = "1"
     if len(stages) == 1:
         raise typer.Exit(run(stages[0], instance))
     raise typer.Exit(_run_together(stages, instance))
