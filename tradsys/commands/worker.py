@@ -26,7 +26,7 @@ def command(
         bool,
         typer.Option(
             "--accept-behaviour-change",
-            help="Replay what another behaviour version wrote, although the outcome may differ from what was published.",
+            help="Replay what another behaviour version wrote, although the outcome may differ from the published.",
         ),
     ] = False,
 ) -> None:
