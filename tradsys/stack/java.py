@@ -12,8 +12,8 @@ from typing import Final
 from tradsys.errors import CommandError
 
 VERSION_MIN: Final = 17
-FLAGS: Final = ("-Xms64m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
-"""Measured: least memory and quickest start at the load of one machine."""
+FLAGS: Final = ("-Xms64m", "-XX:+UseSerialGC")
+"""Measured: least memory at the load of one machine."""
 
 ADVICE: Final = (
     "Install one (Debian, Ubuntu: `apt-get install openjdk-17-jre-headless`; Fedora: `dnf install "

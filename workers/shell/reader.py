@@ -1,4 +1,4 @@
-"""Reading the log: one partition of each input as batches, and one partition from a place to its end."""
+"""Reading the log: the shards of a process as batches, and one partition from a place to its end."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -17,7 +17,7 @@ from workers.shell.settings import (
 
 _CHUNK_RECORDS: Final = 1_000
 _LIVE_WAIT_MS: Final = 250
-"""How long the broker holds an empty answer back: idle shards ask so often."""
+"""How long the broker holds an empty answer back: idle workers ask so often."""
 _RESTORE_WAIT_MS: Final = 20
 """The same while restoring, where the end of a partition is only told with an empty answer."""
 _TRANSIENT: Final = frozenset(
@@ -65,85 +65,65 @@ def open_consumer(settings: Settings, group: str, fetch_wait_ms: int) -> Consume
     return consumer
 
 
-class ShardReader:
-    """Batches of one shard: the same partition of several topics."""
+Batch = dict[str, list[Record]]
+"""Per input topic: records in the order of the log."""
 
-    def __init__(self, settings: Settings, group: str, shard: int) -> None:
-        """Connects; `assign` says where to begin."""
+
+class StageReader:
+    """Batches of all shards that a process owns: one connection, so one fetch asks for all of them."""
+
+    def __init__(self, settings: Settings, group: str, topics: tuple[str, ...]) -> None:
+        """Connects; `add` says where to begin. `topics` are the stage's inputs, without the prefix."""
         self._prefix = settings.prefix
-        self._shard = shard
-        self._names: dict[str, str] = {}
-        self._first: list[Any] = []
-        self.consumer = open_consumer(settings, group, _LIVE_WAIT_MS)
-        self.group: object = self.consumer.consumer_group_metadata()
+        self._names = {settings.prefix + topic: topic for topic in topics}
+        self._consumer = open_consumer(settings, group, _LIVE_WAIT_MS)
+        self.group: object = self._consumer.consumer_group_metadata()
         """Names the group to a transaction. It never changes here, and asking librdkafka takes a turn of its thread."""
-        self.seen: dict[str, int] = {}
-        """Per topic: up to where the log has been looked at, whether or not there were records."""
+        self.seen: dict[int, dict[str, int]] = {}
+        """Per shard and topic: up to where the log has been looked at, whether or not there were records."""
 
-    def assign(self, topics: tuple[str, ...], positions: Mapping[str, int]) -> None:
-        """Read on from these positions; a topic without one from its beginning."""
-        self._names = {self._prefix + topic: topic for topic in topics}
-        self.seen = {topic: positions.get(topic, 0) for topic in topics}
-        self.consumer.assign(
-            [TopicPartition(self._prefix + t, self._shard, positions.get(t, OFFSET_BEGINNING)) for t in topics]
+    def add(self, shard: int, positions: Mapping[str, int]) -> None:
+        """Read a shard from these positions on; a topic without one from its beginning."""
+        self.seen[shard] = {topic: positions.get(topic, 0) for topic in self._names.values()}
+        self._consumer.incremental_assign(
+            [TopicPartition(name, shard, positions.get(t, OFFSET_BEGINNING)) for name, t in self._names.items()]
         )
 
-    def wait(self, timeout_s: float) -> bool:
-        """Whether a record has come within the time. `batch` takes it."""
-        message: Any = self.consumer.poll(timeout_s)
-        if message is None:
-            return False
-        if message.error() is not None:
-            self._event(message)
-            return False
-        self._first.append(message)
-        return True
+    def remove(self, shard: int) -> None:
+        """Read no more of a shard."""
+        del self.seen[shard]
+        self._consumer.incremental_unassign([TopicPartition(name, shard) for name in self._names])
 
-    def batch(self) -> dict[str, list[Record]]:
-        """What is there, at most BATCH_RECORDS_MAX records."""
-        messages: list[Any] = self._first + self.consumer.consume(BATCH_RECORDS_MAX - len(self._first), 0)
-        self._first = []
-        batch: dict[str, list[Record]] = {}
-        names, shard = self._names, self._shard
-        for message in messages:
+    def read(self, timeout_s: float) -> dict[int, Batch]:
+        """Per shard what has come, at most BATCH_RECORDS_MAX records in all; waits for the first."""
+        message: Any = self._consumer.poll(timeout_s)
+        if message is None:
+            return {}
+        batches: dict[int, Batch] = {}
+        names, seen = self._names, self.seen
+        for message in (message, *self._consumer.consume(BATCH_RECORDS_MAX - 1, 0)):  # noqa: B020 - the first of them
+            topic, shard, offset = names[message.topic()], message.partition(), message.offset()
             if message.error() is not None:
-                self._event(message)
+                if message.error().code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own code
+                    seen[shard][topic] = max(seen[shard][topic], offset)
+                else:
+                    raise_unless_transient(message.error(), message.topic(), shard)
                 continue
-            topic = names[message.topic()]
-            record = Record(
-                topic,
-                shard,
-                message.offset(),
-                message.timestamp()[1] * 1_000,
-                message.key(),
-                message.value(),
-                _headers(message.headers()),
-            )
+            batch = batches.get(shard)
+            if batch is None:
+                batch = batches[shard] = {}
             records = batch.get(topic)
             if records is None:
-                batch[topic] = [record]
-            else:
-                records.append(record)
-        for topic, records in batch.items():
-            self.seen[topic] = max(self.seen[topic], records[-1].offset + 1)
-        return batch
-
-    def _event(self, message: Any) -> None:
-        if message.error().code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own code
-            topic = self._names[message.topic()]
-            self.seen[topic] = max(self.seen[topic], message.offset())
-            return
-        raise_unless_transient(message.error(), message.topic(), self._shard)
-
-    def committed(self, topics: tuple[str, ...]) -> dict[str, int]:
-        """The group's committed offsets; a topic without one is left out."""
-        partitions = [TopicPartition(self._prefix + topic, self._shard) for topic in topics]
-        answers = self.consumer.committed(partitions, timeout=RESTORE_READ_TIMEOUT_S)
-        return {answer.topic[len(self._prefix) :]: answer.offset for answer in answers if answer.offset >= 0}
+                records = batch[topic] = []
+            records.append(_record(message, topic))
+        for shard, batch in batches.items():
+            for topic, records in batch.items():
+                seen[shard][topic] = max(seen[shard][topic], records[-1].offset + 1)
+        return batches
 
     def close(self) -> None:
         """Disconnect."""
-        self.consumer.close()
+        self._consumer.close()
 
 
 class PartitionReader:
@@ -153,6 +133,7 @@ class PartitionReader:
         """`topic` is without the prefix."""
         self.topic = topic
         self.partition = partition
+        self._prefix = settings.prefix
         self._full_name = settings.prefix + topic
         self._consumer = open_consumer(settings, group, _RESTORE_WAIT_MS)
         self._pending: list[Any] = []
@@ -165,6 +146,12 @@ class PartitionReader:
         except KafkaException as error:
             raise _unreadable(error.args[0], self._full_name, self.partition) from error
         return low, high
+
+    def committed(self, topics: tuple[str, ...]) -> dict[str, int]:
+        """The group's committed offsets of this partition of other topics; a topic without one is left out."""
+        partitions = [TopicPartition(self._prefix + topic, self.partition) for topic in topics]
+        answers = self._consumer.committed(partitions, timeout=RESTORE_READ_TIMEOUT_S)
+        return {answer.topic[len(self._prefix) :]: answer.offset for answer in answers if answer.offset >= 0}
 
     def start(self, offset: int) -> None:
         """Read from here on."""

@@ -1,6 +1,6 @@
 """What a restore reads, from Kafka: the journal from its end, the newest snapshot, inputs with one reader a topic."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from schemas.codec import Codec
@@ -10,7 +10,7 @@ from stream_topology.topics import journal, snapshots
 from workers.kernel.shard import ReplayError, Shard
 from workers.kernel.stage import Record
 from workers.shell.endings import Exit, WorkerError
-from workers.shell.reader import PartitionReader, ShardReader
+from workers.shell.reader import PartitionReader
 
 _TAIL_OFFSETS: Final = 8
 _TAIL_GROWTH: Final = 32
@@ -101,6 +101,10 @@ class ShardLog:
                 self.record_count += 1
                 yield record
 
+    def committed(self) -> dict[str, int]:
+        """The group's committed offsets by input; an input without one is left out."""
+        return self._reader(journal(self._stage.name).name).committed(self._stage.inputs)
+
     def close(self) -> None:
         """Disconnect."""
         for reader in self._readers.values():
@@ -118,13 +122,13 @@ class ShardLog:
         return entry
 
 
-def compare_offsets(shard: Shard, group: ShardReader) -> None:
-    """The group's offsets are committed with the journal: raises WorkerError when they do not say the same.
+def compare_offsets(shard: Shard, offsets: Mapping[str, int]) -> None:
+    """The group's offsets, by topic, are committed with the journal: raises WorkerError when they do not say the same.
 
     Inputs that wait for their outputs are in neither of them. A topic without a committed offset is passed over: the
     broker forgets those of a group that was away for long.
     """
-    for topic, committed in group.committed(shard.stage.inputs).items():
+    for topic, committed in offsets.items():
         position = shard.positions.get(topic, 0)
         if committed != position:
             sentence = (

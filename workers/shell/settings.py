@@ -11,11 +11,8 @@ from workers.shell.endings import Exit, WorkerError
 BATCH_RECORDS_MAX: Final = 4_000
 """Records of one batch, so of one transaction."""
 
-TRANSACTIONS_MAX: Final = 2
-"""Transactions that a process has open at a time."""
-
-PREFETCH_KIB_MAX: Final = 8_192
-"""Records that are read ahead per shard, in KiB."""
+PREFETCH_KIB_MAX: Final = 16_384
+"""Records that are read ahead per process, in KiB."""
 
 OUTPUTS_QUEUED_MAX: Final = 200_000
 """Outputs of a shard that wait for the broker; beyond it the shard waits."""
@@ -44,7 +41,7 @@ STOP_TIMEOUT_S: Final = 20
 """How long a graceful stop waits for transactions and snapshots."""
 
 ABANDON_TIMEOUT_S: Final = 3
-"""How long the other shards of a failed process may finish the transactions they are in."""
+"""How long a failed process may finish the transaction it is in."""
 
 PORT_MAX: Final = 65_535
 

@@ -43,7 +43,7 @@ class TransactionalProducer:
                 "bootstrap.servers": settings.bootstrap,
                 "transactional.id": transactional_id,
                 "transaction.timeout.ms": TRANSACTION_TIMEOUT_S * 1_000,
-                "linger.ms": 0,
+                "linger.ms": 1,  # a batch travels as a few large requests; the commit sends at once what still waits
                 "retry.backoff.ms": 2,  # the default of 100 makes every second transaction wait 100 ms
                 "retry.backoff.max.ms": 20,
                 "reconnect.backoff.ms": 20,

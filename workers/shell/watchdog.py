@@ -1,6 +1,6 @@
 """Measures the lag, and ends a worker that has work and makes no progress."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Final
 
@@ -8,8 +8,9 @@ from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from workers.shell.endings import Exit, WorkerError
+from workers.shell.loop import ShardLoop
 from workers.shell.metrics import ShardMetrics
-from workers.shell.runner import ShardRunner, StageRun
+from workers.shell.runner import StageRun
 
 LOOK_EVERY_S: Final = 5
 """How often the ends of the inputs are asked for."""
@@ -26,46 +27,48 @@ class Watchdog:
         self._admin: AdminClient | None = None
         self._progress: dict[int, tuple[dict[str, int], float]] = {}
 
-    def look(self, runners: Iterable[ShardRunner], now: Callable[[], float] = monotonic) -> WorkerError | None:
+    def look(self, loop: ShardLoop, now: Callable[[], float] = monotonic) -> WorkerError | None:
         """Update the lag metrics. Returns why the process shall end, None while all is well."""
-        ready = [runner for runner in runners if runner.ready.is_set()]
-        for runner in ready:
-            still = now() - runner.turned_at
-            if still > self._run.settings.stall_timeout_s:
-                sentence = f"{runner.name}: a batch has taken {still:.0f} s and is not done"
-                return WorkerError(Exit.STALLED, sentence)
-        ends = self._ends(ready)
-        for runner in ready:
-            error = self._judge(runner, ends, now())
+        still = now() - loop.turned_at
+        if still > self._run.settings.stall_timeout_s:
+            return WorkerError(Exit.STALLED, f"{loop.at_work}: a batch has taken {still:.0f} s and is not done")
+        seen = {number: dict(offsets) for number, offsets in dict(loop.seen).items()}
+        ends = self._ends(seen)
+        for number, offsets in seen.items():
+            error = self._judge(number, offsets, ends, now())
             if error is not None:
                 return error
         return None
 
-    def _judge(self, runner: ShardRunner, ends: dict[tuple[str, int], int], now: float) -> WorkerError | None:
-        seen = dict(runner.seen)
+    def _judge(
+        self, number: int, seen: dict[str, int], ends: dict[tuple[str, int], int], now: float
+    ) -> WorkerError | None:
         behind = {}
-        metrics = ShardMetrics(self._run.stage.name, runner.number)
+        metrics = ShardMetrics(self._run.stage.name, number)
         for topic, offset in seen.items():
-            lag = max(0, ends.get((topic, runner.number), offset) - offset)
+            lag = max(0, ends.get((topic, number), offset) - offset)
             metrics.lag(topic, lag)
             if lag:
                 behind[topic] = lag
-        before, since = self._progress.get(runner.number, ({}, now))
+        before, since = self._progress.get(number, ({}, now))
         if not behind or any(seen[topic] != before.get(topic) for topic in behind):
-            self._progress[runner.number] = (seen, now)
+            self._progress[number] = (seen, now)
             return None
         if now - since <= self._run.settings.stall_timeout_s:
             return None
-        sentence = f"{runner.name}: {behind} offsets are waiting, and nothing was read for {now - since:.0f} s"
+        sentence = (
+            f"{self._run.stage.name} shard {number}: {behind} offsets are waiting, "
+            f"and nothing was read for {now - since:.0f} s"
+        )
         return WorkerError(Exit.STALLED, sentence)
 
-    def _ends(self, runners: Iterable[ShardRunner]) -> dict[tuple[str, int], int]:
+    def _ends(self, seen: Mapping[int, Mapping[str, int]]) -> dict[tuple[str, int], int]:
         """Per topic (without the prefix) and shard: the offset after the last committed record; those that answered."""
         prefix = self._run.settings.prefix
         wanted = {
-            TopicPartition(prefix + topic, runner.number): OffsetSpec.latest()  # type: ignore[no-untyped-call]
-            for runner in runners
-            for topic in runner.seen
+            TopicPartition(prefix + topic, number): OffsetSpec.latest()  # type: ignore[no-untyped-call]
+            for number, offsets in seen.items()
+            for topic in offsets
         }
         if not wanted:
             return {}

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import signal
 import sys
-from time import monotonic
 from typing import Final
 
 import structlog
@@ -15,13 +14,14 @@ from stream_topology.stages import Stage
 from workers.kernel.stage import CoreFactory
 from workers.shell import metrics, process
 from workers.shell.endings import Exit, WorkerError
+from workers.shell.loop import ShardLoop, Stop
 from workers.shell.membership import GroupApp
-from workers.shell.runner import ShardRunner, StageRun, Stop
+from workers.shell.runner import StageRun
 from workers.shell.settings import ABANDON_TIMEOUT_S, STOP_TIMEOUT_S, Settings
 from workers.shell.watchdog import LOOK_EVERY_S, Watchdog
 
 _SWITCH_INTERVAL_S: Final = 0.001
-"""Shards hand the interpreter to each other sooner than by default: a small batch must not wait for a large one."""
+"""Threads hand the interpreter over sooner than by default: a batch must not wait long for a restore beside it."""
 
 _log = structlog.stdlib.get_logger()
 
@@ -43,13 +43,15 @@ def run(stage: Stage, make_core: CoreFactory, instance: int, codec: Codec | None
 
 
 class Worker:
-    """The process's parts: the membership, one runner a shard, the watchdog."""
+    """The process's parts: the membership, the loop that runs the shards, the watchdog."""
 
     def __init__(self, run: StageRun, instance: int) -> None:
         """Nothing runs before `serve`."""
         self._run = run
         self._instance = instance
-        self._runners: dict[int, ShardRunner] = {}
+        self._shards: set[int] = set()
+        """Those that the loop was given."""
+        self._shard_loop = ShardLoop(run, self._failed)
         self._ended = asyncio.Event()
         self._error: WorkerError | None = None
 
@@ -58,6 +60,7 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._ended.set)
+        self._shard_loop.start()
         self._app = GroupApp(self._run.stage, self._run.settings, self._instance, self._assign, self._fail)
         try:
             await self._app.start()
@@ -78,21 +81,20 @@ class Worker:
         """The shards of this process from now on. Those that stay have not even noticed."""
         _log.info("shards assigned", shards=sorted(shards))
         metrics.SHARDS_OWNED.labels(self._run.stage.name).set(len(shards))
-        for number in set(self._runners) - shards:
-            self._runners.pop(number).stop(Stop.NOW)
-        for number in sorted(shards):
-            runner = self._runners.get(number)
-            if runner is None or runner.fenced:
-                self._runners[number] = ShardRunner(self._run, number, runner, self._shard_failed)
-                self._runners[number].start()
+        for number in sorted(self._shards - shards):
+            self._shard_loop.drop(number)
+        for number in sorted(shards - self._shards):
+            self._shard_loop.take(number)
+        self._shards = set(shards)
 
-    def _shard_failed(self, runner: ShardRunner, error: WorkerError) -> None:
-        """Called in the runner's thread."""
-        self._loop.call_soon_threadsafe(self._judge_failure, runner, error)
+    def _failed(self, error: WorkerError, shard: int | None) -> None:
+        """Called in the loop's thread or in that of a restore."""
+        self._loop.call_soon_threadsafe(self._judge_failure, error, shard)
 
-    def _judge_failure(self, runner: ShardRunner, error: WorkerError) -> None:
-        if self._runners.get(runner.number) is not runner or (runner.fenced and self._app.rebalancing):
-            _log.info("shard was taken over in a rebalance", shard=runner.number, error=str(error))
+    def _judge_failure(self, error: WorkerError, shard: int | None) -> None:
+        if error.code is Exit.FENCED and shard is not None and (shard not in self._shards or self._app.rebalancing):
+            _log.info("shard was taken over in a rebalance", shard=shard, error=str(error))
+            self._shards.discard(shard)
             return
         self._fail(error)
 
@@ -105,21 +107,18 @@ class Worker:
         watchdog = Watchdog(self._run)
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
-            error = await asyncio.to_thread(watchdog.look, list(self._runners.values()))
+            error = await asyncio.to_thread(watchdog.look, self._shard_loop)
             if error is not None:
                 self._fail(error)
 
     async def _end(self) -> None:
         """Bring the shards to an end and leave the group; after a failure only the transactions in flight are ended."""
         graceful = self._error is None
-        for runner in self._runners.values():
-            runner.stop(Stop.WITH_SNAPSHOT if graceful else Stop.NOW)
-        deadline = monotonic() + (STOP_TIMEOUT_S if graceful else ABANDON_TIMEOUT_S)
-        for runner in self._runners.values():
-            await asyncio.to_thread(runner.join, max(0.0, deadline - monotonic()))
+        self._shard_loop.stop(Stop.WITH_SNAPSHOT if graceful else Stop.NOW)
+        await asyncio.to_thread(self._shard_loop.join, STOP_TIMEOUT_S if graceful else ABANDON_TIMEOUT_S)
         if self._error is not None:
             process.end_now(self._error)
-        if any(runner.is_alive() for runner in self._runners.values()):
+        if self._shard_loop.is_alive():
             _log.warning("not all shards could leave a snapshot in time", seconds=STOP_TIMEOUT_S)
         try:
             await self._app.leave()

@@ -1,4 +1,3 @@
-import threading
 from types import SimpleNamespace
 
 import pytest
@@ -10,14 +9,11 @@ from workers.shell.watchdog import Watchdog
 
 
 class _Scene:
-    """One shard, the ends of its inputs, and a time that the test moves."""
+    """A loop with one shard, the ends of its inputs, and a time that the test moves."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now, self.end = 100.0, 10
-        self.runner = SimpleNamespace(
-            name="toy-0", number=0, ready=threading.Event(), turned_at=100.0, seen={"clock": 10, "marks": 5}
-        )
-        self.runner.ready.set()
+        self.loop = SimpleNamespace(at_work="toy shard 0", turned_at=100.0, seen={0: {"clock": 10, "marks": 5}})
         run = SimpleNamespace(stage=Stage("toy", "a test"), settings=Settings(stall_timeout_s=30))
         self.watchdog = Watchdog(run)
         monkeypatch.setattr(self.watchdog, "_ends", lambda _: {("clock", 0): self.end, ("marks", 0): 5})
@@ -25,8 +21,8 @@ class _Scene:
     def look(self, seconds: float, *, turning: bool = True) -> WorkerError | None:
         self.now += seconds
         if turning:
-            self.runner.turned_at = self.now
-        return self.watchdog.look([self.runner], lambda: self.now)
+            self.loop.turned_at = self.now
+        return self.watchdog.look(self.loop, lambda: self.now)
 
 
 @pytest.fixture
@@ -45,13 +41,13 @@ def test_waiting_records_and_no_progress_end_the_process(scene: _Scene) -> None:
     error = scene.look(20)
     assert error is not None
     assert error.code is Exit.STALLED
-    assert "toy-0: {'clock': 1} offsets are waiting" in str(error)
+    assert "toy shard 0: {'clock': 1} offsets are waiting" in str(error)
 
 
 def test_slow_progress_is_progress(scene: _Scene) -> None:
     scene.end = 1_000
     for _ in range(10):
-        scene.runner.seen["clock"] += 1
+        scene.loop.seen[0]["clock"] += 1
         assert scene.look(20) is None
 
 
@@ -59,9 +55,10 @@ def test_a_batch_that_never_ends_ends_the_process(scene: _Scene) -> None:
     assert scene.look(20, turning=False) is None
     error = scene.look(20, turning=False)
     assert error is not None
-    assert "a batch has taken 40 s and is not done" in str(error)
+    assert "toy shard 0: a batch has taken 40 s and is not done" in str(error)
 
 
 def test_a_shard_that_restores_is_not_judged(scene: _Scene) -> None:
-    scene.runner.ready.clear()
-    assert scene.look(100, turning=False) is None
+    scene.end = 11
+    scene.loop.seen.clear()
+    assert all(scene.look(20) is None for _ in range(10))
