@@ -13,7 +13,7 @@ from pathlib import Path
 from tradsys import platform
 from tradsys.settings import free_ports, load
 
-BENCHMARKS = ("matching", "shell", "gateway", "pipeline")
+BENCHMARKS = ("matching", "shell", "gateway", "pipeline", "restore")
 WITH_STACK = {"shell", "gateway"}
 """They read addresses from the environment."""
 

@@ -148,6 +148,11 @@ class Supervision:
         with suppress(xmlrpc.client.Fault):  # ALREADY_STARTED
             self._call("startProcess", f"{part.layer}:{part.name}", False)
 
+    def stop_part(self, part: Part) -> None:
+        """Ask one part to end; it is not restarted. Returns at once."""
+        with suppress(xmlrpc.client.Fault):  # NOT_RUNNING
+            self._call("stopProcess", f"{part.layer}:{part.name}", False)
+
     def states(self) -> list[State]:
         """What each part is doing; empty when the supervisor does not run."""
         return [
