@@ -88,7 +88,7 @@ class Matcher:
 
         # It rests. Only here can the book grow: what rests after trading takes the place of what it traded with.
         if len(orders) >= ORDERS_MAX:
-            return self.refuse(order, Reason.BOOK_FULL, ts_us, ORDERS_MAX, ORDERS_MAX + 1)
+            return self.refuse(order, Reason.BOOK_FULL, ts_us, ORDERS_MAX * E8, (ORDERS_MAX + 1) * E8)
         level = own.levels.get(price_e8)
         if level is None:
             level = own.open_level(price_e8)

@@ -123,7 +123,7 @@ def test_a_full_book_takes_no_order_that_would_rest_but_trades_on(monkeypatch: p
     (refusal,) = told(core, new_order(3, Side.BUY, 99 * E8, E8))
     assert isinstance(refusal, Execution)
     assert (refusal.status, refusal.reason) == (OrderStatus.REJECTED, Reason.BOOK_FULL)
-    assert (refusal.limit_e8, refusal.actual_e8) == (2, 3)
+    assert (refusal.limit_e8, refusal.actual_e8) == (2 * E8, 3 * E8)
     assert execution(told(core, new_order(4, Side.BUY, 100 * E8, 2 * E8)), 1).trade_id == 1
     assert len(core.books[SYMBOL].orders) == 2
     said = told(core, new_order(5, Side.BUY, 99 * E8, E8, time_in_force=TimeInForce.IOC))

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from schemas.messages import Reason
+from workers.matching.book import ORDERS_MAX
 from workers.risk.accounts import FINAL_ORDERS_MAX, OPEN_ORDERS_MAX_DEFAULT
 from workers.risk.rules import CLIENT_ORDER_ID_CHARACTERS_MAX
 
@@ -24,4 +25,5 @@ def test_the_pages_limits_are_those_of_the_code() -> None:
     rules = {row[0]: row[1] for row in ROWS}
     assert f"{FINAL_ORDERS_MAX:,} that ended last" in rules["CLIENT_ORDER_ID_REUSED"]
     assert f"({OPEN_ORDERS_MAX_DEFAULT:,} unless" in rules["OPEN_ORDERS_LIMIT"]
+    assert f"{ORDERS_MAX:,} orders" in rules["BOOK_FULL"]
     assert re.match(rf"1 to {CLIENT_ORDER_ID_CHARACTERS_MAX} printable", rules["CLIENT_ORDER_ID_INVALID"])
