@@ -112,7 +112,7 @@ def stock(stage_name: str) -> None:
 
     for name in stage.inputs:
         agent_of(name)
-    sys.argv = ["faust", "worker", "--without-web", "--loglevel", "warning"]
+    sys.argv = ["faust", "worker", "--without-web", "--loglevel", "warn"]
     app.main()
 
 
@@ -221,27 +221,31 @@ class Pipeline:
         }[self.kind]
         root = Path(__file__).parent.parent
         environment["PYTHONPATH"] = str(root)
-        processes = [
-            subprocess.Popen(
-                [sys.executable, *program(stage)],
-                env=environment,
-                cwd=root,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            for stage in PIPELINE
-        ]
-        try:
-            yield
-        finally:
-            for process in processes:
-                process.terminate()
-            for process in processes:
-                try:
-                    process.wait(30)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+        with tempfile.TemporaryFile("w+") as said:
+            processes = [
+                subprocess.Popen(
+                    [sys.executable, *program(stage)], env=environment, cwd=root, stdout=said, stderr=subprocess.STDOUT
+                )
+                for stage in PIPELINE
+            ]
+            try:
+                yield
+            finally:
+                ended = [
+                    stage for stage, process in zip(PIPELINE, processes, strict=True) if process.poll() is not None
+                ]
+                for process in processes:
+                    process.terminate()
+                for process in processes:
+                    try:
+                        process.wait(30)
+                    except subprocess.TimeoutExpired:
+                        process.kill()
+                        process.wait()
+                if ended:
+                    said.seek(0)
+                    print(f"{self.kind}: {', '.join(ended)} ended by itself; the last lines:", file=sys.stderr)
+                    print("".join(said.readlines()[-10:]), file=sys.stderr)
 
     def send(self, *, only_new: bool = False) -> None:
         """Produce the next command."""
