@@ -44,6 +44,7 @@ from schemas.messages import (
     OrderType,
     SelfTradePrevention,
     Side,
+    SymbolStatus,
     TimeInForce,
     Trade,
 )
@@ -83,6 +84,11 @@ def new_core() -> MatchingCore:
         kind=ControlKind.SYMBOL,
         control_id="symbol",
         symbol=SYMBOL,
+        symbol_status=SymbolStatus.TRADING,
+        base="BTC",
+        quote="USD",
+        tick_e8=1,
+        lot_e8=1,
         maker_fee_e8=MAKER_FEE_E8,
         taker_fee_e8=TAKER_FEE_E8,
     )

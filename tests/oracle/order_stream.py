@@ -39,14 +39,16 @@ def as_input(message: Message, number: int) -> Input:
     return Input(topic, 0, number, 1_000_000 + number, SYMBOL, message, b"")
 
 
-def symbol_control(symbol: str = SYMBOL, **fields: int) -> Control:
-    fees = {"maker_fee_e8": MAKER_FEE_E8, "taker_fee_e8": TAKER_FEE_E8}
+def symbol_control(symbol: str = SYMBOL, *, control_id: str | None = None, **fields: int) -> Control:
+    numbers = {"tick_e8": 1, "lot_e8": 1, "maker_fee_e8": MAKER_FEE_E8, "taker_fee_e8": TAKER_FEE_E8}
     return Control(
         kind=ControlKind.SYMBOL,
-        control_id=f"set {symbol}",
+        control_id=control_id or f"set {symbol}",
         symbol=symbol,
         symbol_status=SymbolStatus.TRADING,
-        **(fees | fields),
+        base=symbol.partition("-")[0],
+        quote="USD",
+        **(numbers | fields),
     )
 
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from schemas.messages import Control, ControlKind, Order, OrderKind, Reason
 from stream_topology.sharding import partition_of
+from workers.kernel.controls import ControlGate
 from workers.kernel.stage import Input, Output
 from workers.matching.book import Book
 from workers.matching.matcher import Matcher
@@ -24,13 +25,14 @@ class MatchingCore:
     what risk let pass before the halt still trades, and cancels go on.
     """
 
-    behaviour = 1
+    behaviour = 2
 
     def __init__(self, shard: int, shards: int) -> None:
         self.books: dict[str, Book] = {}
         """By symbol; for others to read."""
         self._shard = shard
         self._shards = shards
+        self._gate = ControlGate("matching")
         self._matcher = Matcher(shard)
 
     def apply(self, record: Input) -> Sequence[Output]:
@@ -49,15 +51,14 @@ class MatchingCore:
                     if kind is _CANCEL:
                         return self._matcher.cancel(book, message, record.ts_us)
             case "control":
-                if type(message) is Control:
-                    return self._control(message)
+                return self._on_control(record)
         complaint = f"matching knows nothing to do with {message} from {record.topic}"
         raise AssertionError(complaint)
 
     def dump(self) -> bytes:
-        """The books as MessagePack: symbols sorted, orders as they came to rest."""
+        """The books as MessagePack, symbols sorted, orders as they came to rest; and which controls were seen."""
         books = [BookState.of(self.books[symbol]) for symbol in sorted(self.books)]
-        return encode(ShardState(self._matcher.execution_id, self._matcher.trade_id, books))
+        return encode(ShardState(self._matcher.execution_id, self._matcher.trade_id, books, self._gate.dump()))
 
     def load(self, state: bytes, behaviour: int) -> None:
         """Replace everything by what `dump` gave. Raises ValueError for a state of another behaviour version."""
@@ -69,6 +70,7 @@ class MatchingCore:
             book.clear()
         self._matcher.execution_id, self._matcher.trade_id = shard.execution_id, shard.trade_id
         self.books = {book.symbol: book.book() for book in shard.books}
+        self._gate.load(shard.gate)
 
     def _without_book(self, order: Order, ts_us: int) -> Sequence[Output]:
         """Risk may know a symbol a moment earlier than this shard."""
@@ -76,7 +78,10 @@ class MatchingCore:
             return self._matcher.refuse(order, Reason.SYMBOL_UNKNOWN, ts_us)
         return self._matcher.refuse_cancel(order, ts_us)
 
-    def _control(self, control: Control) -> Sequence[Output]:
+    def _on_control(self, record: Input) -> Sequence[Output]:
+        control = self._gate.admit(record)
+        if not isinstance(control, Control):
+            return control
         symbol = control.symbol
         if control.kind is ControlKind.SYMBOL and symbol and partition_of(symbol, self._shards) == self._shard:
             book = self.books.setdefault(symbol, Book(symbol))

@@ -6,6 +6,7 @@ from typing import Self
 import msgspec
 
 from schemas.messages import OrderType, Side, TimeInForce
+from workers.kernel.controls import Pair
 from workers.matching.book import Book, OpenOrder
 
 
@@ -92,6 +93,7 @@ class ShardState(msgspec.Struct, frozen=True, array_like=True):
     execution_id: int
     trade_id: int
     books: list[BookState]
+    gate: tuple[list[str], list[tuple[str, Pair]]]
 
 
 encode = msgspec.msgpack.Encoder().encode

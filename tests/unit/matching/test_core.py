@@ -5,9 +5,13 @@ import pytest
 
 from schemas.codec import local_codec
 from schemas.messages import (
+    AccountKind,
+    AccountStatus,
     BookChange,
     Control,
     ControlKind,
+    DeadLetter,
+    DeadLetterReason,
     Execution,
     Liquidity,
     Message,
@@ -22,9 +26,19 @@ from schemas.messages import (
 )
 from schemas.units import E8, INT64_MAX, make_id
 from stream_topology.sharding import partition_of
-from tests.oracle.order_stream import SYMBOL, as_input, cancel_order, new_order, open_core, symbol_control
+from tests.oracle.order_stream import (
+    MAKER_FEE_E8,
+    SYMBOL,
+    TAKER_FEE_E8,
+    as_input,
+    cancel_order,
+    new_order,
+    open_core,
+    symbol_control,
+)
 from workers.matching import matcher
 from workers.matching.core import MatchingCore
+from workers.matching.state import decode
 
 
 def told(core: MatchingCore, message: Message) -> list[Message]:
@@ -55,7 +69,7 @@ def test_a_trade_has_the_fees_of_both_sides_rounded_up_and_the_notional_rounded_
 def test_fees_follow_the_symbols_newest_control() -> None:
     core = open_core()
     told(core, new_order(1, Side.SELL, E8, 2 * E8, account="maker"))
-    core.apply(as_input(symbol_control(maker_fee_e8=0, taker_fee_e8=E8 // 100), 2))
+    core.apply(as_input(symbol_control(control_id="dearer", maker_fee_e8=0, taker_fee_e8=E8 // 100), 2))
     said = told(core, new_order(2, Side.BUY, E8, E8))
     assert (execution(said, 1).fee_e8, execution(said, 2).fee_e8) == (E8 // 100, 0)
 
@@ -99,12 +113,39 @@ def test_an_order_before_its_symbols_control_is_refused() -> None:
     assert (refusal.reason, refusal.command_id) == (Reason.ORDER_FINAL, 2)
 
 
-def test_controls_of_accounts_and_of_no_symbol_say_nothing() -> None:
+def test_a_control_of_an_account_opens_no_book() -> None:
+    core = MatchingCore(0, 1)
+    status, kind = AccountStatus.ACTIVE, AccountKind.CASH
+    control = Control(ControlKind.ACCOUNT, control_id="a", account="alice", account_kind=kind, account_status=status)
+    assert told(core, control) == []
+    assert not core.books
+
+
+def test_a_control_that_risk_does_not_apply_changes_no_fee_here() -> None:
     core = open_core()
-    before = core.dump()
-    assert not told(core, Control(kind=ControlKind.ACCOUNT, control_id="a", account="alice"))
-    assert not told(core, Control(kind=ControlKind.SYMBOL, control_id="b"))
-    assert core.dump() == before
+    other_pair = symbol_control(control_id="other pair", maker_fee_e8=0, taker_fee_e8=0)
+    for wrong in (
+        symbol_control(control_id="wrong", taker_fee_e8=-1),
+        msgspec.structs.replace(other_pair, quote="EUR"),
+    ):
+        (letter,) = told(core, wrong)
+        assert isinstance(letter, DeadLetter)
+        assert letter.reason is DeadLetterReason.WRONG_RECORD
+    told(core, new_order(1, Side.SELL, E8, E8, account="maker"))
+    said = told(core, new_order(2, Side.BUY, E8, E8))
+    assert (execution(said, 1).fee_e8, execution(said, 2).fee_e8) == (TAKER_FEE_E8, MAKER_FEE_E8)
+
+
+def test_a_control_applies_once_however_often_it_is_sent_and_after_a_restore() -> None:
+    core = open_core()
+    core.apply(as_input(symbol_control(control_id="dearer", maker_fee_e8=0, taker_fee_e8=E8 // 100), 2))
+    restored = MatchingCore(0, 1)
+    restored.load(core.dump(), core.behaviour)
+    for each in (core, restored):
+        each.apply(as_input(symbol_control(), 3))
+        told(each, new_order(1, Side.SELL, E8, E8, account="maker"))
+        said = told(each, new_order(2, Side.BUY, E8, E8))
+        assert execution(said, 1).fee_e8 == E8 // 100
 
 
 def test_a_post_only_refusal_says_the_price_it_would_have_met() -> None:
@@ -182,8 +223,8 @@ def test_a_crossed_book_ends_the_process() -> None:
 
 def test_a_state_of_another_behaviour_version_is_refused() -> None:
     core = open_core()
-    with pytest.raises(ValueError, match="version 1"):
-        core.load(core.dump(), 2)
+    with pytest.raises(ValueError, match="version 2"):
+        core.load(core.dump(), 1)
 
 
 def test_the_books_of_several_symbols_are_dumped_by_name() -> None:
@@ -192,4 +233,4 @@ def test_the_books_of_several_symbols_are_dumped_by_name() -> None:
         one.apply(as_input(symbol_control(symbol), 1))
     for symbol in ("B-USD", "A-USD"):
         other.apply(as_input(symbol_control(symbol), 1))
-    assert one.dump() == other.dump()
+    assert decode(one.dump()).books == decode(other.dump()).books
