@@ -3,13 +3,15 @@
 Ids are read once, at start; afterwards the registry is asked only when a record carries an id that was never met.
 """
 
+import http.client
 import json
+from base64 import b64encode
 from collections import OrderedDict
 from collections.abc import Mapping
+from http import HTTPStatus
 from time import monotonic
 from typing import Any, Final, Self
-
-import httpx
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from schemas.codec import Codec
 from schemas.generate import load_schemas
@@ -32,7 +34,7 @@ SCHEMA_ID_MAX: Final = (1 << 31) - 1
 _PRIMITIVES: Final = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
 _WIRE_KEYS: Final = frozenset({"type", "name", "namespace", "fields", "symbols", "items", "values", "size"})
 _MEDIA_TYPE: Final = "application/vnd.schemaregistry.v1+json"
-_NOT_FOUND: Final = 404
+_SUCCESS: Final = range(200, 300)
 
 
 class RegistryError(Exception):
@@ -44,12 +46,17 @@ class RegistryError(Exception):
 
 
 class Registry:
-    """A client. Every method raises RegistryError when the registry cannot be asked."""
+    """A client. Every method raises RegistryError when the registry cannot be asked.
+
+    It is the standard library's: every worker asks at its start, and a richer client takes as long to be imported as a
+    hundred answers.
+    """
 
     def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
-        """`url` is the root of the Confluent API."""
+        """`url` is the root of the Confluent API, http or https, with `user:password@` where it asks for them."""
         self.url = url.rstrip("/")
-        self._client = httpx.Client(timeout=timeout_s, headers={"Content-Type": _MEDIA_TYPE}, trust_env=False)
+        self._timeout_s = timeout_s
+        self._connection: http.client.HTTPConnection | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -58,8 +65,10 @@ class Registry:
         self.close()
 
     def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def probe(self) -> None:
         """Raise RegistryError unless there is a registry at the address.
@@ -110,22 +119,59 @@ class Registry:
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """The answer, or None for 404."""
+        kept = self._connection is not None
         try:
-            response = self._client.request(method, self.url + path, json=body)
-            if response.status_code == _NOT_FOUND:
-                return None
-            if response.is_success:
-                return response.json()
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            try:
+                status, text = self._ask(method, path, body)
+            except ConnectionError:
+                if not kept:
+                    raise
+                status, text = self._ask(method, path, body)  # the registry had closed a connection that was idle
+        except (OSError, http.client.HTTPException, ValueError) as error:
             raise RegistryError(
                 f"The schema registry at {self.url} does not answer: {str(error) or type(error).__name__}. "
                 f"Is it running, and is the address right?"
             ) from error
+        if status == HTTPStatus.NOT_FOUND:
+            return None
+        if status not in _SUCCESS:
+            detail = text[:500].decode(errors="replace")
+            raise RegistryError(f"The schema registry refused {method} {path} with status {status}: {detail}")
+        try:
+            return json.loads(text)
         except ValueError as error:
             raise RegistryError(f"{self.url}{path} answered something else than JSON; is it a registry?") from error
-        raise RegistryError(
-            f"The schema registry refused {method} {path} with status {response.status_code}: {response.text[:500]}"
-        )
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> tuple[int, bytes]:
+        """Status and body."""
+        address = urlsplit(self.url)
+        if self._connection is None:
+            self._connection = _connection(address, self._timeout_s)
+        try:
+            content = None if body is None else json.dumps(body)
+            self._connection.request(method, address.path + path, content, _headers(address))
+            response = self._connection.getresponse()
+            return response.status, response.read()
+        except BaseException:
+            self.close()
+            raise
+
+
+def _connection(address: SplitResult, timeout_s: float) -> http.client.HTTPConnection:
+    """Not connected yet. Raises ValueError for what is no address of the web."""
+    if address.scheme not in {"http", "https"} or not address.hostname:
+        raise ValueError("the address must begin with http:// or https:// and name a host")
+    if address.scheme == "https":
+        return http.client.HTTPSConnection(address.hostname, address.port, timeout=timeout_s)
+    return http.client.HTTPConnection(address.hostname, address.port, timeout=timeout_s)
+
+
+def _headers(address: SplitResult) -> dict[str, str]:
+    headers = {"Content-Type": _MEDIA_TYPE}
+    if address.username is not None:
+        login = f"{unquote(address.username)}:{unquote(address.password or '')}"
+        headers["Authorization"] = f"Basic {b64encode(login.encode()).decode()}"
+    return headers
 
 
 class WriterSchemas:
