@@ -11,6 +11,8 @@ _LIBRARY_LEVELS: Final = {
     "mode": logging.WARNING,
     "aiokafka": logging.WARNING,
     "asyncio": logging.WARNING,
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
 }
 
 
