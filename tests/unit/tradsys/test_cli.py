@@ -71,3 +71,23 @@ def test_fresh_deletes_only_homes_of_ours(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "is not a home of this platform" in done.stderr
     assert (tmp_path / "thesis.txt").exists()
+
+
+@pytest.mark.parametrize(("options", "accepted"), [([], "False"), (["--accept-behaviour-change"], "True")])
+def test_an_operator_who_accepts_other_behaviour_is_heard_by_the_worker(
+    tmp_path: Path, options: list[str], accepted: str
+) -> None:
+    code = """
+import sys
+from types import ModuleType
+from tradsys.cli import main
+from workers.shell.settings import from_environment
+
+app = ModuleType("workers.risk.app")
+app.main = lambda instance: sys.stdout.write(f"{instance} {from_environment().accept_behaviour_change}")
+sys.modules["workers.risk.app"] = app
+main()
+"""
+    arguments = ["worker", "risk", "--instance", "3", "--home", str(tmp_path), *options]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == (f"3 {accepted}", "")
