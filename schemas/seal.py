@@ -10,10 +10,10 @@ import hmac
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+if TYPE_CHECKING:  # below it is imported where it is used: most processes meet no signature, and start sooner
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 SEAL_KEY_HEADER: Final = "seal_key"
 SEAL_HEADER: Final = "seal"
@@ -57,21 +57,25 @@ def verify_hmac(secret: bytes, value: bytes, seal: bytes) -> bool:
     return hmac.compare_digest(seal_hmac(secret, value), seal)
 
 
-def seal_ed25519(private_key: Ed25519PrivateKey, value: bytes) -> bytes:
+def seal_ed25519(private_key: "Ed25519PrivateKey", value: bytes) -> bytes:
     """The Ed25519 signature of a record's value: 64 bytes."""
     return private_key.sign(value)
 
 
-def public_key(raw: bytes) -> Ed25519PublicKey:
+def public_key(raw: bytes) -> "Ed25519PublicKey":
     """The key in 32 raw bytes, as a Control KEY record carries it. Raises SealError."""
     if len(raw) != PUBLIC_KEY_BYTES:
         message = f"an Ed25519 public key has {PUBLIC_KEY_BYTES} bytes, this one has {len(raw)}"
         raise SealError(message)
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415 - see above
+
     return Ed25519PublicKey.from_public_bytes(raw)
 
 
-def verify_ed25519(key: Ed25519PublicKey, value: bytes, seal: bytes) -> bool:
+def verify_ed25519(key: "Ed25519PublicKey", value: bytes, seal: bytes) -> bool:
     """Whether the seal is the value's signature by this key."""
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - see above
+
     try:
         key.verify(seal, value)
     except InvalidSignature:

@@ -22,6 +22,7 @@ from typing import Any, Final
 import psutil
 
 from tradsys.errors import CommandError
+from tradsys.stack.fetch import cache_directory
 from tradsys.stack.part import Part
 
 MARKER: Final = "TRADSYS_SUPERVISED"
@@ -134,7 +135,13 @@ class Supervision:
                 stdout=output,
                 stderr=output,
                 cwd=self.home,
-                env={**os.environ, MARKER: str(self.home), "PYTHONPATH": _import_path(), "PYTHONSAFEPATH": "1"},
+                env={
+                    **os.environ,
+                    **_bytecode(),
+                    MARKER: str(self.home),
+                    "PYTHONPATH": _import_path(),
+                    "PYTHONSAFEPATH": "1",
+                },
                 check=False,
             )
         deadline_s = time.monotonic() + SUPERVISOR_START_S_MAX
@@ -288,6 +295,16 @@ def _import_path() -> str:
     """Where the children find our packages: a checkout need not be installed."""
     here = str(Path(__file__).resolve().parents[2])
     return os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
+def _bytecode() -> dict[str, str]:
+    """Where bytecode is kept when the caller's environment wants none beside the sources.
+
+    Without it a worker that was killed is missed for a second longer: it compiles its libraries anew.
+    """
+    if not os.environ.get("PYTHONDONTWRITEBYTECODE") or os.environ.get("PYTHONPYCACHEPREFIX"):
+        return {}
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(cache_directory() / "bytecode")}
 
 
 def _literal(value: object) -> str:

@@ -116,3 +116,27 @@ def test_other_settings_are_refused_while_it_runs(supervision: Supervision) -> N
     supervision.require_same([part])
     with pytest.raises(CommandError, match="runs with other settings"):
         supervision.require_same([_part(supervision.home, SLEEP, MORE="1")])
+
+
+def test_a_part_that_was_stopped_stays_away_and_can_be_started_again(supervision: Supervision) -> None:
+    part = _part(supervision.home, SLEEP)
+    first = _started(supervision, part)
+    supervision.stop_part(part)
+    _eventually(lambda: supervision.states()[0].state == "stopped")
+    supervision.stop_part(part)  # harmless
+    supervision.start_part(part)
+    _eventually(lambda: _pid(supervision) not in {0, first})
+
+
+def test_parts_keep_bytecode_in_the_cache_where_the_caller_wants_none_beside_the_sources(
+    supervision: Supervision, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
+    monkeypatch.setenv("TRADSYS_CACHE", str(tmp_path / "cache"))
+    sources = tmp_path / "sources"
+    sources.mkdir()
+    (sources / "example.py").write_text("")
+    _started(supervision, _part(supervision.home, f"import example; {SLEEP}", PYTHONPATH=str(sources)))
+    _eventually(lambda: any((tmp_path / "cache").rglob("example.*.pyc")))
+    assert [path.name for path in sources.iterdir()] == ["example.py"]
