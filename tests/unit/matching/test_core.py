@@ -19,6 +19,7 @@ from schemas.messages import (
     OrderStatus,
     OrderType,
     Reason,
+    SelfTradePrevention,
     Side,
     Tick,
     TimeInForce,
@@ -219,6 +220,39 @@ def test_a_crossed_book_ends_the_process() -> None:
     book.bids.open_level(100 * E8)
     with pytest.raises(AssertionError, match="crossed"):
         book.assert_uncrossed()
+
+
+def test_a_restored_book_goes_on_as_the_first_would_have() -> None:
+    core = open_core()
+    for number, account in enumerate(("maker", "alice", "maker"), 1):
+        told(core, new_order(number, Side.SELL, 100 * E8, E8, account=account))
+    told(core, new_order(4, Side.BUY, 100 * E8, E8 // 2))
+    restored = open_core()
+    told(restored, new_order(9, Side.BUY, 90 * E8, E8))  # what it held before is gone
+    restored.load(core.dump(), core.behaviour)
+    restored.load(restored.dump(), core.behaviour)
+    oldest = SelfTradePrevention.CANCEL_OLDEST
+    for order in (
+        new_order(5, Side.BUY, 99 * E8, E8),
+        new_order(6, Side.BUY, 100 * E8, 2 * E8, prevention=oldest),
+        new_order(7, Side.SELL, 99 * E8, 2 * E8, time_in_force=TimeInForce.FOK, account="maker"),
+    ):
+        assert told(core, order) == told(restored, order)
+    assert core.dump() == restored.dump()
+
+
+def test_fill_or_kill_counts_own_orders_only_where_it_may_trade_with_them() -> None:
+    kill = TimeInForce.FOK
+    for prevention, filled in (
+        (SelfTradePrevention.NONE, True),
+        (SelfTradePrevention.CANCEL_OLDEST, False),
+        (SelfTradePrevention.CANCEL_NEWEST, False),
+    ):
+        core = open_core()
+        told(core, new_order(1, Side.SELL, 100 * E8, E8, account="maker"))
+        told(core, new_order(2, Side.SELL, 100 * E8, E8))
+        said = told(core, new_order(3, Side.BUY, 100 * E8, 2 * E8, time_in_force=kill, prevention=prevention))
+        assert any(isinstance(message, Trade) for message in said) is filled
 
 
 def test_a_state_of_another_behaviour_version_is_refused() -> None:
