@@ -3,8 +3,9 @@ SHELL := /bin/bash
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 PACKAGES := schemas stream_topology workers gateway tradsys
+CORES := workers/kernel/*,workers/risk/*,workers/matching/*,workers/positions/*,workers/statistics/*,workers/fanout/*,workers/clock/ticks.py
 
-.PHONY: setup demo test check bench chaos lock
+.PHONY: setup demo test coverage check bench chaos lock
 
 setup: $(VENV)/.ready
 
@@ -19,8 +20,16 @@ $(VENV)/.ready: requirements.lock pyproject.toml hatch_build.py schemas/_avro.c 
 demo: setup
 	$(VENV)/bin/tradsys demo $(ARGS)
 
+# With ARGS it runs what they name, and asks no coverage of it.
 test: check
-	$(PYTHON) -m pytest $(ARGS)
+	$(PYTHON) -m coverage erase
+	$(PYTHON) -m coverage run -m pytest $(ARGS)
+	$(if $(ARGS),,$(MAKE) --no-print-directory coverage)
+
+coverage:
+	$(PYTHON) -m coverage combine --quiet
+	$(PYTHON) -m coverage report --skip-covered --include "$(CORES)" --omit "*/app.py" --fail-under 95
+	$(PYTHON) -m coverage report --skip-covered --fail-under 85
 
 check: setup
 	$(VENV)/bin/ruff check .
