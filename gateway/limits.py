@@ -42,6 +42,8 @@ COMMANDS_IN_FLIGHT_MAX: Final = 10_000
 """Commands handed to the broker and not yet acknowledged; beyond it 503."""
 ACKNOWLEDGE_S: Final = 0.85
 """The broker's acknowledgement must have come by then; beyond it the outcome is unknown."""
+BROKER_SILENCE_S: Final = 2.0
+"""A broker that leaves a question without an answer for so long counts as down: commands are refused at once."""
 RETRY_AFTER_S: Final = 1
 """What a 503 asks clients to wait."""
 EXECUTIONS_REMEMBERED: Final = 20_000

@@ -1,7 +1,7 @@
 """Commands to the log: an idempotent producer whose acknowledgements come back as futures.
 
 No thread: while something is in flight the event loop serves librdkafka's callbacks every millisecond, otherwise a few
-times a second. What the broker's state is comes from librdkafka's statistics.
+times a second.
 """
 
 import asyncio
@@ -9,10 +9,10 @@ from collections import deque
 from functools import partial
 from typing import Any, Final
 
-import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from gateway import limits
+from gateway.broker import Reach
 from gateway.errors import ApiError, Code, outcome_unknown, unavailable
 from gateway.settings import Settings
 from schemas.seal import SEAL_HEADER, SEAL_KEY_HEADER, seal_hmac
@@ -36,14 +36,6 @@ _NEVER_SENT: Final = frozenset(
 """Errors that say that the command is certainly not in the log."""
 
 
-class _Broker(msgspec.Struct):
-    state: str = ""
-
-
-class _Statistics(msgspec.Struct):
-    brokers: dict[str, _Broker] = {}
-
-
 class CommandProducer:
     """Writes sealed commands and says where they stand in the log."""
 
@@ -58,12 +50,16 @@ class CommandProducer:
         self._timer: asyncio.TimerHandle | None = None
         self._polls_soon = False
         self._pending: deque[tuple[float, asyncio.Future[int]]] = deque()
-        self._decode_statistics = msgspec.json.Decoder(_Statistics).decode
         self.in_flight = 0
-        self.broker_is_up = False
+        self._reach = Reach()
         self._is_fenced = False
         self._producer = self._make()
         self._poll()
+
+    @property
+    def broker_is_up(self) -> bool:
+        """Whether commands are taken."""
+        return self._reach.is_up and not self._is_fenced
 
     def send(self, account: str, value: bytes) -> "asyncio.Future[int]":
         """Hand a command to the broker; the future gives its id once it is in the log.
@@ -116,10 +112,9 @@ class CommandProducer:
                 "allow.auto.create.topics": False,
                 "socket.nagle.disable": True,
                 "queue.buffering.max.messages": limits.COMMANDS_IN_FLIGHT_MAX,
-                "statistics.interval.ms": STATISTICS_MS,
-                "stats_cb": self._counted,
-                "error_cb": self._failed,
                 "log_level": 0,
+                **self._reach.options(STATISTICS_MS),
+                "error_cb": self._failed,
             }
         )
 
@@ -155,15 +150,9 @@ class CommandProducer:
         else:
             future.set_exception(outcome_unknown())
 
-    def _counted(self, statistics: str) -> None:
-        brokers = self._decode_statistics(statistics).brokers.values()
-        self.broker_is_up = any(broker.state == "UP" for broker in brokers) and not self._is_fenced
-
     def _failed(self, error: KafkaError) -> None:
-        if error.fatal():
-            self._is_fenced = True
-        if error.fatal() or error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - the library's name
-            self.broker_is_up = False
+        self._is_fenced |= error.fatal()
+        self._reach.failed(error)
 
 
 def _known(number: Any) -> int:

@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, TypeVar
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 
+from gateway.broker import UNREACHABLE, Reach
 from gateway.settings import Settings
 from schemas.codec import Codec, CodecError
 from schemas.messages import Frame, FrameKind, Message
@@ -29,6 +30,7 @@ ASK_S: Final = 2.0
 """For one answer of a broker."""
 SILENCE_S_MAX: Final = 5.0
 """A search that gets nothing for so long is given up."""
+STATISTICS_MS: Final = 1_000
 WINDOW_MS: Final = 60_000
 LOOK_BACK_MS: Final = (600_000, 3_600_000, 6 * 3_600_000, 25 * 3_600_000)
 """How far back a quiet book is looked for, step by step; the topic keeps a day."""
@@ -68,8 +70,13 @@ class LogReader(Generic[T]):
         """Set in the event loop once the end of the topic was reached."""
         self.begins: dict[int, int] = {}
         """Where reading began, by partition; complete when `caught_up` is set."""
-        self.trouble = "not read yet"
+        self._reach = Reach()
+        self._trouble = "not read yet"
+
+    @property
+    def trouble(self) -> str:
         """Why nothing is read at the moment; empty when all is well."""
+        return self._trouble or ("" if self._reach.is_up else UNREACHABLE)
 
     def start(self) -> None:
         """Read, in a thread, until `close`; a log that is away is asked again until it answers."""
@@ -82,7 +89,7 @@ class LogReader(Generic[T]):
             self._thread.join(2 * WAIT_S)
 
     def _run(self) -> None:
-        consumer = make_consumer(self._bootstrap, self._failed)
+        consumer = make_consumer(self._bootstrap, self._reach)
         try:
             while not self._ends.is_set() and not self._assign(consumer):
                 self._ends.wait(WAIT_S)
@@ -95,7 +102,7 @@ class LogReader(Generic[T]):
         try:
             self.begins = begin_offsets(consumer, self._topic, self._partitions, self._window_ms)
         except KafkaException as error:
-            self.trouble = error.args[0].str()
+            self._trouble = error.args[0].str()
             return False
         consumer.assign([TopicPartition(self._topic, partition, at) for partition, at in self.begins.items()])
         return True
@@ -105,14 +112,14 @@ class LogReader(Generic[T]):
         for record in available(consumer):
             error = record.error()
             if error is None:
-                self.trouble = ""
+                self._trouble = ""
                 if (message := decode(self._codec, record, self._record)) is not None:
                     messages.append(message)
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's names begin with _
-                self.trouble = ""
+                self._trouble = ""
                 self._behind.discard(record.partition())
             else:
-                self.trouble = error.str()
+                self._trouble = error.str()
         reached = not self._behind and not self._has_reached
         if messages or reached:
             self._has_reached |= reached
@@ -127,10 +134,6 @@ class LogReader(Generic[T]):
             self._take(messages)
         if is_caught_up:
             self.caught_up.set()
-
-    def _failed(self, error: KafkaError) -> None:
-        if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - the library's names begin with _
-            self.trouble = error.str()
 
 
 def look_back(
@@ -147,7 +150,7 @@ def look_back(
     """
     missing: dict[str, list[Frame]] = {name: [] for name in channels}
     topic = f"{settings.prefix}stream"
-    consumer = make_consumer(settings.kafka_bootstrap, lambda _: None)
+    consumer = make_consumer(settings.kafka_bootstrap, Reach())
     try:
         for window_ms in LOOK_BACK_MS:
             partitions = sorted({partition_of(name, settings.shards) for name in missing})
@@ -170,7 +173,7 @@ def look_back(
         consumer.close()
 
 
-def make_consumer(bootstrap: str, failed: Callable[[KafkaError], None]) -> Consumer:
+def make_consumer(bootstrap: str, reach: Reach) -> Consumer:
     """A reader of committed records, in no group."""
     return Consumer(
         {
@@ -186,8 +189,8 @@ def make_consumer(bootstrap: str, failed: Callable[[KafkaError], None]) -> Consu
             "reconnect.backoff.ms": 50,
             "reconnect.backoff.max.ms": 1_000,
             "queued.max.messages.kbytes": 16_384,
-            "error_cb": failed,
             "log_level": 0,
+            **reach.options(STATISTICS_MS),
         }
     )
 

@@ -20,6 +20,7 @@ from gateway.auth.attempts import Attempts
 from gateway.auth.passwords import Passwords
 from gateway.auth.tickets import Tickets
 from gateway.auth.tokens import Tokens
+from gateway.broker import UNREACHABLE
 from gateway.database import Database
 from gateway.health import routes as health_routes
 from gateway.health.checks import Check
@@ -171,7 +172,7 @@ def _checks(
     producer: CommandProducer, readers: Sequence[LogReader[Any]], hub: Hub, database: Database, valkey: Valkey
 ) -> dict[str, Check]:
     async def kafka() -> str | None:
-        return None if producer.broker_is_up else "no broker can be reached"
+        return None if producer.broker_is_up else UNREACHABLE
 
     async def stream() -> str | None:
         trouble = next((reader.trouble for reader in readers if reader.trouble), None)
