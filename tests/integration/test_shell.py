@@ -76,6 +76,27 @@ def test_a_graceful_stop_leaves_nothing_to_replay_and_a_kill_only_what_came_afte
     running.check()
 
 
+def test_what_a_restart_replays_does_not_grow_with_the_history(running: Shell) -> None:
+    interval = 100
+    worker = running.start(0, SNAPSHOT_RECORDS=str(interval))
+    for history in (1_000, 10_000):
+        running.send(history - running.sent)
+        running.collect(history)
+        running.send(40)
+        running.collect(running.sent)
+        worker.kill()
+        worker.wait()
+        before = len(running.events(0))
+        worker = running.start(0, SNAPSHOT_RECORDS=str(interval))
+        running.send(40)
+        running.collect(running.sent)
+        restored = [event for event in running.events(0)[before:] if event["event"] == "shard restored"]
+        assert len(restored) == running.shards
+        replayed = [int(str(event["replayed_records"])) for event in restored]
+        assert max(replayed) < interval, f"of {history} records: {replayed}"  # a batch that reaches it takes a snapshot
+    running.check()
+
+
 def test_another_version_starts_from_a_snapshot_and_refuses_a_suffix(running: Shell) -> None:
     worker = running.start(0)
     running.send(100)
