@@ -73,7 +73,7 @@ class Flow:
         """Grow the number of resting orders away from the market to `count`."""
         while self.resting < count:
             self.resting += 1
-            side = (Side.BUY, Side.SELL)[self.resting % 2]
+            side = (Side.BUY, Side.SELL)[self.resting // len(self.symbols) % 2]
             ticks = 100 + self.resting // len(self.symbols) % 2_000
             self._send(self._new(side, ticks if side is Side.SELL else -ticks))
             advance()

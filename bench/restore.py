@@ -367,6 +367,14 @@ def table(rows: list[dict[str, Any]]) -> Table:
     return shown
 
 
+def record(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Write what was measured so far, with the machine."""
+    result = {"machine": machine(), "rate_per_s": RATE, "targets_s": TARGETS, "rows": rows}
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+    return result
+
+
 def main() -> int:
     """Measure, print, record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -384,15 +392,14 @@ def main() -> int:
             bench = Bench(settings, progress)
             for size in sizes:
                 bench.row(size, options.resting, SUFFIX, options.repeat)
+                result = record(bench.rows)
             last = bench.flow.count + RESTING_MANY + SHARDS * SUFFIX_WORST
             bench.row(last, RESTING_MANY, SHARDS * SUFFIX_WORST, options.repeat)
+            result = record(bench.rows)
             bench.workers.stop(0, 1)
     finally:
         platform.down(home)
         shutil.rmtree(home, ignore_errors=True)
-    result = {"machine": machine(), "rate_per_s": RATE, "targets_s": TARGETS, "rows": bench.rows}
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
     if options.json:
         sys.stdout.write(json.dumps(result, indent=2) + "\n")
     else:
