@@ -1,16 +1,17 @@
 """Rows and offsets on real PostgreSQL: merged by the rule of the fold, committed together, fenced."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
+from sqlalchemy import Table
 
 from schemas import tables
 from schemas.codec import local_codec
 from tests.oracle.projected_history import History, log_of
 from workers.kernel.stage import Record
-from workers.projections.fold import Rows
+from workers.projections.fold import Row, Rows
 from workers.projections.verify import compare_database, offsets
 from workers.projections.writer import DATABASE_TROUBLE, Writer
 from workers.shell.endings import Exit, WorkerError
@@ -145,6 +146,49 @@ def test_a_frozen_transaction_does_not_keep_its_partition(database: str, success
         assert time.monotonic() - began_s < 15
         with pytest.raises(psycopg.Error):
             frozen.execute("SELECT 1")
+
+
+class Interrupted(Rows):
+    """Something happens while the rows are sent."""
+
+    def __init__(self, happens: Callable[[], object]) -> None:
+        super().__init__()
+        self._happens = happens
+
+    def of(self, table: Table) -> Iterator[Row]:
+        for number, row in enumerate(super().of(table)):
+            if number == 1:
+                self._happens()
+            yield row
+
+
+def test_a_process_that_is_frozen_while_it_sends_rows_does_not_keep_its_partition(
+    database: str, writer: Writer, successor: Writer
+) -> None:
+    rows = Interrupted(lambda: successor.own([PARTITION]))
+    for record in log_of(History(15).messages(500), 2, CODEC):
+        rows.fold(record.topic, [record], CODEC)
+    writer.own([PARTITION])
+    with pytest.raises(WorkerError) as ending:
+        writer.write(rows, {PARTITION: 5})
+    assert ending.value.code is Exit.FENCED
+    assert differences(database, Rows()) == []
+    successor.write(Rows(), {PARTITION: 5})
+
+
+def test_who_was_away_finds_out_whether_it_was_replaced(database: str, writer: Writer, successor: Writer) -> None:
+    writer.own([PARTITION, OTHER])
+    with psycopg.connect(database, autocommit=True) as connection:  # as of a process that was away for long
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+            " WHERE application_name = 'tradsys-projections' AND datname = current_database()"
+        )
+    writer.require([PARTITION, OTHER, ("t.trades", 0)])
+    successor.own([OTHER])
+    writer.require([PARTITION])
+    with pytest.raises(WorkerError, match=r"t\.executions/1") as ending:
+        writer.require([PARTITION, OTHER])
+    assert ending.value.code is Exit.FENCED
 
 
 def test_a_database_without_tables_or_of_another_release_is_refused(empty_database: str, database: str) -> None:

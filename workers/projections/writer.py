@@ -19,7 +19,9 @@ CONNECT_TIMEOUT_S: Final = 5
 STATEMENT_TIMEOUT_S: Final = 30
 LOCK_TIMEOUT_S: Final = 15
 IDLE_IN_TRANSACTION_S: Final = 10
-"""A frozen process holds the rows of its partitions for at most so long, or for a statement's time."""
+"""A frozen process holds the rows of its partitions for at most so long after its last statement, which the server
+ends by itself: PostgreSQL has no limit for a COPY that waits for its client, so none is made while rows are held.
+"""
 
 DATABASE_TROUBLE: Final = (psycopg.OperationalError, psycopg.InternalError)
 """What waiting and connecting again may heal: a restart, a lost connection, a deadlock, a timeout."""
@@ -50,6 +52,11 @@ _OWNED: Final = """
     SELECT topic, partition, next_offset, epoch FROM projection_offsets
     WHERE (topic, partition) IN (SELECT * FROM unnest(%s::text[], %s::int[]))
     ORDER BY topic, partition FOR UPDATE
+"""
+
+_EPOCHS: Final = """
+    SELECT topic, partition, next_offset, epoch FROM projection_offsets
+    WHERE (topic, partition) IN (SELECT * FROM unnest(%s::text[], %s::int[]))
 """
 
 _ADVANCE: Final = """
@@ -91,12 +98,25 @@ class Writer:
         with connection.transaction():
             connection.execute("SET LOCAL synchronous_commit = on")  # an epoch must not be lost
             claims = _claims(connection, _OWNED, kept)
-            for partition in kept:
-                if partition not in claims or claims[partition].epoch != self._claims[partition].epoch:
-                    raise _fenced([partition])
+            self._compare(kept, claims)
             claims |= _claims(connection, _CLAIM, new)
         self._claims = claims
         return {partition: claim.next_offset for partition, claim in claims.items()}
+
+    def require(self, partitions: Iterable[Partition]) -> None:
+        """Raise WorkerError when another process took over one of these that is ours; DATABASE_TROUBLE as `own`."""
+        ours = sorted(self._claims.keys() & set(partitions))
+        try:
+            epochs = _claims(self._connect(), _EPOCHS, ours)
+        except DATABASE_TROUBLE:  # after a freeze the server may have ended the connection long ago
+            self.close()
+            epochs = _claims(self._connect(), _EPOCHS, ours)
+        self._compare(ours, epochs)
+
+    def _compare(self, partitions: Iterable[Partition], found: Mapping[Partition, Claim]) -> None:
+        for partition in partitions:
+            if partition not in found or found[partition].epoch != self._claims[partition].epoch:
+                raise _fenced([partition])
 
     def disown(self, partitions: Iterable[Partition]) -> None:
         """Write nothing of these partitions any more."""
@@ -111,9 +131,12 @@ class Writer:
         """
         connection = self._connect()
         with connection.transaction():
-            self._advance(connection, positions)  # first: it waits for, or finds out, another writer
-            for table in self._tables:
-                table.write(connection, rows)
+            written = [table for table in self._tables if rows.count(table.table)]
+            for table in written:
+                table.copy(connection, rows)
+            self._advance(connection, positions)  # before any row: it waits for, or finds out, another writer
+            for table in written:
+                table.merge(connection)
         for partition, next_offset in positions.items():
             self._claims[partition] = self._claims[partition]._replace(next_offset=next_offset)
 
@@ -161,7 +184,7 @@ class _TableWriter:
     """One table: rows are copied beside it, then merged into it."""
 
     def __init__(self, table: Table) -> None:
-        self._table = table
+        self.table = table
         name, beside = Identifier(table.name), Identifier(f"new_{table.name}")
         columns = [Identifier(column.name) for column in table.columns]
         key = [Identifier(column.name) for column in table.primary_key.columns]
@@ -173,16 +196,15 @@ class _TableWriter:
         )
         self._types = [_COPY_TYPE[str(column.type)] for column in table.columns]
 
-    def write(self, connection: psycopg.Connection, rows: Rows) -> None:
-        if not rows.count(self._table):
-            return
-        with connection.cursor() as cursor:
-            with cursor.copy(self._copy) as copy:
-                copy.set_types(self._types)
-                write_row = copy.write_row
-                for row in rows.of(self._table):
-                    write_row(row)
-            cursor.execute(self._merge)
+    def copy(self, connection: psycopg.Connection, rows: Rows) -> None:
+        with connection.cursor() as cursor, cursor.copy(self._copy) as copy:
+            copy.set_types(self._types)
+            write_row = copy.write_row
+            for row in rows.of(self.table):
+                write_row(row)
+
+    def merge(self, connection: psycopg.Connection) -> None:
+        connection.execute(self._merge)
 
 
 _COPY_TYPE: Final = {
