@@ -23,6 +23,7 @@ from tradsys.audit.kafka_log import KafkaLog
 from workers.projections.fold import STAGE, Rows
 from workers.projections.verify import compare_database, offsets
 from workers.shell.endings import Exit
+from workers.shell.settings import SESSION_TIMEOUT_S
 
 SHARDS = 2
 TIMEOUT_S = 60
@@ -136,6 +137,13 @@ def wait_for_progress(database: str, beyond: int) -> int:
         return now
 
 
+def wait_for_epoch(database: str, epoch: int) -> None:
+    """Until all partitions have changed hands so often."""
+    with within(f"epoch {epoch}") as look, psycopg.connect(database, autocommit=True) as connection:
+        while connection.execute("SELECT min(epoch) FROM projection_offsets").fetchone() != (epoch,):
+            look()
+
+
 def wait_for_the_end(venue: Venue, database: str) -> None:
     ends = {(venue.prefix + topic, number): end for (topic, number), end in venue.log.ends(STAGE.inputs).items()}
     with within("rows up to the end of the log") as look, psycopg.connect(database, autocommit=True) as connection:
@@ -157,19 +165,26 @@ def test_killed_in_mid_stream_again_and_again(venue: Venue, database: str, start
     assert venue.differences(database) == []
 
 
+@pytest.mark.parametrize("frozen_s_min", [0, SESSION_TIMEOUT_S + 2], ids=["in its session", "after its session"])
 def test_a_frozen_process_wakes_up_after_its_successor_and_ends_without_a_trace(
-    venue: Venue, database: str, start: Any
+    venue: Venue, database: str, start: Any, frozen_s_min: float
 ) -> None:
+    venue.write(500)
     frozen = start(0)
-    done = wait_for_progress(database, 0)
+    wait_for_progress(database, 0)
     venue.write(1_000)
     frozen.send_signal(signal.SIGSTOP)
-    start(0)
-    done = wait_for_progress(database, max(done, progress(database)))
+    frozen_at_s = time.monotonic()
+    successor = start(0)
+    wait_for_epoch(database, 2)
+    with within("the freeze is long enough") as look:
+        while time.monotonic() - frozen_at_s < frozen_s_min:
+            look()
     frozen.send_signal(signal.SIGCONT)
     assert frozen.wait(TIMEOUT_S) == Exit.FENCED
     venue.write(500)
     wait_for_the_end(venue, database)
+    assert successor.poll() is None
     assert venue.differences(database) == []
 
 

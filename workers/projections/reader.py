@@ -4,7 +4,7 @@ The group says who reads which partition; where to begin is said by the database
 database has given its offsets, and not while the database is away.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -48,14 +48,19 @@ class Batch:
 class GroupReader:
     """One member of the projections' group."""
 
-    def __init__(self, settings: Settings, instance: int) -> None:
-        """Joins the group; `waiting` becomes true when there is an assignment to place."""
+    def __init__(self, settings: Settings, instance: int, on_lost: Callable[[Iterable[Partition]], None]) -> None:
+        """Joins the group; `waiting` becomes true when there is an assignment to place.
+
+        `on_lost` is told the partitions of a membership that has expired, before this process joins anew: it would take
+        the place of a successor that has the same instance. So it must not return where there is one.
+        """
         self.assigned: list[Partition] = []
         """The partitions of this process."""
         self.waiting = False
         """Whether `assigned` still needs its offsets: call `place`."""
         self.revoked: list[Partition] = []
         """Partitions that were taken away since this list was last emptied."""
+        self._lost = on_lost
         self._prefix = settings.prefix
         self._next: dict[Partition, int] = {}
         group = settings.prefix + STAGE.name
@@ -87,7 +92,7 @@ class GroupReader:
             [settings.prefix + topic for topic in STAGE.inputs],
             on_assign=self._on_assign,
             on_revoke=self._on_revoke,
-            on_lost=self._on_revoke,
+            on_lost=self._on_lost,
         )
 
     def place(self, offsets: Mapping[Partition, int]) -> None:
@@ -166,7 +171,7 @@ class GroupReader:
                 f"Either its retention was too short, or it is another log: then start with an empty database."
             )
             raise WorkerError(Exit.STATE_UNTRUSTED, sentence)
-        elif error.fatal():
+        elif error.code() == KafkaError._FATAL:  # noqa: SLF001 - the same; `error.fatal()` is false in a message
             sentence = f"this process may not go on as member of the group: {error.str()}"
             raise WorkerError(Exit.FENCED, sentence)
         else:
@@ -175,6 +180,10 @@ class GroupReader:
     def _on_assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self.assigned = sorted((partition.topic, partition.partition) for partition in partitions)
         self.hold()
+
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._lost((partition.topic, partition.partition) for partition in partitions)
+        self._on_revoke(consumer, partitions)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self.revoked += [(partition.topic, partition.partition) for partition in partitions]
