@@ -26,10 +26,13 @@ from tradsys.demo.bots import Bots
 from tradsys.demo.clients import Clients, Login
 from tradsys.demo.flow import ACCOUNTS, FlowEvent
 from tradsys.demo.observer import Observer
+from tradsys.demo.rest import TIMED, Patience, left_to_do
 from tradsys.demo.venue import controls
 from tradsys.demo.view import StageMetrics
 from tradsys.errors import CommandError
+from tradsys.log_files import last_lines
 from tradsys.settings import Settings
+from tradsys.stack.supervision import Supervision
 from workers.projections.verify import offsets
 
 PEOPLE: Final = ("alice", "bob")
@@ -38,12 +41,10 @@ PEOPLE: Final = ("alice", "bob")
 QUIET_S: Final = 3.0
 """The log is at rest when nothing but time was written for so long: three ticks, so candles are complete."""
 
-SETTLE_S_MAX: Final = 120.0
 LOOK_AGAIN_S: Final = 0.5
-TIMED: Final = ("clock", "candles", "tickers", "stream", "marks", "positions")
-"""Topics that may grow while nobody trades."""
-
-CONTROL_SEEN_S_MAX: Final = 30.0
+FLUSH_S_MAX: Final = 30.0
+LOG_LINES: Final = 10
+"""Of a part that does not come to rest."""
 
 
 @dataclass(slots=True)
@@ -118,44 +119,68 @@ class PlatformRun:
             value = self.codec.encode(control)
             for partition in range(self.settings.shards):
                 producer.produce(f"{self.settings.topic_prefix}control", value, partition=partition)
-        if producer.flush(CONTROL_SEEN_S_MAX):
+        if producer.flush(FLUSH_S_MAX):
             raise CommandError("Kafka did not take the venue's controls; `tradsys logs kafka` may say why.")
-        deadline_s = time.monotonic() + CONTROL_SEEN_S_MAX
+        patience = Patience(time.monotonic())
         self.metrics.look()
-        while any(self.metrics.figures.get(stage) is None or self.metrics.figures[stage].lag for stage in ("risk",)):
-            if time.monotonic() > deadline_s:
-                raise CommandError("risk has not read the venue's controls; `tradsys logs risk` may say why.")
+        while left := self._left(("risk",)):
+            if patience.ended(left, time.monotonic()):
+                raise CommandError(f"The venue's controls are not read:\n{self._explained(left)}")
             time.sleep(LOOK_AGAIN_S)
             self.metrics.look()
 
     def _settle(self, each_second: Callable[[], None]) -> None:
         """Wait until nothing but time is written, and the rows have come to the end of their topics."""
-        deadline_s = time.monotonic() + SETTLE_S_MAX
+        patience = Patience(time.monotonic())
         watched = tuple(topic for topic in AUDITED if topic not in TIMED)
         seen, quiet_since_s = self.log.ends(watched), time.monotonic()
-        while time.monotonic() - quiet_since_s < QUIET_S or self._rows_behind():
+        while time.monotonic() - quiet_since_s < QUIET_S:
             time.sleep(LOOK_AGAIN_S)
             self.metrics.look()
             each_second()
-            behind, now = self.metrics.behind(self.settings.shards), self.log.ends(watched)
-            if behind or now != seen:
+            left = self._left(stage for stage in self.metrics.ports if STAGES[stage].journaled) | self._rows_left()
+            now = self.log.ends(watched)
+            if left or now != seen:
                 seen, quiet_since_s = now, time.monotonic()
-            if time.monotonic() > deadline_s:
-                raise CommandError(
-                    f"The platform has not come to rest within {SETTLE_S_MAX:.0f} s after the last order; "
-                    f"behind: {', '.join(behind) or 'the rows'}. `tradsys logs` may say why."
-                )
+            if patience.ended(left, time.monotonic()):
+                raise CommandError(f"The platform does not come to rest after the last order:\n{self._explained(left)}")
 
-    def _rows_behind(self) -> bool:
-        """Whether the projections have records of trading to read yet."""
+    def _left(self, stages: Iterable[str]) -> dict[str, int]:
+        """What each of these stages has left to do, where it has."""
+        shards = self.settings.shards
+        left = {stage: left_to_do(self.metrics.newest(stage), shards) for stage in stages}
+        return {stage: count for stage, count in left.items() if count}
+
+    def _explained(self, left: Iterable[str]) -> str:
+        """For each part: what its supervisor says, its lag by shard, and its last log lines."""
+        supervision = Supervision(self.settings.home)
+        states = {state.name: state for state in supervision.states()}
+        lines = [] if left else ["Nothing is behind, but records of trading are still being written."]
+        for stage in left:
+            state, figures = states.get(stage), self.metrics.newest(stage)
+            age_s = f", {time.time() - state.started_at_s:.0f} s old" if state and state.pid else ""
+            lines.append(f"{stage}: {state.state if state else 'not supervised here'}{age_s}")
+            if figures is None:
+                lines.append("  does not answer")
+            else:
+                lags = [f"{topic}/{shard} {lag}" for (shard, topic), lag in sorted(figures.lags.items()) if lag]
+                lines.append(
+                    f"  owns {figures.shards} of {self.settings.shards} shards; lag: {', '.join(lags) or 'none'}"
+                )
+            lines += [f"  | {line}" for line in last_lines(supervision.log_file(stage), LOG_LINES)]
+        return "\n".join(lines)
+
+    def _rows_left(self) -> dict[str, int]:
+        """How many records of trading the projections have to read yet, where there are any."""
         topics = tuple(topic for topic in STAGES["projections"].inputs if topic not in TIMED)
         with psycopg.connect(self.settings.db_dsn) as connection:
             rows = offsets(connection)
         ends = self.log.ends(topics)
-        return any(
-            end and rows.get((self.settings.topic_prefix + topic, partition), 0) < end
+        count = sum(
+            max(0, end - rows.get((self.settings.topic_prefix + topic, partition), 0))
             for (topic, partition), end in ends.items()
         )
+        return {"projections": count} if count else {}
 
 
 def _with(first: FlowEvent, rest: Iterable[FlowEvent]) -> Iterable[FlowEvent]:

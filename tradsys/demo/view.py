@@ -14,7 +14,6 @@ from rich.text import Text
 
 from schemas.messages import Side
 from schemas.units import format_e8
-from stream_topology.stages import STAGES
 from tradsys.demo.bots import Bots
 from tradsys.demo.clients import Clients
 from tradsys.demo.observer import Observer
@@ -38,6 +37,8 @@ class StageFigures:
     """Mean over the interval."""
     shards: int = 0
     """That its worker owns."""
+    lags: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Lag by shard and topic."""
 
 
 @dataclass(slots=True)
@@ -64,7 +65,7 @@ class StageMetrics:
                 self.silent.add(stage)
                 continue
             self.silent.discard(stage)
-            seen = totals(text)
+            seen, lags = totals(text)
             before = self._before.get(stage, seen)
             self._before[stage] = seen
             commits = seen[COMMIT_COUNT] - before[COMMIT_COUNT]
@@ -73,26 +74,25 @@ class StageMetrics:
                 lag=int(seen[LAG]),
                 transaction_ms=(seen[COMMIT_SUM] - before[COMMIT_SUM]) / commits * 1000 if commits else 0.0,
                 shards=int(seen[SHARDS]),
+                lags=lags,
             )
 
-    def behind(self, shards: int) -> list[str]:
-        """Journaled stages that do not answer, do not own all shards, or have records to read yet."""
-        return [
-            stage
-            for stage in self.ports
-            if STAGES[stage].journaled
-            and (stage in self.silent or self.figures[stage].shards < shards or self.figures[stage].lag > 0)
-        ]
+    def newest(self, stage: str) -> StageFigures | None:
+        """The figures of a worker that answered the last time."""
+        return None if stage in self.silent else self.figures.get(stage)
 
 
-def totals(text: str) -> Counter[str]:
-    """Each sample's sum over its labels."""
+def totals(text: str) -> tuple[Counter[str], dict[tuple[str, str], int]]:
+    """Each sample's sum over its labels, and the lags by shard and topic."""
     sums: Counter[str] = Counter()
+    lags: dict[tuple[str, str], int] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             if sample.name in {EVENTS, LAG, SHARDS, COMMIT_SUM, COMMIT_COUNT}:
                 sums[sample.name] += sample.value  # type: ignore[assignment]  # seconds are floats
-    return sums
+            if sample.name == LAG:
+                lags[sample.labels["shard"], sample.labels["topic"]] = int(sample.value)
+    return sums, lags
 
 
 def render(metrics: StageMetrics, observer: Observer, bots: Bots, clients: Clients) -> RenderableType:
