@@ -1,13 +1,17 @@
 """The example stage of CONTRIBUTING.md works as it stands there."""
 
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+
+import pytest
 
 from schemas.codec import local_codec
 from schemas.messages import Frame, Side, Trade
 from stream_topology.sharding import partition_of
-from stream_topology.stages import Stage
+from stream_topology.stages import STAGES, Stage
 from workers.kernel.memory import MemoryLog, MemoryShard
 
 SHARDS = 4
@@ -33,10 +37,9 @@ def trade(number: int, notional_e8: int) -> Trade:
 
 
 def test_the_example_stage_runs_and_restores() -> None:
-    core_text, app_text, entry_text = BLOCKS
+    core_text, _, entry_text = BLOCKS
     core: dict[str, Any] = {}
     exec(compile(core_text, "core.py", "exec"), core)  # noqa: S102 - our own documentation
-    compile(app_text, "app.py", "exec")
     stage: Stage = eval(entry_text, {"Stage": Stage})  # noqa: S307 - our own documentation
     number, codec, log = partition_of("BTC-USD", SHARDS), local_codec(), MemoryLog()
     shard = MemoryShard(log, stage, number, SHARDS, codec, core["TurnoverCore"])
@@ -53,3 +56,15 @@ def test_the_example_stage_runs_and_restores() -> None:
         (2, b'{"turnover":"3"}'),
         (3, b'{"turnover":"4.5"}'),
     ]
+
+
+def test_the_example_names_its_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, app_text, entry_text = BLOCKS
+    core = ModuleType("workers.turnover.core")
+    core.TurnoverCore = lambda shard, shards: ("core", shard, shards)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, core.__name__, core)
+    monkeypatch.setitem(STAGES, "turnover", eval(entry_text, {"Stage": Stage}))  # noqa: S307 - our own documentation
+    monkeypatch.setattr("workers.shell.worker.run", lambda stage, make, number: (stage.name, make(1, 4), number))
+    app: dict[str, Any] = {}
+    exec(compile(app_text, "app.py", "exec"), app)  # noqa: S102 - our own documentation
+    assert app["main"](2) == ("turnover", ("core", 1, 4), 2)
