@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 
 from schemas.messages import Tick
-from tests.integration.order_stage import POISON
+from tests.integration.order_stage import POISON, STAGE
 from tests.integration.shell_harness import Shell, shell, until
 from workers.shell.endings import Exit
+from workers.shell.predecessor import settle
+from workers.shell.settings import Settings
 
 ENDS_S = 60
 """A deadline, not a speed: machines that test are busy."""
@@ -141,6 +143,29 @@ def test_garbage_is_set_aside_with_the_outputs_of_its_neighbours(running: Shell)
     running.collect(30)
     running.check()
     assert running.count("dead_letters") == 1
+
+
+def test_what_a_predecessor_left_open_is_ended_before_its_shards_are_restored(running: Shell) -> None:
+    running.start(0)
+    running.send(40)
+    running.collect(40)
+    settings = Settings(bootstrap=running.bootstrap, prefix=running.prefix, shards=running.shards)
+    assert settle(STAGE, 1, settings) == set()  # no such member: nobody is disturbed
+    running.send(40)
+    running.collect(80)
+
+    left_open = Producer({"bootstrap.servers": running.bootstrap, "transactional.id": f"{running.prefix}order-1"})
+    left_open.init_transactions(ENDS_S)
+    left_open.begin_transaction()
+    left_open.produce(f"{running.prefix}stream", b"never committed", partition=1)
+    left_open.flush()
+    assert settle(STAGE, 0, settings) == set(range(running.shards))
+    with pytest.raises(KafkaException, match=r"fenced|epoch"):
+        left_open.commit_transaction(ENDS_S)
+    other = Producer({"bootstrap.servers": running.bootstrap})
+    other.produce(f"{running.prefix}stream", b"behind it", partition=1)
+    other.flush()
+    assert running.count("stream") == 81
 
 
 def test_a_zombie_is_fenced_and_leaves(running: Shell) -> None:
