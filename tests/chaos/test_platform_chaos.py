@@ -5,18 +5,17 @@ import random
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 
 import pytest
 
 from stream_topology.stages import STAGES
+from tests.integration.homes import temporary_home
 from tradsys import platform
 from tradsys.demo.flow import synthetic
 from tradsys.demo.platform_run import PlatformRun
@@ -34,13 +33,10 @@ BACK_S_MAX = 60.0
 
 @pytest.fixture
 def settings() -> Iterator[Settings]:
-    with tempfile.TemporaryDirectory(prefix="tradsys-chaos-") as home:
-        made = load(Path(home), {}, flags=free_ports())
-        try:
-            platform.up(made, report=lambda _: None)
-            yield made
-        finally:
-            platform.down(made.home)
+    with temporary_home() as home:
+        made = load(home, {}, flags=free_ports())
+        platform.up(made, report=lambda _: None)
+        yield made
 
 
 @dataclass
@@ -140,10 +136,13 @@ def _chaos(settings: Settings, seed: int, rounds: int) -> Torment:
             begun = True
             striker.start()
 
-    run.trade(islice(synthetic(seed), 1_000_000), RATE, each_second)
-    striker.join()
-    if failures:
-        raise failures[0]
+    try:
+        run.trade(islice(synthetic(seed), 1_000_000), RATE, each_second)
+    finally:  # what did not come back says more than that all has not come to rest
+        if begun:
+            striker.join()
+        if failures:
+            raise failures[0]
     assert run.bots.failed == []
     assert run.clients.wrong == []
     result = run.prove()

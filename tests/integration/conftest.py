@@ -6,8 +6,6 @@ answers, the embedded stack in a directory of its own on free ports.
 
 import os
 import secrets
-import shutil
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -22,6 +20,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
 from schemas import migrations
+from tests.integration.homes import temporary_home
 from tradsys import platform
 from tradsys.settings import free_ports, load
 
@@ -83,14 +82,10 @@ def database(empty_database: str) -> str:
 
 @contextmanager
 def _embedded() -> Iterator[Stack]:
-    home = Path(tempfile.mkdtemp(prefix="tradsys-test-"))
-    try:
+    with temporary_home() as home:
         settings = load(home, {}, flags=free_ports())
         platform.up(settings, report=lambda _: None, only_stack=True)
         yield Stack(settings.kafka_bootstrap, settings.schema_registry_url, settings.db_dsn, settings.valkey_url)
-    finally:
-        platform.down(home)
-        shutil.rmtree(home)
 
 
 def _docker_answers() -> bool:
