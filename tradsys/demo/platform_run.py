@@ -95,17 +95,21 @@ class PlatformRun:
         first = next(flow)
         keys = {account: key.public_key().public_bytes_raw() for account, key in self.bots.keys.items()}
         self._decide(controls(self.run, (*ACCOUNTS, *PEOPLE), first.price_e8, keys))
-        self.observer.start()
-        self.clients.start()
         sender = Thread(target=lambda: self.bots.send(_with(first, flow), rate), daemon=True)
-        sender.start()
-        while sender.is_alive():
-            sender.join(1.0)
-            self.metrics.look()
-            each_second()
-        self.clients.stop()
-        self._settle(each_second)
-        self.observer.stop()
+        self.observer.start()
+        try:
+            self.clients.start()
+            sender.start()
+            while sender.is_alive():
+                sender.join(1.0)
+                self.metrics.look()
+                each_second()
+            self.clients.stop()
+            self._settle(each_second)
+        finally:  # what is left over would ask for a broker that is gone, for ever
+            self.bots.stop()
+            self.clients.stop()
+            self.observer.stop()
 
     def prove(self) -> Reconciliation:
         """The reconciliation of the log and the database."""
