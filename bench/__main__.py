@@ -14,7 +14,7 @@ from tradsys import platform
 from tradsys.settings import free_ports, load
 
 BENCHMARKS = ("matching", "shell", "gateway", "pipeline", "restore")
-WITH_STACK = {"shell", "gateway"}
+WITH_STACK = {"gateway"}
 """They read addresses from the environment."""
 
 

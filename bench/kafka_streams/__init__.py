@@ -1,0 +1,1 @@
+"""Kafka Streams as a peer: its one Java file, its jars, its processes."""
