@@ -1,7 +1,7 @@
 """Failed logins in a sliding window, per user and per address, shared by all gateway processes through Valkey.
 
 An attempt is counted before the password is looked at, so that many at once cannot slip through, and taken back when
-the password was right.
+the password was right or could not be looked at.
 """
 
 import hashlib
@@ -79,7 +79,7 @@ class Attempts:
         return attempt
 
     async def forget(self, attempt: Attempt) -> None:
-        """The password was right: the attempt no longer counts. Raises ApiError."""
+        """The attempt no longer counts. Raises ApiError."""
         try:
             async with self._valkey.pipeline(transaction=False) as pipeline:
                 for key in attempt.keys:

@@ -55,8 +55,13 @@ def router(
         """Give an access token for a name and a password."""
         address = request.client.host if request.client else "unknown"
         attempt = await attempts.begin(login.username, address)
-        user = await find(database, login.username) if _can_be(login.username) else None
-        if not await passwords.verify(user.password_hash if user else None, login.password) or user is None:
+        try:
+            user = await find(database, login.username) if _can_be(login.username) else None
+            is_right = await passwords.verify(user.password_hash if user else None, login.password)
+        except ApiError:
+            await attempts.forget(attempt)  # nobody could look at the password: an outage must lock nobody out
+            raise
+        if user is None or not is_right:
             raise ApiError(Code.UNAUTHORIZED, "Username or password is wrong.")
         await attempts.forget(attempt)
         token, identity = tokens.issue(login.username, user.account, user.role)

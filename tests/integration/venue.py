@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -127,8 +127,9 @@ class Venue:
     @contextmanager
     def away(self, name: str) -> Iterator[None]:
         """Killed, and not started again before the end."""
-        self.kill(name)
-        self.supervision.stop_part(self.parts[name])
+        with suppress(ProcessLookupError), self.frozen(name) as pid:
+            self.supervision.stop_part(self.parts[name])  # it cannot heed that: it is frozen
+            os.kill(pid, signal.SIGKILL)
         until(lambda: self.pids()[name] == 0, f"{name} still runs")
         try:
             yield
@@ -136,12 +137,12 @@ class Venue:
             self.supervision.start_part(self.parts[name])
 
     @contextmanager
-    def frozen(self, name: str) -> Iterator[None]:
-        """Alive, and doing nothing."""
+    def frozen(self, name: str) -> Iterator[int]:
+        """Alive, and doing nothing; its pid."""
         pid = self.pids()[name]
         os.kill(pid, signal.SIGSTOP)
         try:
-            yield
+            yield pid
         finally:
             os.kill(pid, signal.SIGCONT)
 
@@ -308,34 +309,36 @@ def open_venue() -> Iterator[Venue]:
         settings = load(Path(home), {}, flags=free_ports())
         try:
             platform.up(settings, report=lambda _: None)
-            venue = _seeded(settings)
-            try:
+            with closing(_venue(settings)) as venue:
+                _open(venue)
                 yield venue
-            finally:
-                venue.close()
         finally:
             platform.down(settings.home)
 
 
-def _seeded(settings: Settings) -> Venue:
-    passwords = {name: secrets.token_urlsafe(12) for name in PEOPLE}
-    engine = create_engine(settings.db_dsn.replace("postgresql://", "postgresql+psycopg://", 1))
-    seed(engine, [NewUser(name, password, name, "trader") for name, password in passwords.items()])
-    engine.dispose()
+def _venue(settings: Settings) -> Venue:
     codec = connect(settings.schema_registry_url, subjects(settings.topic_prefix))
     rest = httpx.Client(base_url=settings.gateway_url, timeout=30, trust_env=False)
-    venue = Venue(settings, codec, rest, passwords, {name: Ed25519PrivateKey.generate() for name in BOTS})
+    passwords = {name: secrets.token_urlsafe(12) for name in PEOPLE}
+    return Venue(settings, codec, rest, passwords, {name: Ed25519PrivateKey.generate() for name in BOTS})
+
+
+def _open(venue: Venue) -> None:
+    """Make the users and the venue's accounts, and wait until they can trade."""
+    settings = venue.settings
+    engine = create_engine(settings.db_dsn.replace("postgresql://", "postgresql+psycopg://", 1))
+    seed(engine, [NewUser(name, password, name, "trader") for name, password in venue.passwords.items()])
+    engine.dispose()
     public_keys = {account: key.public_key().public_bytes_raw() for account, key in venue.keys.items()}
     producer = Producer({"bootstrap.servers": settings.kafka_bootstrap, "enable.idempotence": True})
     for control in controls(KEY, (*PEOPLE, *BOTS), int(PRICE) * E8, public_keys):
         for shard in range(settings.shards):
-            producer.produce(f"{settings.topic_prefix}control", codec.encode(control), partition=shard)
+            producer.produce(f"{settings.topic_prefix}control", venue.codec.encode(control), partition=shard)
     assert producer.flush(ANSWER_S_MAX) == 0
     venue.tokens |= {name: venue.login(name).json()["data"]["token"] for name in PEOPLE}
     # A bot is known once risk has read its key, which comes last.
     until(lambda: all(_bot_is_known(venue, name) for name in BOTS), f"risk does not know {BOTS}")
     until(lambda: all(venue.cancel(name, 1).status_code == 404 for name in PEOPLE), f"risk does not know {PEOPLE}")
-    return venue
 
 
 def _bot_is_known(venue: Venue, account: str) -> bool:
