@@ -214,9 +214,18 @@ def test_anothers_order_cannot_be_told_from_one_that_does_not_exist(venue: Venue
     assert _told(venue.cancel("bob", order_id, wait_ms=0)) == _told(venue.cancel("bob", nobodys, wait_ms=0))
     path = "/api/v1/orders/"
     assert _told(venue.get(f"{path}{order_id}", "bob")) == _told(venue.get(f"{path}{nobodys}", "bob"))
-    answers = [venue.answer(venue.send(Command(CommandKind.CANCEL, BOT, order_id=at))) for at in (order_id, nobodys)]
-    assert _without_ids(answers[0]) == _without_ids(answers[1])
     assert venue.cancel("alice", order_id).json()["data"]["kind"] == "cancelled"
+
+
+def test_a_bot_cannot_tell_it_either(venue: Venue) -> None:
+    order_id = venue.send(new_order(SAME_SHARD, venue.unique()))
+    assert venue.answer(order_id).kind is ExecutionKind.NEW
+    cancels = [Command(CommandKind.CANCEL, BOT, order_id=at) for at in (order_id, order_id + 1_000_000)]
+    answers = [venue.answer(venue.send(cancel)) for cancel in cancels]
+    assert answers[0].reason is Reason.ORDER_UNKNOWN
+    assert _without_ids(answers[0]) == _without_ids(answers[1])
+    own = venue.answer(venue.send(Command(CommandKind.CANCEL, SAME_SHARD, order_id=order_id)))
+    assert own.kind is ExecutionKind.CANCELLED
 
 
 def _told(answer: httpx.Response) -> tuple[int, Any]:
@@ -256,8 +265,8 @@ def test_processes_that_start_without_the_registry_say_so_and_come_back_with_it(
     assert (answer.kind, len(venue.orders(name))) == (ExecutionKind.NEW, 1)
     venue.send(Command(CommandKind.CANCEL, BOT, order_id=answer.order_id))
     venue.until_ready()
-    venue.trade()
     assert not [said() for said in logs if "Traceback" in said()]
+    venue.trade()
     after = venue.pids()
     assert {part for part in before if after[part] != before[part]} == set(killed)
 
@@ -265,21 +274,29 @@ def test_processes_that_start_without_the_registry_say_so_and_come_back_with_it(
 # The broker
 
 
-def test_a_broker_that_hangs_is_told_at_once_and_nothing_is_placed_twice(venue: Venue) -> None:
-    unknown, refused = venue.unique(), venue.unique()
-    gateway = venue.pids()["gateway"]
-    said = venue.said_by("gateway")
+def test_an_order_to_a_broker_that_hangs_is_answered_soon_and_placed_once(venue: Venue) -> None:
+    name, gateway, said = venue.unique(), venue.pids()["gateway"], venue.said_by("gateway")
     with venue.frozen("kafka"):
-        _assert_unavailable(venue, unknown)
-        until(lambda: _down(venue.ready(), "kafka"), "the gateway does not notice that Kafka hangs")
-        assert _assert_unavailable(venue, refused) == "SERVICE_UNAVAILABLE"
-    until(lambda: venue.place("alice", unknown).status_code == 200, "the order is not accepted again")
-    venue.until_ready()
+        _assert_unavailable(venue, name)
+        _assert_unavailable(venue, name)
+    until(lambda: venue.place("alice", name).status_code == 200, "the order is not accepted")
+    assert len(venue.orders(name)) == 1
     assert "Traceback" not in said()
-    assert len(venue.orders(unknown)) == 1
-    assert venue.commands(refused) == []
     assert venue.pids()["gateway"] == gateway
     venue.trade()
+
+
+def test_an_idle_gateway_notices_a_broker_that_hangs_and_its_return(venue: Venue) -> None:
+    name, gateway, said = venue.unique(), venue.pids()["gateway"], venue.said_by("gateway")
+    venue.until_ready()
+    with venue.frozen("kafka"):
+        until(lambda: _down(venue.ready(), "kafka"), "the gateway does not notice that Kafka hangs")
+        assert _assert_unavailable(venue, name) == "SERVICE_UNAVAILABLE"
+    venue.until_ready()
+    venue.trade()
+    assert venue.commands(name) == []
+    assert "Traceback" not in said()
+    assert venue.pids()["gateway"] == gateway
 
 
 def _assert_unavailable(venue: Venue, client_order_id: str) -> str:
