@@ -37,7 +37,7 @@ Report = Callable[[str], None]
 def stack_parts(settings: Settings, report: Report) -> list[Part]:
     """Kafka, registry, PostgreSQL and Valkey, fetched if need be."""
     java = find_java()
-    jvm = Jvm(java, fetch(cache_directory(), lambda file: report(f"fetched {file}")))
+    jvm = Jvm(java, fetch(cache_directory(), lambda file, _bytes: report(f"fetched {file}")))
     archive_classes(jvm, lambda classes: report(f"archiving {classes}"))
     return [kafka_part(settings, jvm), registry_part(settings, jvm), postgres_part(settings), valkey_part(settings)]
 

@@ -100,6 +100,7 @@ def _on_platform(
     import shutil  # noqa: PLC0415 - the in-memory demo begins sooner without all this
 
     from tradsys import settings as all_settings  # noqa: PLC0415
+    from tradsys.commands.fetching import fetch_with_progress  # noqa: PLC0415
     from tradsys.demo.platform_run import PlatformRun  # noqa: PLC0415
     from tradsys.demo.view import render  # noqa: PLC0415
     from tradsys.platform import down, up  # noqa: PLC0415
@@ -109,6 +110,7 @@ def _on_platform(
     down(home)
     shutil.rmtree(home, ignore_errors=True)
     settings = all_settings.load(home, flags=all_settings.free_ports() if choose_ports else {})
+    fetch_with_progress(console)
     with console.status("starting") as status:
         up(settings, report=lambda doing: status.update(escape(doing)))
     try:

@@ -11,11 +11,11 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from tradsys.commands.fetching import fetch_with_progress
 from tradsys.commands.options import AsJson, Home
 from tradsys.errors import CommandError
 from tradsys.platform import down, up
 from tradsys.settings import Settings, free_ports, load
-from tradsys.stack.fetch import cache_directory, is_fetched
 
 Port = Annotated[int | None, typer.Option(min=1, max=65_535, metavar="PORT")]
 
@@ -67,8 +67,7 @@ def command(
     settings = load(home, environ, flags={**flags, **{part: port for part, port in named.items() if port}})
     began_s = time.monotonic()
     console = Console(stderr=True)
-    if not is_fetched(cache_directory()):
-        console.print("Fetching Kafka and the schema registry from Maven Central: about 170 MB, once.")
+    fetch_with_progress(console)
     with console.status("starting") as line:
         up(settings, report=lambda doing: line.update(escape(doing)), only_stack=only is Layer.STACK)
     if as_json:

@@ -19,10 +19,14 @@ POMS: Final = Path(__file__).parent / "poms"
 TAIL_LINES: Final = 15
 SCRATCH: Final = "fetching-"
 
-_ARRIVED: Final = re.compile(r"Downloaded from \S+: \S+/(?P<file>[^/ ]+) \((?P<size>[\d.]+ [kMG]?B)")
+DOWNLOAD_BYTES: Final = 170_000_000
+"""What there is to fetch where Maven has nothing yet, about."""
 
-Report = Callable[[str], None]
-"""Told each file that arrived, with its size."""
+_ARRIVED: Final = re.compile(r"Downloaded from \S+: \S+/(?P<file>[^/ ]+) \((?P<size>[\d.]+) (?P<unit>[kMG]?B)")
+_UNITS: Final = {"B": 1, "kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
+
+Report = Callable[[str, int], None]
+"""Told each file that arrived, and its size in bytes as Maven rounds it."""
 
 
 def cache_directory(environ: Mapping[str, str] = os.environ) -> Path:
@@ -88,7 +92,7 @@ def _download(cache: Path, destination: Path, report: Report) -> None:
             for line in process.stdout or ():
                 tail.append(line.rstrip())
                 if arrived := _ARRIVED.search(line):
-                    report(f"{arrived['file']} ({arrived['size']})")
+                    report(arrived["file"], round(float(arrived["size"]) * _UNITS[arrived["unit"]]))
         if process.returncode:
             reasons = [line for line in tail if line.startswith("[ERROR] Failed")] or list(tail)
             raise CommandError(

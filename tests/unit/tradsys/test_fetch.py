@@ -1,9 +1,12 @@
+import io
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from tradsys.commands.fetching import fetch_with_progress
 from tradsys.errors import CommandError
 from tradsys.stack import fetch as fetching
 from tradsys.stack.fetch import cache_directory, fetch, is_fetched, stack_directory
@@ -38,20 +41,42 @@ def _install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rest: str) -> Path
 def test_two_at_once_download_once(tmp_path: Path, maven: Path) -> None:
     cache = tmp_path / "cache"
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda _: fetch(cache, lambda _: None), range(4)))
+        found = list(pool.map(lambda _: fetch(cache, lambda *_: None), range(4)))
     assert set(found) == {stack_directory(cache)}
     assert maven.read_text().splitlines() == ["run"]
     assert (found[0] / "kafka" / "kafka-1.jar").read_text() == "jar\n"
 
 
 def test_a_second_checkout_downloads_nothing(tmp_path: Path, maven: Path) -> None:
-    arrived: list[str] = []
+    arrived: list[tuple[str, int]] = []
+
+    def report(file: str, size_bytes: int) -> None:
+        arrived.append((file, size_bytes))
+
     assert not is_fetched(tmp_path / "cache")
-    fetch(tmp_path / "cache", arrived.append)
-    assert arrived == ["kafka-1.jar (2.5 MB)"]
-    fetch(tmp_path / "cache", arrived.append)
+    fetch(tmp_path / "cache", report)
+    assert arrived == [("kafka-1.jar", 2_500_000)]
+    fetch(tmp_path / "cache", report)
     assert is_fetched(tmp_path / "cache")
     assert len(arrived) == len(maven.read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_whoever_waits_sees_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, terminal: bool) -> None:
+    megabytes = 'echo "Downloaded from central: https://example.invalid/a/registry-1.jar (108 MB at 9.9 MB/s)"'
+    _install(tmp_path, monkeypatch, megabytes)
+    monkeypatch.setenv("TRADSYS_CACHE", str(tmp_path / "cache"))
+    shown = io.StringIO()
+    console = Console(
+        file=shown, force_terminal=terminal, force_interactive=terminal, width=120, no_color=True, highlight=False
+    )
+    fetch_with_progress(console)
+    assert "about 170.0 MB, once" in shown.getvalue()
+    assert ("110.5/170.0 MB registry-1.jar" in shown.getvalue()) is terminal
+    assert ("110.5 MB of about 170.0 MB: registry-1.jar\nFetched.\n" in shown.getvalue()) is not terminal
+    before = shown.getvalue()
+    fetch_with_progress(console)
+    assert shown.getvalue() == before  # nothing to fetch, nothing to say
 
 
 def test_other_versions_have_a_place_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +91,7 @@ def test_other_versions_have_a_place_of_their_own(tmp_path: Path, monkeypatch: p
 def test_a_failed_download_says_why_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _install(tmp_path, monkeypatch, 'echo "[ERROR] Failed to execute goal: no route to host"; exit 1')
     with pytest.raises(CommandError) as refusal:
-        fetch(tmp_path / "cache", lambda _: None)
+        fetch(tmp_path / "cache", lambda *_: None)
     assert refusal.value.sentence.endswith("[ERROR] Failed to execute goal: no route to host")
     assert [entry.name for entry in (tmp_path / "cache").iterdir()] == ["fetch.lock"]
 
@@ -74,7 +99,7 @@ def test_a_failed_download_says_why_and_leaves_nothing(tmp_path: Path, monkeypat
 def test_without_maven_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(CommandError, match=r"there is no `mvn` on the PATH.*apt-get install maven"):
-        fetch(tmp_path / "cache", lambda _: None)
+        fetch(tmp_path / "cache", lambda *_: None)
 
 
 def test_the_cache_is_the_users_unless_named() -> None:
