@@ -24,6 +24,6 @@ def measured(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     coverage.stop()
     with pytest.MonkeyPatch.context() as environment:
-        environment.delenv("COVERAGE_PROCESS_CONFIG")
+        environment.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
         yield
     coverage.start()
