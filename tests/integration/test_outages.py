@@ -290,7 +290,7 @@ def test_an_idle_gateway_notices_a_broker_that_hangs_and_its_return(venue: Venue
     name, gateway, said = venue.unique(), venue.pids()["gateway"], venue.said_by("gateway")
     venue.until_ready()
     with venue.frozen("kafka"):
-        until(lambda: _down(venue.ready(), "kafka"), "the gateway does not notice that Kafka hangs")
+        until(lambda: _down(venue.ready(), "kafka", "stream"), "the gateway does not notice that Kafka hangs")
         assert _assert_unavailable(venue, name) == "SERVICE_UNAVAILABLE"
     venue.until_ready()
     venue.trade()
@@ -311,10 +311,11 @@ def _assert_unavailable(venue: Venue, client_order_id: str) -> str:
     return str(error["code"])
 
 
-def _down(answer: httpx.Response, dependency: str) -> bool:
+def _down(answer: httpx.Response, *names: str) -> bool:
     """Whether the gateway says that it is not ready, and for want of what."""
-    state = answer.json()["data"]["dependencies"][dependency]["status"]
-    return answer.status_code == 503 and answer.headers["retry-after"] == "1" and state == "down"
+    states = answer.json()["data"]["dependencies"]
+    is_told = answer.status_code == 503 and answer.headers["retry-after"] == "1"
+    return is_told and all(states[name]["status"] == "down" for name in names)
 
 
 # PostgreSQL
