@@ -57,7 +57,7 @@ class Settings:
     metrics_port: int = 0
     """0: any free one; the log names it."""
     log_level: str = "INFO"
-    snapshot_records: int = 50_000
+    snapshot_records: int = 20_000
     """A snapshot is taken after so many applied records: a restart replays at most about as many."""
     stall_timeout_s: int = 30
     accept_behaviour_change: bool = False
