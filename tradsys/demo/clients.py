@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import WebSocketException
 
 from schemas.levels import Levels
 from schemas.units import parse_e8
@@ -67,6 +67,8 @@ class Clients:
 
     async def _rest(self, client: httpx.AsyncClient, login: Login, number: int) -> None:
         token = await self._token(client, login)
+        if token is None:
+            return
         headers = {"Authorization": f"Bearer {token}"}
         sides = ("buy", "sell") if number % 2 == 0 else ("sell", "buy")
         count = 0
@@ -92,20 +94,30 @@ class Clients:
         self.latencies_ms.append((asyncio.get_running_loop().time() - began_s) * 1000)
         self.outcomes[f"REST {reply.status_code}"] += 1
 
-    async def _token(self, client: httpx.AsyncClient, login: Login) -> str:
-        reply = await client.post("/auth/login", json={"username": login.username, "password": login.password})
-        reply.raise_for_status()
-        token: str = reply.json()["data"]["token"]
-        return token
+    async def _token(self, client: httpx.AsyncClient, login: Login) -> str | None:
+        """Log in, again and again while the gateway or its stores are away; None when it is time to stop."""
+        while not self._stop.is_set():
+            try:
+                reply = await client.post("/auth/login", json={"username": login.username, "password": login.password})
+                reply.raise_for_status()
+            except httpx.HTTPError as error:
+                self.outcomes[f"login {type(error).__name__}"] += 1
+                await asyncio.sleep(REST_PAUSE_S)
+            else:
+                token: str = reply.json()["data"]["token"]
+                return token
+        return None
 
     async def _follow(self, client: httpx.AsyncClient, login: Login) -> None:
         token = await self._token(client, login)
+        if token is None:
+            return
         url = self.base_url.replace("http", "ws", 1) + "/ws"
         while not self._stop.is_set():
             try:
                 async with connect(url, max_size=MESSAGE_BYTES_MAX) as socket:
                     await self._session(socket, token)
-            except (ConnectionClosed, OSError) as error:
+            except (WebSocketException, OSError) as error:
                 self.outcomes[f"WebSocket {type(error).__name__}"] += 1
                 await asyncio.sleep(REST_PAUSE_S)
 
