@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import psycopg
@@ -165,23 +165,47 @@ def test_killed_in_mid_stream_again_and_again(venue: Venue, database: str, start
     assert venue.differences(database) == []
 
 
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+
+
+@contextmanager
+def a_write_in_progress(venue: Venue, database: str) -> Iterator[None]:
+    """Records to write, and a lock that their writer waits for: it is in a transaction until this ends."""
+    with psycopg.connect(database) as connection:
+        connection.execute("SELECT * FROM projection_offsets FOR UPDATE")
+        venue.write(1_000)
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        with within("a write that waits") as look:
+            while connection.execute(waiting).fetchone() == (0,):
+                look()
+        yield
+
+
 @pytest.mark.parametrize("frozen_s_min", [0, SESSION_TIMEOUT_S + 2], ids=["in its session", "after its session"])
+@pytest.mark.parametrize("writes", [False, True], ids=["between writes", "in a write"])
 def test_a_frozen_process_wakes_up_after_its_successor_and_ends_without_a_trace(
-    venue: Venue, database: str, start: Any, frozen_s_min: float
+    venue: Venue, database: str, start: Any, frozen_s_min: float, *, writes: bool
 ) -> None:
     venue.write(500)
     frozen = start(0)
-    wait_for_progress(database, 0)
-    venue.write(1_000)
-    frozen.send_signal(signal.SIGSTOP)
+    wait_for_the_end(venue, database)
+    with a_write_in_progress(venue, database) if writes else nullcontext():
+        frozen.send_signal(signal.SIGSTOP)
     frozen_at_s = time.monotonic()
+    venue.write(1_000)
     successor = start(0)
     wait_for_epoch(database, 2)
     with within("the freeze is long enough") as look:
         while time.monotonic() - frozen_at_s < frozen_s_min:
             look()
     frozen.send_signal(signal.SIGCONT)
-    assert frozen.wait(TIMEOUT_S) == Exit.FENCED
+    with within("the frozen process ends") as look:
+        while frozen.poll() is None:
+            assert successor.poll() is None
+            look()
+    assert frozen.wait() == Exit.FENCED
     venue.write(500)
     wait_for_the_end(venue, database)
     assert successor.poll() is None

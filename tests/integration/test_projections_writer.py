@@ -183,11 +183,10 @@ def test_who_was_away_finds_out_whether_it_was_replaced(database: str, writer: W
             "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
             " WHERE application_name = 'tradsys-projections' AND datname = current_database()"
         )
-    writer.require([PARTITION, OTHER, ("t.trades", 0)])
+    writer.require()
     successor.own([OTHER])
-    writer.require([PARTITION])
     with pytest.raises(WorkerError, match=r"t\.executions/1") as ending:
-        writer.require([PARTITION, OTHER])
+        writer.require()
     assert ending.value.code is Exit.FENCED
 
 

@@ -5,7 +5,7 @@ Database or Kafka away: it waits, with growing pauses, and goes on where the row
 
 import os
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from time import monotonic
 from types import FrameType
 from typing import Final
@@ -43,7 +43,7 @@ def main(instance: int, codec: Codec | None = None) -> int:
 
     def work(chosen: settings.Settings, own: Codec) -> None:
         writer = Writer(database(os.environ))
-        reader = GroupReader(chosen, instance, lambda partitions: end_if_replaced(writer, partitions))
+        reader = GroupReader(chosen, instance, lambda: end_if_replaced(writer))
         Projector(reader, writer, own, chosen.prefix).run()
 
     return process.run(STAGE.name, instance, codec, work)
@@ -63,13 +63,13 @@ def database(environ: Mapping[str, str]) -> str:
     )
 
 
-def end_if_replaced(writer: Writer, partitions: Iterable[Partition]) -> None:
-    """End the process when another one has taken these partitions over while it was away, as frozen processes are.
+def end_if_replaced(writer: Writer) -> None:
+    """End the process when another one has taken a partition over while it was away, as frozen processes are.
 
     Without the database nobody can say: then the group decides who goes on.
     """
     try:
-        writer.require(partitions)
+        writer.require()
     except DATABASE_TROUBLE as error:
         _log.warning("the database does not say who owns the partitions", error=str(error).strip())
     except WorkerError as error:

@@ -4,7 +4,7 @@ The group says who reads which partition; where to begin is said by the database
 database has given its offsets, and not while the database is away.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -48,11 +48,12 @@ class Batch:
 class GroupReader:
     """One member of the projections' group."""
 
-    def __init__(self, settings: Settings, instance: int, on_lost: Callable[[Iterable[Partition]], None]) -> None:
+    def __init__(self, settings: Settings, instance: int, on_revoked: Callable[[], None]) -> None:
         """Joins the group; `waiting` becomes true when there is an assignment to place.
 
-        `on_lost` is told the partitions of a membership that has expired, before this process joins anew: it would take
-        the place of a successor that has the same instance. So it must not return where there is one.
+        `on_revoked` is called when partitions are taken away, before this process may be given any again: a membership
+        that expired is joined anew, and would take the place of a successor that has the same instance. So it must not
+        return where there is one.
         """
         self.assigned: list[Partition] = []
         """The partitions of this process."""
@@ -60,7 +61,7 @@ class GroupReader:
         """Whether `assigned` still needs its offsets: call `place`."""
         self.revoked: list[Partition] = []
         """Partitions that were taken away since this list was last emptied."""
-        self._lost = on_lost
+        self._revoked = on_revoked
         self._prefix = settings.prefix
         self._next: dict[Partition, int] = {}
         group = settings.prefix + STAGE.name
@@ -92,7 +93,7 @@ class GroupReader:
             [settings.prefix + topic for topic in STAGE.inputs],
             on_assign=self._on_assign,
             on_revoke=self._on_revoke,
-            on_lost=self._on_lost,
+            on_lost=self._on_revoke,
         )
 
     def place(self, offsets: Mapping[Partition, int]) -> None:
@@ -181,11 +182,8 @@ class GroupReader:
         self.assigned = sorted((partition.topic, partition.partition) for partition in partitions)
         self.hold()
 
-    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._lost((partition.topic, partition.partition) for partition in partitions)
-        self._on_revoke(consumer, partitions)
-
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._revoked()
         self.revoked += [(partition.topic, partition.partition) for partition in partitions]
         self.assigned, self._next, self.waiting = [], {}, False
         consumer.unassign()

@@ -103,9 +103,9 @@ class Writer:
         self._claims = claims
         return {partition: claim.next_offset for partition, claim in claims.items()}
 
-    def require(self, partitions: Iterable[Partition]) -> None:
-        """Raise WorkerError when another process took over one of these that is ours; DATABASE_TROUBLE as `own`."""
-        ours = sorted(self._claims.keys() & set(partitions))
+    def require(self) -> None:
+        """Raise WorkerError when another process took over a partition that is ours; DATABASE_TROUBLE as `own`."""
+        ours = sorted(self._claims)
         try:
             epochs = _claims(self._connect(), _EPOCHS, ours)
         except DATABASE_TROUBLE:  # after a freeze the server may have ended the connection long ago
