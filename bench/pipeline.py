@@ -1,6 +1,6 @@
 """The whole pipeline, commands to positions, against the same cores in stock Faust.
 
-usage: python -m bench.pipeline [--orders N] [--seconds N] [--repeat N] [--skip-latency]
+usage: python -m bench.pipeline [--orders N] [--seconds N] [--repeat N] [--skip-latency] [--record]
 
 Both read the same sealed Avro commands (60 % limit orders, 40 % cancels, 40 accounts, 8 instruments) through risk,
 matching and positions, with the same codec, cores, schemas and rules, one process a stage, on an embedded stack of its
@@ -28,6 +28,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from bench.matching import machine
 from schemas.codec import Codec
 from schemas.messages import (
     AccountKind,
@@ -57,7 +58,9 @@ PIPELINE = ("risk", "matching", "positions")
 SHARDS = 4
 ACCOUNTS = [f"account-{number:02}" for number in range(40)]
 SYMBOLS = [f"COIN{number}-USD" for number in range(8)]
+RESULTS = Path(__file__).parent / "results" / "pipeline.json"
 WAIT_S = 300
+WARM_S = 20
 
 
 # --- the peer --------------------------------------------------------------------------------------------------------
@@ -197,7 +200,7 @@ def controls() -> Iterator[Control]:
 class Pipeline:
     """Three stages under a prefix of their own."""
 
-    def __init__(self, kind: str, settings: Settings, run: int) -> None:
+    def __init__(self, kind: str, settings: Settings, run: str) -> None:
         self.kind, self.settings = kind, settings
         self.prefix = f"bench-{kind}-{run}."
         self.bootstrap = settings.kafka_bootstrap
@@ -354,7 +357,15 @@ class Pipeline:
         self.producer.flush()
 
 
-def measure(kind: str, settings: Settings, run: int, orders: int, seconds: int) -> dict[str, float]:
+def warm(settings: Settings, orders: int) -> None:
+    """Work the broker until it is compiled: a cold one is several times slower for whoever comes first."""
+    pipeline = Pipeline("ours", settings, "warm")
+    pipeline.drained(orders)
+    with pipeline.running():
+        pipeline.latency(1_000, WARM_S)
+
+
+def measure(kind: str, settings: Settings, run: str, orders: int, seconds: int) -> dict[str, float]:
     """All figures of one pipeline."""
     pipeline = Pipeline(kind, settings, run)
     figures = {"drained_per_s": round(pipeline.drained(orders))}
@@ -374,6 +385,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=20, help="of each rate")
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--skip-latency", action="store_true")
+    parser.add_argument("--record", action="store_true", help="write bench/results/pipeline.json")
     parser.add_argument("--only", choices=("ours", "stock"))
     parser.add_argument("--stock", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -385,7 +397,8 @@ def main() -> int:
     runs: dict[str, list[dict[str, float]]] = {"ours": [], "stock": []}
     try:
         platform.up(settings, report=lambda _: None, only_stack=True)
-        for run in range(options.repeat):
+        warm(settings, options.orders)
+        for run in map(str, range(options.repeat)):
             for kind, results in runs.items():
                 if options.only in {None, kind}:
                     orders = options.orders if kind == "ours" else options.orders // 6
@@ -394,6 +407,10 @@ def main() -> int:
     finally:
         platform.down(home)
         shutil.rmtree(home, ignore_errors=True)
+    if options.record:
+        asked = {name: getattr(options, name) for name in ("orders", "seconds", "repeat")}
+        text = json.dumps({"machine": machine(), "options": asked, "runs": runs}, indent=2)
+        RESULTS.write_text(text + "\n", "utf-8")
     if not options.only:
         for name in runs["ours"][0]:
             ours, peer = (statistics.median(result[name] for result in runs[kind]) for kind in ("ours", "stock"))
