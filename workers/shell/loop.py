@@ -8,6 +8,7 @@ two at a time were measured to drain less and to answer later wherever the broke
 import threading
 from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from queue import SimpleQueue
 from time import monotonic
 from typing import Final
@@ -90,7 +91,7 @@ class ShardLoop(threading.Thread):
         for number, batch in batches.items():
             runner = self._runners[number]
             self.at_work = runner.name
-            self._guarded(runner, lambda runner=runner, batch=batch: runner.work(batch))  # type: ignore[misc]
+            self._guarded(runner, partial(runner.work, batch))
             self.turned_at = monotonic()
 
     def _begin(self, number: int, ended: threading.Event) -> None:

@@ -96,12 +96,12 @@ class StageReader:
 
     def read(self, timeout_s: float) -> dict[int, Batch]:
         """Per shard what has come, at most BATCH_RECORDS_MAX records in all; waits for the first."""
-        message: Any = self._consumer.poll(timeout_s)
-        if message is None:
+        first: Any = self._consumer.poll(timeout_s)
+        if first is None:
             return {}
         batches: dict[int, Batch] = {}
         names, seen = self._names, self.seen
-        for message in (message, *self._consumer.consume(BATCH_RECORDS_MAX - 1, 0)):  # noqa: B020 - the first of them
+        for message in (first, *self._consumer.consume(BATCH_RECORDS_MAX - 1, 0)):
             topic, shard, offset = names[message.topic()], message.partition(), message.offset()
             if message.error() is not None:
                 if message.error().code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own code

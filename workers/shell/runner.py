@@ -7,6 +7,7 @@ import structlog
 
 from schemas.codec import Codec
 from schemas.messages import SnapshotChunk
+from schemas.registry import RegistryError
 from stream_topology.stages import Stage
 from workers.kernel.restore import restore
 from workers.kernel.shard import ReplayError, Shard, Transaction
@@ -129,7 +130,7 @@ class ShardRunner:
             self._log.error("shard failed", exc_info=error)
             return WorkerError(Exit.UNUSABLE, f"{self.name} failed: {type(error).__name__}: {error}")
         at = {"topic": record.topic, "offset": record.offset}
-        if type(error).__name__ == "RegistryError":
+        if isinstance(error, RegistryError):
             sentence = f"{self.name} cannot read {record.topic} offset {record.offset} without the registry: {error}"
             return WorkerError(Exit.UNUSABLE, sentence)
         self._log.error("shard failed", failed_at=at, correlation_id=_correlation_id(record), exc_info=error)
