@@ -56,8 +56,8 @@ from tradsys.stack.supervision import Supervision
 RESULTS: Final = Path(__file__).parent / "results" / "restore.json"
 SHARDS: Final = 4
 SUFFIX: Final = 10_000
-SUFFIX_WORST: Final = 45_000
-"""Of the 50,000 records after which a shard takes a snapshot."""
+SUFFIX_WORST: Final = 18_000
+"""Of the 20,000 records after which a shard takes a snapshot."""
 RESTING_MANY: Final = 100_000
 RATE: Final = 400
 """Orders a second while a worker is killed."""
