@@ -25,6 +25,11 @@ class Raw(msgspec.Struct, frozen=True, gc=False):
     value: bytes
 
 
+def _raw(value: bytes) -> Raw:
+    key = value[:2].decode()
+    return Raw(key, key, value)
+
+
 class RawCodec:
     """No Avro on the way; the journal is what it always is."""
 
@@ -33,14 +38,11 @@ class RawCodec:
 
     def decode(self, value: bytes, record: str) -> Any:
         """The record around its key."""
-        if record in {"JournalEntry", "SnapshotChunk"}:
-            return self._own.decode(value, record)
-        key = value[:2].decode()
-        return Raw(key, key, value)
+        return self.decoder(record)(value)
 
     def decoder(self, record: str) -> Callable[[bytes], Any]:
         """As a function of the value."""
-        return lambda value: self.decode(value, record)
+        return self._own.decoder(record) if record in {"JournalEntry", "SnapshotChunk"} else _raw
 
     def encode(self, message: Any) -> bytes:
         """The value as it came."""

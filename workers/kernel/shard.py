@@ -1,9 +1,11 @@
 """One shard of a stage: batches in, transactions out, and the same again as a replay."""
 
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
+from zlib import crc32
+
+import msgspec
 
 from schemas.codec import Codec, CodecError
 from schemas.messages import DeadLetter, DeadLetterReason, InputRange, JournalEntry, Message
@@ -30,13 +32,22 @@ class ReplayError(Exception):
     """A replay gave something else than what was published, or may not be tried. The process must not go on."""
 
 
-class Produced(NamedTuple):
+class Produced(msgspec.Struct, frozen=True, gc=False):
     """One output as bytes, ready to be produced."""
 
     topic: str
     partition: int
     key: bytes
     value: bytes
+
+
+class _Target(NamedTuple):
+    """Where outputs of a topic and a key go."""
+
+    partition: int
+    key: bytes
+    head: bytes
+    """What the CRC of the outputs has of it before each value."""
 
 
 @dataclass(slots=True)
@@ -73,10 +84,12 @@ class Shard:
     _ranges: list[InputRange] = field(default_factory=list)
     _pending_records: int = 0
     _outputs: list[Produced] = field(default_factory=list)
+    _crc: int = 0
+    """Of topic, partition, key and value of each of these outputs, in order."""
     _keys: dict[str, dict[bytes | None, str]] = field(default_factory=dict)
     """Per input topic: keys that were found to belong to this shard."""
-    _targets: dict[str, dict[str, tuple[tuple[int, bytes], ...]]] = field(default_factory=dict)
-    """Per output topic and key: where it goes."""
+    _targets: dict[str, dict[str, tuple[_Target, ...]]] = field(default_factory=dict)
+    """Per output topic and key."""
 
     def apply(self, batch: Mapping[str, Sequence[Record]]) -> Transaction | None:
         """Merge a batch in the stage's input order and fold it.
@@ -110,11 +123,11 @@ class Shard:
             behaviour=self.core.behaviour,
             ranges=tuple(_joined(self._ranges)),
             output_count=len(self._outputs),
-            output_crc=outputs_crc(self._outputs),
+            output_crc=self._crc,
             snapshot_offset=self.snapshot_offset,
         )
         transaction = Transaction(self._outputs, self.codec.encode(entry), dict(self.positions), self._pending_records)
-        self._outputs, self._ranges, self._pending_records = [], [], 0
+        self._outputs, self._crc, self._ranges, self._pending_records = [], 0, [], 0
         return transaction
 
     def replay(
@@ -147,8 +160,8 @@ class Shard:
                 message = f"{where}: {span.topic} offsets {span.first} to {span.last} are needed, the log gave {seen}"
                 raise ReplayError(message)
             self._fold(TOPICS[span.topic], records)
-        outputs, self._outputs = self._outputs, []
-        crc = outputs_crc(outputs)
+        outputs, crc = self._outputs, self._crc
+        self._outputs, self._crc = [], 0
         if (len(outputs), crc) != (entry.output_count, entry.output_crc) and entry.behaviour == self.core.behaviour:
             message = (
                 f"{where}: replay gave {len(outputs)} outputs with CRC {crc:08x}, "
@@ -240,36 +253,24 @@ class Shard:
         self._emit(Output(DEAD_LETTERS, record.topic, letter))
 
     def _emit(self, output: Output) -> None:
-        name, key = output.topic, output.key
-        targets = self._targets.get(name)
-        found = None if targets is None else targets.get(key)
-        if found is None:
-            found = self._target(name, key)
+        try:
+            targets = self._targets[output.topic][output.key]
+        except KeyError:
+            targets = self._found_targets(output.topic, output.key)
         value = self.codec.encode(output.message)
-        for partition, key_bytes in found:
-            self._outputs.append(Produced(name, partition, key_bytes, value))
+        for partition, key, head in targets:
+            self._outputs.append(Produced(output.topic, partition, key, value))
+            self._crc = crc32(value, crc32(head, self._crc))
 
-    def _target(self, name: str, key: str) -> tuple[tuple[int, bytes], ...]:
-        """The partitions of an output, and its key as bytes; remembered."""
-        every = TOPICS[name].key is Key.EVERY
+    def _found_targets(self, topic: str, key: str) -> tuple[_Target, ...]:
+        """Where an output goes; remembered."""
+        every = TOPICS[topic].key is Key.EVERY
         partitions = range(self.shards) if every else (partition_of(key, self.shards),)
-        targets = self._targets.setdefault(name, {})
+        targets = self._targets.setdefault(topic, {})
         if len(targets) >= KEYS_MAX:
             targets.clear()
-        targets[key] = found = tuple((partition, key.encode()) for partition in partitions)
+        targets[key] = found = tuple(_Target(to, key.encode(), f"{topic}/{to}/{key}/".encode()) for to in partitions)
         return found
-
-
-def outputs_crc(outputs: Iterable[Produced]) -> int:
-    """CRC-32 over topic, partition, key and value of each output, in order."""
-    crc, crc32 = 0, zlib.crc32
-    heads: dict[tuple[str, int, bytes], bytes] = {}
-    for topic, partition, key, value in outputs:
-        head = heads.get(where := (topic, partition, key))
-        if head is None:
-            head = heads[where] = b"%b/%d/%b/" % (topic.encode(), partition, key)
-        crc = crc32(value, crc32(head, crc))
-    return crc
 
 
 def _joined(ranges: Iterable[InputRange]) -> Iterable[InputRange]:

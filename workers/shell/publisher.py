@@ -54,14 +54,14 @@ class Publisher:
 
     def _produce_transaction(self, producer: TransactionalProducer, transaction: Transaction) -> None:
         produce, names = producer.produce_now, self._names
-        for topic, partition, key, value in transaction.outputs:
-            name = names.get(topic)
+        for output in transaction.outputs:
+            name = names.get(output.topic)
             if name is None:
-                name = names[topic] = self._prefix + topic
+                name = names[output.topic] = self._prefix + output.topic
             try:
-                produce(name, value, key, partition)
+                produce(name, output.value, output.key, output.partition)
             except BufferError:
-                producer.produce(name, value, key, partition)
+                producer.produce(name, output.value, output.key, output.partition)
         key = b"%d" % self._shard
         producer.produce(self._journal, transaction.journal, key, partition=self._shard, on_delivery=self._journaled)
 

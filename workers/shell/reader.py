@@ -51,6 +51,7 @@ def open_consumer(settings: Settings, group: str, fetch_wait_ms: int) -> Consume
             "fetch.error.backoff.ms": 20,
             "reconnect.backoff.ms": 20,
             "reconnect.backoff.max.ms": 1_000,
+            "fetch.queue.backoff.ms": 10,  # the default stands still for 1 s once enough is read ahead
             "queued.min.messages": 20_000,
             "queued.max.messages.kbytes": PREFETCH_KIB_MAX,
             "socket.nagle.disable": True,
@@ -102,20 +103,17 @@ class StageReader:
         batches: dict[int, Batch] = {}
         names, seen = self._names, self.seen
         for message in (first, *self._consumer.consume(BATCH_RECORDS_MAX - 1, 0)):
-            topic, shard, offset = names[message.topic()], message.partition(), message.offset()
-            if message.error() is not None:
-                if message.error().code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own code
-                    seen[shard][topic] = max(seen[shard][topic], offset)
-                else:
-                    raise_unless_transient(message.error(), message.topic(), shard)
-                continue
-            batch = batches.get(shard)
-            if batch is None:
-                batch = batches[shard] = {}
-            records = batch.get(topic)
-            if records is None:
-                records = batch[topic] = []
-            records.append(_record(message, topic))
+            topic, shard, error = names[message.topic()], message.partition(), message.error()
+            if error is None:
+                record = _record(message, topic)
+                try:
+                    batches[shard][topic].append(record)
+                except KeyError:
+                    batches.setdefault(shard, {})[topic] = [record]
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own code
+                seen[shard][topic] = max(seen[shard][topic], message.offset())
+            else:
+                raise_unless_transient(error, message.topic(), shard)
         for shard, batch in batches.items():
             for topic, records in batch.items():
                 seen[shard][topic] = max(seen[shard][topic], records[-1].offset + 1)
