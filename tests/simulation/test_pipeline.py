@@ -3,6 +3,7 @@
 import random
 from itertools import islice
 
+import msgspec
 import pytest
 
 from schemas.codec import local_codec
@@ -105,7 +106,7 @@ def test_a_journal_alone_gives_the_same_bytes_again() -> None:
         again: dict[str, list[tuple[str, int, bytes, bytes]]] = {}
         for shard in chaos.venue.pipeline.shards:
             for output in rebuilt(shard):
-                again.setdefault(output.topic, []).append(tuple(output))
+                again.setdefault(output.topic, []).append(msgspec.structs.astuple(output))
         for topic, outputs in again.items():
             records = [r for r in chaos.venue.records(topic) if topic not in {"clock", "control"}]
             published[topic] = [(topic, r.partition, r.key or b"", r.value or b"") for r in records]
