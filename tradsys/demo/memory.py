@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from schemas.codec import Codec, local_codec
-from schemas.messages import Command, CommandKind, OrderType, Tick, TimeInForce
+from schemas.messages import Command, CommandKind, Control, OrderType, Tick, TimeInForce
 from schemas.seal import SEAL_HEADER, SEAL_KEY_HEADER, seal_hmac
 from stream_topology.sharding import partition_of
 from stream_topology.stages import STAGES
@@ -33,14 +33,15 @@ class MemoryVenue:
 
     shards: int = DEFAULT_SHARDS
     codec: Codec = field(default_factory=local_codec)
+    secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+    """Seals the commands."""
     pipeline: MemoryPipeline = field(init=False)
-    _secret: bytes = field(init=False, default_factory=lambda: secrets.token_bytes(32))
     _ticks: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         """Open every shard of every journaled stage."""
         stages = [stage for stage in STAGES.values() if stage.journaled]
-        factories = core_factories([stage.name for stage in stages], {SEAL_KEY: self._secret})
+        factories = core_factories([stage.name for stage in stages], {SEAL_KEY: self.secret})
         self.pipeline = MemoryPipeline.create(stages, factories, self.shards, self.codec)
         self.pipeline.log.now_us = START_US
 
@@ -63,7 +64,7 @@ class MemoryVenue:
     def send(self, command: Command) -> None:
         """Seal a command and append it."""
         value = self.codec.encode(command)
-        headers = ((SEAL_KEY_HEADER, SEAL_KEY.encode()), (SEAL_HEADER, seal_hmac(self._secret, value)))
+        headers = ((SEAL_KEY_HEADER, SEAL_KEY.encode()), (SEAL_HEADER, seal_hmac(self.secret, value)))
         partition = partition_of(command.account, self.shards)
         self.pipeline.log.append("commands", partition, command.account.encode(), value, headers)
 
@@ -79,8 +80,12 @@ class MemoryVenue:
     def open(self, run: str, reference_price_e8: int) -> None:
         """Write the venue's controls and let every stage see them."""
         for control in controls(run, ACCOUNTS, reference_price_e8, {}):
-            self._append_everywhere("control", self.codec.encode(control))
+            self.control(control)
         self.pipeline.run()
+
+    def control(self, control: Control) -> None:
+        """Append what the operator decides."""
+        self._append_everywhere("control", self.codec.encode(control))
 
     def _run_until(self, at_us: int) -> None:
         """Run the stages, and the clock up to a time of the flow."""

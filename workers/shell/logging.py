@@ -11,8 +11,6 @@ _LIBRARY_LEVELS: Final = {
     "mode": logging.WARNING,
     "aiokafka": logging.WARNING,
     "asyncio": logging.WARNING,
-    "httpx": logging.WARNING,
-    "httpcore": logging.WARNING,
 }
 
 

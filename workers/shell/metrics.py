@@ -10,7 +10,7 @@ LOOPBACK: Final = "127.0.0.1"
 
 _SHARD: Final = ("stage", "shard")
 _SECONDS: Final = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-_RECORDS: Final = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_000, 4_000)
+_RECORDS: Final = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_000, 4_000, 8_000)
 
 EVENTS: Final = Counter("tradsys_worker_events", "Input records applied", _SHARD)
 OUTPUTS: Final = Counter("tradsys_worker_outputs", "Records published, dead letters included", _SHARD)

@@ -8,8 +8,8 @@ from typing import Final
 from stream_topology.topics import DEFAULT_PREFIX, DEFAULT_SHARDS, SHARDS_MAX
 from workers.shell.endings import Exit, WorkerError
 
-BATCH_RECORDS_MAX: Final = 4_000
-"""Records of one batch, so of one transaction."""
+BATCH_RECORDS_MAX: Final = 8_000
+"""Records of one fetch, so at most of one transaction."""
 
 PREFETCH_KIB_MAX: Final = 16_384
 """Records that are read ahead per process, in KiB."""
