@@ -60,7 +60,7 @@ ACCOUNTS = [f"account-{number:02}" for number in range(40)]
 SYMBOLS = [f"COIN{number}-USD" for number in range(8)]
 RESULTS = Path(__file__).parent / "results" / "pipeline.json"
 WAIT_S = 300
-WARM_S = 120
+WARM_S = 60
 
 
 # --- the peer --------------------------------------------------------------------------------------------------------
