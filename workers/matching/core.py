@@ -39,9 +39,10 @@ class MatchingCore:
     def apply(self, record: Input) -> Sequence[Output]:
         """Fold one record of `orders` or `control`."""
         message = record.message
-        if type(message) is Order and record.topic == "orders":
-            book = self.books.get(message.symbol)
-            if book is None:
+        if type(message) is Order:
+            try:
+                book = self.books[message.symbol]
+            except KeyError:
                 return self._without_book(message, record.ts_us)
             kind = message.kind
             if kind is _NEW:
