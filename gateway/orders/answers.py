@@ -16,6 +16,15 @@ class Report(msgspec.Struct, frozen=True):
     command_id: str | None = None
     kind: str = ""
     reason: str = ""
+    account: str = ""
+    client_order_id: str = ""
+    symbol: str = ""
+    limit: str | None = None
+    actual: str | None = None
+
+    def words(self) -> dict[str, str | None]:
+        """All that a sentence about it may name."""
+        return msgspec.structs.asdict(self)
 
 
 _decode: Final = msgspec.json.Decoder(Report).decode
@@ -68,5 +77,5 @@ class Answers:
 
 
 def report_of(payload: bytes) -> Report:
-    """Kind and reason of an execution report."""
+    """What an execution report says."""
     return _decode(payload)

@@ -9,8 +9,9 @@ from gateway import limits
 from gateway.asgi import Reply, Request, require_json
 from gateway.auth.tokens import Tokens
 from gateway.errors import ApiError, Code
-from gateway.orders.answers import report_of
+from gateway.orders.answers import Report, report_of
 from gateway.orders.desk import OrderDesk
+from gateway.orders.refusals import sentence
 from gateway.orders.requests import OrderRequest, parse_order, parse_order_id
 
 ORDERS: Final = "/api/v1/orders"
@@ -34,7 +35,7 @@ class LeanOrders:
         acknowledged, client_order_id = self._desk.place(identity, order, request.correlation_id)
         order_id = await acknowledged
         if wait_s and (payload := await self._desk.answers.wait(order_id, wait_s)):
-            return Reply(200, b'{"success":true,"data":%b}' % payload)
+            return _told(payload, report_of(payload))
         # Both are of characters that JSON takes as they are.
         return Reply(
             202,
@@ -57,10 +58,10 @@ class LeanOrders:
             if report.kind == "cancel_rejected":
                 raise ApiError(
                     Code.CONFLICT,
-                    f"The order was not cancelled: {report.reason}.",
+                    f"The order was not cancelled. {sentence(report) or report.reason}",
                     details=msgspec.Raw(payload),
                 )
-            return Reply(200, b'{"success":true,"data":%b}' % payload)
+            return _told(payload, report)
         return Reply(202, b'{"success":true,"data":{"order_id":"%d","command_id":"%d"}}' % (order_id, command_id))
 
     def _wait_s(self, query: bytes) -> float:
@@ -120,6 +121,13 @@ def openapi_paths() -> tuple[dict[str, Any], dict[str, Any]]:
             }
         },
     }, schemas
+
+
+def _told(payload: bytes, report: Report) -> Reply:
+    """An execution report, and in words why it is not what was hoped for."""
+    why = sentence(report)
+    message = b"" if why is None else b'"message":%b,' % msgspec.json.encode(why)
+    return Reply(200, b'{"success":true,%b"data":%b}' % (message, payload))
 
 
 def _not_found() -> ApiError:

@@ -242,20 +242,36 @@ def test_an_order_is_in_the_log_sealed_when_it_is_answered(running: Running) -> 
     assert (command.account, command.correlation_id) == ("alice", "follow-me")
 
 
-def test_wait_answers_with_the_execution_from_the_stream(running: Running) -> None:
+@pytest.mark.parametrize(
+    ("sequence", "kind", "refusal", "message"),
+    [
+        (1, "new", {}, None),
+        (
+            2,
+            "rejected",
+            {"reason": "QUANTITY_OFF_LOT", "limit": "0.001", "actual": "0.0015"},
+            "Quantity 0.0015 is not a multiple of the lot 0.001; nearest valid: 0.001, 0.002.",
+        ),
+    ],
+    ids=["accepted", "refused"],
+)
+def test_wait_answers_with_the_execution_from_the_stream(
+    running: Running, sequence: int, kind: str, refusal: dict[str, str], message: str | None
+) -> None:
     headers = running.bearer("bob")
-    body = ORDER | {"client_order_id": "wait-1"}
+    body = ORDER | {"client_order_id": f"wait-{sequence}"}
 
     def risk_and_matching() -> None:
         found: list[tuple[Any, Command]] = []
 
         def arrived() -> bool:
-            found[:] = [pair for pair in running.commands() if pair[1].client_order_id == "wait-1"]
+            found[:] = [pair for pair in running.commands() if pair[1].client_order_id == body["client_order_id"]]
             return bool(found)
 
         wait_until(arrived)
         record = found[0][0]
-        running.frame("orders:bob", 1, report(record.partition() << 48 | record.offset(), "bob", "new"))
+        told = report(record.partition() << 48 | record.offset(), "bob", kind) | refusal
+        running.frame("orders:bob", sequence, told)
 
     async def both() -> httpx.Response:
         async with httpx.AsyncClient(trust_env=False, timeout=15) as client:
@@ -264,7 +280,8 @@ def test_wait_answers_with_the_execution_from_the_stream(running: Running) -> No
             return answer
 
     answer = asyncio.run(both())
-    assert (answer.status_code, answer.json()["data"]["kind"]) == (200, "new")
+    said = answer.json()
+    assert (answer.status_code, said["data"]["kind"], said.get("message")) == (200, kind, message)
 
 
 def test_reads_show_the_own_account_only(running: Running) -> None:
