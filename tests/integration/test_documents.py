@@ -123,11 +123,16 @@ def test_the_demo_and_what_it_tells_to_try() -> None:
         assert "The platform runs" in said
         _, _, advice = said.partition("Try:\n")
         advised = [line.strip() for line in advice.splitlines() if line.strip()]
-        assert [line.split()[0] for line in advised] == ["curl", "curl", "tradsys", "kill", "tradsys", "tradsys"]
+        assert [line.split()[0] for line in advised] == [
+            *("curl", "curl", "TOKEN=$(curl", "curl"),
+            *("tradsys", "kill", "tradsys", "tradsys"),
+        ]
+        advised[2:4] = [shlex.join(["bash", "-c", "; ".join(advised[2:4])])]
         answers = [type_in(line) for line in advised if line not in NOT_RUN]
-        book, candles, status, _, down = answers
+        book, candles, order, status, _, down = answers
         assert '"bids"' in book
         assert '"open"' in candles
+        assert '"kind":"new"' in order
         assert all(part in status for part in ("kafka", "matching", "gateway"))
         assert down.startswith("Stopped ")
     finally:

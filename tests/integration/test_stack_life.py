@@ -22,6 +22,8 @@ import valkey
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from tradsys.stack.supervision import Supervision
+
 TOPIC = "orders"
 PARTS = {"kafka", "registry", "postgres", "valkey"}
 RECOVERY_S_MAX = 60.0
@@ -173,6 +175,11 @@ def test_data_survive_down_and_up(running: Platform, data: Callable[[], None]) -
     assert running.processes() == []
     running.up()
     data()
+
+
+def test_a_home_around_this_one_has_none_of_its_processes(running: Platform) -> None:
+    assert len(list(Supervision(running.home).processes())) >= len(PARTS)
+    assert list(Supervision(running.home.parent).processes()) == []
 
 
 def test_down_ends_what_a_killed_supervisor_left(running: Platform, data: Callable[[], None]) -> None:

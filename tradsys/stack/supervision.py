@@ -26,8 +26,8 @@ from tradsys.stack.fetch import cache_directory
 from tradsys.stack.part import Part
 
 MARKER: Final = "TRADSYS_SUPERVISED"
-OVERWRITERS: Final = frozenset({"postgres", "valkey-server"})
-"""They write their status over their environment, MARKER with it, but work in their data directory."""
+OVERWRITERS: Final = {"postgres": "postgres", "valkey-server": "valkey"}
+"""Programs that overwrite their environment, MARKER with it, and the part in whose directory each of them works."""
 SOCKET_PATH_BYTES_MAX: Final = 100
 """Unix sockets take 104 bytes (macOS) or 108 (Linux)."""
 SUPERVISOR_START_S_MAX: Final = 15.0
@@ -213,7 +213,8 @@ class Supervision:
     def _is_ours(self, process: psutil.Process) -> bool:
         if process.environ().get(MARKER) == str(self.home):
             return True
-        return process.name() in OVERWRITERS and Path(process.cwd()).is_relative_to(self.home)
+        part = OVERWRITERS.get(process.name())
+        return part is not None and Path(process.cwd()).is_relative_to(self.home / part)
 
     def _supervisor_pid(self) -> int:
         with suppress(FileNotFoundError, ValueError):
