@@ -127,6 +127,10 @@ def test_the_demo_and_what_it_tells_to_try() -> None:
             *("curl", "curl", "TOKEN=$(curl", "curl"),
             *("tradsys", "kill", "tradsys", "tradsys"),
         ]
+        again = [sys.executable, "-m", "tradsys", "demo", "--synthetic", "1", "--home", str(home)]
+        refused = subprocess.run(again, capture_output=True, text=True, check=False)
+        assert refused.returncode != 0
+        assert f"`tradsys down --home {home}`" in " ".join(refused.stderr.split())
         advised[2:4] = [shlex.join(["bash", "-c", "; ".join(advised[2:4])])]
         answers = [type_in(line) for line in advised if line not in NOT_RUN]
         book, candles, order, status, _, down = answers
