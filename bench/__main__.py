@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from stream_topology.provision import provision
 from tradsys import platform
 from tradsys.settings import free_ports, load
 
@@ -30,7 +31,9 @@ def main(names: list[str]) -> int:
         environment = dict(os.environ)
         try:
             if WITH_STACK & set(chosen):
-                platform.up(settings, report=lambda _: None)
+                platform.up(settings, report=lambda _: None, only_stack=True)
+                at = settings.kafka_bootstrap, settings.schema_registry_url
+                provision(*at, settings.topic_prefix, settings.shards)
                 environment |= settings.environment()
             return sum(_run(name, environment) for name in chosen)
         finally:

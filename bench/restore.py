@@ -52,12 +52,13 @@ from tradsys import platform
 from tradsys.settings import Settings, free_ports, load
 from tradsys.stack.processes import process_parts
 from tradsys.stack.supervision import Supervision
+from workers.shell.settings import SNAPSHOT_RECORDS
 
 RESULTS: Final = Path(__file__).parent / "results" / "restore.json"
 SHARDS: Final = 4
 SUFFIX: Final = 10_000
-SUFFIX_WORST: Final = 18_000
-"""Of the 20,000 records after which a shard takes a snapshot."""
+SUFFIX_WORST: Final = SNAPSHOT_RECORDS * 9 // 10
+"""Records of a shard since its snapshot, shortly before the next one."""
 RESTING_MANY: Final = 100_000
 RATE: Final = 400
 """Orders a second while a worker is killed."""

@@ -22,10 +22,6 @@ class Report(msgspec.Struct, frozen=True):
     limit: str | None = None
     actual: str | None = None
 
-    def words(self) -> dict[str, str | None]:
-        """All that a sentence about it may name."""
-        return msgspec.structs.asdict(self)
-
 
 _decode: Final = msgspec.json.Decoder(Report).decode
 

@@ -2,56 +2,59 @@
 
 from typing import Final
 
+import msgspec
+
 from gateway.orders.answers import Report
+from schemas.messages import Reason
 from schemas.units import INT64_MAX, format_e8, parse_e8
 
-_SENTENCES: Final = {
-    "SEAL_MISSING": "The command carries no seal",
-    "KEY_UNKNOWN": "The command is sealed with a key that is not registered for {account}",
-    "SEAL_INVALID": "The seal is not one of the bytes that were sent",
-    "ACCOUNT_UNKNOWN": "There is no account {account}",
-    "ACCOUNT_SUSPENDED": "Account {account} is suspended: it may only cancel",
-    "KIND_UNKNOWN": "A command is NEW or CANCEL",
-    "MALFORMED": "The command lacks a field, or has a value that is not known",
-    "CLIENT_ORDER_ID_INVALID": "client_order_id has {actual} characters; it is 1 to {limit} printable ASCII characters",
-    "CLIENT_ORDER_ID_REUSED": "client_order_id {client_order_id} stands for another order of this account",
-    "REPEATED_COMMAND": "The same order was sent before under client_order_id {client_order_id}; it was placed once",
-    "ORDER_UNKNOWN": "There is no such order",
-    "ORDER_FINAL": "The order is no longer open",
-    "SYMBOL_UNKNOWN": "There is no symbol {symbol}; the list is at /api/v1/symbols",
-    "SYMBOL_HALTED": "{symbol} is halted: it takes cancels only",
-    "SIDE_INVALID": "The side is buy or sell",
-    "TYPE_INVALID": "The type is limit or market",
-    "TIME_IN_FORCE_INVALID": (
+_SENTENCES: Final[dict[str, str]] = {
+    Reason.SEAL_MISSING: "The command carries no seal",
+    Reason.KEY_UNKNOWN: "The command is sealed with a key that is not registered for {account}",
+    Reason.SEAL_INVALID: "The seal is not one of the bytes that were sent",
+    Reason.ACCOUNT_UNKNOWN: "There is no account {account}",
+    Reason.ACCOUNT_SUSPENDED: "Account {account} is suspended: it may only cancel",
+    Reason.KIND_UNKNOWN: "A command is NEW or CANCEL",
+    Reason.MALFORMED: "The command lacks a field, or has a value that is not known",
+    Reason.CLIENT_ORDER_ID_INVALID: "client_order_id has {actual} characters, not 1 to {limit} of printable ASCII",
+    Reason.CLIENT_ORDER_ID_REUSED: "client_order_id {client_order_id} stands for another order of this account",
+    Reason.REPEATED_COMMAND: "The same order was sent before under client_order_id {client_order_id}: it is one order",
+    Reason.ORDER_UNKNOWN: "There is no such order",
+    Reason.ORDER_FINAL: "The order is no longer open",
+    Reason.SYMBOL_UNKNOWN: "There is no symbol {symbol}; the list is at /api/v1/symbols",
+    Reason.SYMBOL_HALTED: "{symbol} is halted: it takes cancels only",
+    Reason.SIDE_INVALID: "The side is buy or sell",
+    Reason.TYPE_INVALID: "The type is limit or market",
+    Reason.TIME_IN_FORCE_INVALID: (
         "A limit order is gtc, ioc or fok, a market order ioc or fok, and a post-only order a limit order that is gtc"
     ),
-    "PRICE_MISSING": "A limit order has a price",
-    "PRICE_NOT_ALLOWED": "A market order has no price; this one has {actual}",
-    "PRICE_NOT_POSITIVE": "Price {actual} is not above zero",
-    "PRICE_OFF_TICK": "Price {actual} is not a multiple of the tick {limit}; nearest valid: {nearest}",
-    "PRICE_OUTSIDE_BAND": "Price {actual} is beyond {limit}, the edge of the price band of {symbol}",
-    "NO_MARK": "There is no mark yet that the order could be valued at",
-    "QUANTITY_NOT_POSITIVE": "Quantity {actual} is not above zero",
-    "QUANTITY_OFF_LOT": "Quantity {actual} is not a multiple of the lot {limit}; nearest valid: {nearest}",
-    "QUANTITY_TOO_SMALL": "Quantity {actual} is below {limit}, the smallest of {symbol}",
-    "QUANTITY_TOO_LARGE": "Quantity {actual} is above {limit}, the largest of {symbol}",
-    "NOTIONAL_TOO_SMALL": "Price times quantity is {actual}, below {limit}, the smallest of {symbol}",
-    "NOTIONAL_TOO_LARGE": "Price times quantity is {actual}, above {limit}, the largest of {symbol}",
-    "OPEN_ORDERS_LIMIT": "This would be open order number {actual}; account {account} may have {limit}",
-    "FUNDS_INSUFFICIENT": "The order may cost {actual}, and {limit} is available",
-    "MARGIN_INSUFFICIENT": "The exposure would be {actual}, and equity times leverage is {limit}",
-    "POST_ONLY_WOULD_TRADE": "At {actual} the post-only order would trade with {limit}, the best opposite price",
-    "BOOK_FULL": "The book of {symbol} cannot hold this: {actual} where {limit} is the most",
-    "FILL_OR_KILL_UNFILLABLE": "The fill-or-kill order could not be filled whole at once",
-    "IMMEDIATE_REMAINDER": "What could not be traded at once has ended",
-    "NO_LIQUIDITY": "There was nothing to trade with",
-    "SELF_TRADE": "It would have traded with another order of account {account}",
-    "CANCELLED_BY_CLIENT": "The account cancelled it",
+    Reason.PRICE_MISSING: "A limit order has a price",
+    Reason.PRICE_NOT_ALLOWED: "A market order has no price; this one has {actual}",
+    Reason.PRICE_NOT_POSITIVE: "Price {actual} is not above zero",
+    Reason.PRICE_OFF_TICK: "Price {actual} is not a multiple of the tick {limit}; nearest valid: {nearest}",
+    Reason.PRICE_OUTSIDE_BAND: "Price {actual} is beyond {limit}, the edge of the price band of {symbol}",
+    Reason.NO_MARK: "There is no mark yet that the order could be valued at",
+    Reason.QUANTITY_NOT_POSITIVE: "Quantity {actual} is not above zero",
+    Reason.QUANTITY_OFF_LOT: "Quantity {actual} is not a multiple of the lot {limit}; nearest valid: {nearest}",
+    Reason.QUANTITY_TOO_SMALL: "Quantity {actual} is below {limit}, the smallest of {symbol}",
+    Reason.QUANTITY_TOO_LARGE: "Quantity {actual} is above {limit}, the largest of {symbol}",
+    Reason.NOTIONAL_TOO_SMALL: "Price times quantity is {actual}, below {limit}, the smallest of {symbol}",
+    Reason.NOTIONAL_TOO_LARGE: "Price times quantity is {actual}, above {limit}, the largest of {symbol}",
+    Reason.OPEN_ORDERS_LIMIT: "This would be open order number {actual}; account {account} may have {limit}",
+    Reason.FUNDS_INSUFFICIENT: "The order may cost {actual}, and {limit} is available",
+    Reason.MARGIN_INSUFFICIENT: "The exposure would be {actual}, and equity times leverage is {limit}",
+    Reason.POST_ONLY_WOULD_TRADE: "At {actual} the post-only order would trade with {limit}, the best opposite price",
+    Reason.BOOK_FULL: "The book of {symbol} cannot hold this: {actual} where {limit} is the most",
+    Reason.FILL_OR_KILL_UNFILLABLE: "The fill-or-kill order could not be filled whole at once",
+    Reason.IMMEDIATE_REMAINDER: "What could not be traded at once has ended",
+    Reason.NO_LIQUIDITY: "There was nothing to trade with",
+    Reason.SELF_TRADE: "It would have traded with another order of account {account}",
+    Reason.CANCELLED_BY_CLIENT: "The account cancelled it",
 }
-_WITHOUT_NUMBERS: Final = {
-    "PRICE_OUTSIDE_BAND": "{symbol} has no price band with a tick in it: it takes no market orders",
+_WITHOUT_NUMBERS: Final[dict[str, str]] = {
+    Reason.PRICE_OUTSIDE_BAND: "{symbol} has no price band with a tick in it: it takes no market orders",
 }
-_OF_MULTIPLES: Final = frozenset({"PRICE_OFF_TICK", "QUANTITY_OFF_LOT"})
+_OF_MULTIPLES: Final[frozenset[str]] = frozenset({Reason.PRICE_OFF_TICK, Reason.QUANTITY_OFF_LOT})
 
 
 def sentence(report: Report) -> str | None:
@@ -65,7 +68,7 @@ def sentence(report: Report) -> str | None:
     nearest = ""
     if reason in _OF_MULTIPLES and report.limit is not None and report.actual is not None:
         nearest = _nearest(parse_e8(report.actual), parse_e8(report.limit))
-    return f"{template.format(nearest=nearest, **report.words())}."
+    return f"{template.format(nearest=nearest, **msgspec.structs.asdict(report))}."
 
 
 def _nearest(actual_e8: int, unit_e8: int) -> str:

@@ -29,12 +29,13 @@ from schemas.units import E8
 from stream_topology.stages import STAGES
 from stream_topology.topics import journal
 from tests.recorded.recording import RECORDED_IDS, Recording, recording_codec
-from tradsys.demo.memory import SEAL_KEY, START_US, TICK_US, MemoryVenue
+from tradsys.demo.memory import SEAL_KEY, TICK_US, MemoryVenue
 
 SEED: Final = 3
 SHARDS: Final = 2
 SECRET: Final = bytes(range(32))
 STEPS: Final = 1_200
+STEPS_A_TICK: Final = 3
 SYMBOLS: Final = {"BTC-USD": 1_000, "ETH-USD": 50}
 ACCOUNTS: Final = tuple(f"account-{number}" for number in range(8))
 
@@ -167,7 +168,7 @@ def record() -> Recording:
         if chance.random() < 0.02:
             venue.control(traffic.decision())
         venue.send(traffic.command(number))
-        if log.now_us - START_US >= (number // 20 + 1) * TICK_US:
+        if number % STEPS_A_TICK == 0:
             venue.tick()
         if chance.random() < 0.01:
             log.append("commands", chance.randrange(SHARDS), b"account-1", chance.randbytes(20))

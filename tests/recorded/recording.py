@@ -18,8 +18,6 @@ from workers.kernel.stage import Record
 
 RECORDED_IDS: Final = {name: number for number, name in enumerate(sorted(RECORDS), 1_001)}
 """Schema ids of a recording that is made now."""
-NEWER: Final = 1_000
-"""Added to the id of a record whose schema is no longer the recorded one."""
 
 
 class Recording(msgspec.Struct):
@@ -44,7 +42,10 @@ class Recording(msgspec.Struct):
         return path.write_bytes(lzma.compress(msgspec.msgpack.encode(self)))
 
     def codec(self) -> Codec:
-        """Reads the recorded values, and writes the same bytes wherever the record's schema is still the same."""
+        """Reads the recorded values, and writes the same bytes wherever the record's schema is still the same.
+
+        A record whose schema has changed gets an id that the recording does not have.
+        """
         names = {json.loads(schema)["name"]: (number, schema) for number, schema in self.schemas.items()}
         ids: dict[str, int] = {}
         newest = max(self.schemas)

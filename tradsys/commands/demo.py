@@ -2,12 +2,12 @@
 
 import json
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from shlex import quote
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -19,9 +19,6 @@ from tradsys.demo.flow import FlowEvent, recorded, sample_path, synthetic
 from tradsys.demo.report import as_json, as_table
 from tradsys.errors import CommandError
 from tradsys.settings import default_home
-
-if TYPE_CHECKING:
-    from tradsys.demo.clients import Login
 
 EVENTS_DEFAULT: Final = 30_000
 MEMORY_EVENTS_DEFAULT: Final = 4_000
@@ -104,6 +101,7 @@ def _on_platform(
 ) -> None:
     from tradsys import settings as all_settings  # noqa: PLC0415 - the in-memory demo begins sooner without all this
     from tradsys.commands.fetching import fetch_with_progress  # noqa: PLC0415
+    from tradsys.demo.advice import advice  # noqa: PLC0415
     from tradsys.demo.platform_run import PlatformRun  # noqa: PLC0415
     from tradsys.demo.view import render  # noqa: PLC0415
     from tradsys.platform import down, up  # noqa: PLC0415
@@ -113,8 +111,8 @@ def _on_platform(
     began_s = time.monotonic()
     if any(Supervision(home.expanduser().resolve()).processes()):
         raise CommandError(
-            f"A platform runs in {home}, and a demo starts over there. `tradsys down --home {home}` ends it; "
-            f"--home with another directory and --free-ports let both run."
+            f"A platform runs in {home}, where this demo would start over. `tradsys down --home {quote(str(home))}` "
+            "ends it; --home with another directory and --free-ports let both run."
         )
     shutil.rmtree(home, ignore_errors=True)
     settings = all_settings.load(home, flags=all_settings.free_ports() if choose_ports else {})
@@ -140,29 +138,11 @@ def _on_platform(
             for sentence in wrong[:10]:
                 console.print(f"a client saw: {sentence}", style="red")
         if keep:
-            _what_to_try(console, home, settings.gateway_url, run.clients.logins[0])
+            what_to_try = advice(home, settings.gateway_url, run.clients.logins[0])
+            console.print(what_to_try, markup=False, highlight=False, soft_wrap=True)
     finally:
         if not keep:
             with console.status("stopping"):
                 down(home)
     if wrong or not result.agrees:
         raise typer.Exit(EXIT_DISAGREES)
-
-
-def _what_to_try(console: Console, home: Path, gateway_url: str, login: "Login") -> None:
-    tradsys = "tradsys" if shutil.which("tradsys") else sys.argv[0]
-    who = json.dumps({"username": login.username, "password": login.password})
-    order = json.dumps({"symbol": "BTC-USD", "side": "buy", "type": "market", "quantity": "0.01"})
-    as_json = "-H 'Content-Type: application/json'"
-    from_answer = """python3 -c 'import json, sys; print(json.load(sys.stdin)["data"]["token"])'"""
-    text = f"""
-The platform keeps running. Try:
-  curl '{gateway_url}/api/v1/book/BTC-USD?depth=5'
-  curl '{gateway_url}/api/v1/candles?symbol=BTC-USD'
-  TOKEN=$(curl -s {gateway_url}/auth/login {as_json} -d '{who}' | {from_answer})
-  curl '{gateway_url}/api/v1/orders?wait=2000' -H "Authorization: Bearer $TOKEN" {as_json} -d '{order}'
-  {tradsys} status --home {home}
-  kill -9 any pid that it shows, and look again
-  {tradsys} logs matching --home {home}
-  {tradsys} down --home {home}"""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -256,13 +256,13 @@ class Shard:
         try:
             targets = self._targets[output.topic][output.key]
         except KeyError:
-            targets = self._found_targets(output.topic, output.key)
+            targets = self._find_targets(output.topic, output.key)
         value = self.codec.encode(output.message)
         for partition, key, head in targets:
             self._outputs.append(Produced(output.topic, partition, key, value))
             self._crc = crc32(value, crc32(head, self._crc))
 
-    def _found_targets(self, topic: str, key: str) -> tuple[_Target, ...]:
+    def _find_targets(self, topic: str, key: str) -> tuple[_Target, ...]:
         """Where an output goes; remembered."""
         every = TOPICS[topic].key is Key.EVERY
         partitions = range(self.shards) if every else (partition_of(key, self.shards),)

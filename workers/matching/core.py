@@ -39,7 +39,7 @@ class MatchingCore:
     def apply(self, record: Input) -> Sequence[Output]:
         """Fold one record of `orders` or `control`."""
         message = record.message
-        if type(message) is Order:
+        if type(message) is Order and record.topic == "orders":
             try:
                 book = self.books[message.symbol]
             except KeyError:

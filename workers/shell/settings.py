@@ -11,6 +11,9 @@ from workers.shell.endings import Exit, WorkerError
 BATCH_RECORDS_MAX: Final = 8_000
 """Records of one fetch, so at most of one transaction."""
 
+SNAPSHOT_RECORDS: Final = 20_000
+"""After so many records a shard takes a snapshot, unless the environment says otherwise."""
+
 PREFETCH_KIB_MAX: Final = 16_384
 """Records that are read ahead per process, in KiB."""
 
@@ -57,7 +60,7 @@ class Settings:
     metrics_port: int = 0
     """0: any free one; the log names it."""
     log_level: str = "INFO"
-    snapshot_records: int = 20_000
+    snapshot_records: int = SNAPSHOT_RECORDS
     """A snapshot is taken after so many applied records: a restart replays at most about as many."""
     stall_timeout_s: int = 30
     accept_behaviour_change: bool = False
