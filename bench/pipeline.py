@@ -248,7 +248,8 @@ class Pipeline:
                 if ended:
                     said.seek(0)
                     print(f"{self.kind}: {', '.join(ended)} ended by itself; the last lines:", file=sys.stderr)
-                    print("".join(said.readlines()[-10:]), file=sys.stderr)
+                    of_them = [line for line in said if any(f'"stage": "{stage}"' in line for stage in ended)]
+                    print("".join(of_them[-10:]), file=sys.stderr)
 
     def send(self, *, only_new: bool = False) -> None:
         """Produce the next command."""

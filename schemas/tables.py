@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary,
 
 METADATA: Final = MetaData(naming_convention={"pk": "pk_%(table_name)s"})
 
-REVISION: Final = "0001"
+REVISION: Final = "0002"
 """The migration that these tables are the result of."""
 
 NEWEST_BY: Final = "newest_by"
@@ -23,6 +23,10 @@ they are empty, a row never changes."""
 ORDER_IS_OPEN: Final = text("orders.status IN ('NEW', 'PARTIALLY_FILLED')")
 """Condition for orders that are in a book. Written out, not bound, so that the planner sees that `ix_orders_open` fits.
 """
+
+EXECUTION_IS_OF_A_REPEATED_COMMAND: Final = text("executions.kind = 'STATUS'")
+"""Condition for the answers to commands that had been sent before: they name the first one's order. Written out for
+`ix_executions_repeated`."""
 
 
 def _id(name: str, *, primary_key: bool = False, nullable: bool = False) -> Column[Any]:
@@ -119,6 +123,7 @@ executions: Final = Table(
 # Several shards write one account's executions: time comes before the id.
 Index("ix_executions_account", executions.c.account, executions.c.ts_us, executions.c.execution_id)
 Index("ix_executions_order", executions.c.order_id, executions.c.execution_id)
+Index("ix_executions_repeated", executions.c.command_id, postgresql_where=EXECUTION_IS_OF_A_REPEATED_COMMAND)
 
 trades: Final = Table(
     "trades",

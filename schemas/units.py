@@ -26,7 +26,7 @@ RISK_BIT: Final = 1 << (NUMBER_BITS - 1)
 TEXT_CACHE_MAX: Final = 16_384
 """Numbers, and seconds, whose text is remembered: one fill is written into several frames, all within a second."""
 
-_DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,18})(?:\.[0-9]{1,8})?", re.ASCII)
+_DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,39})(?:\.[0-9]{1,8})?", re.ASCII)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 

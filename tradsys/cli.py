@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "down": "Stop all of it; the data stay.",
     "status": "Show each part: state, pid, port, uptime, memory, CPU.",
     "logs": "Show the output of a part.",
+    "audit": "Prove from the log and the database that nothing was lost and nothing happened twice.",
     "provision": "Make topics, schemas and tables agree with this release, or check whether they do.",
     "topology": "Print every topic and stage, and how they connect.",
     "worker": "Run a stage's worker in the foreground.",

@@ -37,7 +37,7 @@ def provision(environ: Mapping[str, str], *, replication: int = 1, only_check: b
             int(environ.get("TRADSYS_SHARDS", DEFAULT_SHARDS)),
             replication,
         )
-        dsn = _dsn(environ)
+        dsn = database(environ)
         revision = migrations.current(dsn) if only_check else migrations.upgrade(dsn)
     except topology.ProvisionError as error:
         raise CommandError(str(error)) from error
@@ -46,7 +46,8 @@ def provision(environ: Mapping[str, str], *, replication: int = 1, only_check: b
     return Outcome(tuple(map(str, report.differences)), report.topic_count, report.subject_count, revision)
 
 
-def _dsn(environ: Mapping[str, str]) -> str:
+def database(environ: Mapping[str, str]) -> str:
+    """The database that the environment names. Raises CommandError where it names none."""
     if not environ.get("DB_PASSWORD"):
         raise CommandError("DB_PASSWORD is not set; it is the password of DB_USER at DB_HOST, and has no default.")
     return make_conninfo(

@@ -1,9 +1,9 @@
 """What an account may read: its orders, positions and balances, from the read models."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
-from sqlalchemy import select
+from sqlalchemy import Row, select
 
 from gateway import limits
 from gateway.auth.routes import BEARER, Who
@@ -14,7 +14,7 @@ from gateway.errors import ApiError, Code
 from gateway.orders.requests import SYMBOL, parse_order_id
 from gateway.pages import Page, PageSize, answer, require_window
 from gateway.rows import Renderer
-from schemas.tables import ORDER_IS_OPEN, balances, executions, orders, positions
+from schemas.tables import EXECUTION_IS_OF_A_REPEATED_COMMAND, ORDER_IS_OPEN, balances, executions, orders, positions
 
 _ORDER: Final = Renderer(orders)
 _EXECUTION: Final = Renderer(executions)
@@ -55,19 +55,21 @@ def router(*, database: Database, tokens: Tokens) -> APIRouter:
 
     @routes.get("/orders/{order_id}", tags=["orders"])
     async def get_order(identity: Annotated[Identity, who], order_id: str) -> Response:
-        """One order of the account, with its newest executions."""
+        """One order of the account, with its newest executions.
+
+        The id that a repeated order was answered with names the order that was placed first.
+        """
         number = parse_order_id(order_id)
-        statement = select(*_ORDER.columns).where(orders.c.order_id == number, orders.c.account == identity.account)
-        rows = await database.rows(statement) if number is not None else ()
-        if not rows:
+        order = await _order(database, identity.account, number) if number is not None else None
+        if order is None:
             raise ApiError(Code.NOT_FOUND, "There is no such order.")
         happened = await database.rows(
             select(*_EXECUTION.columns)
-            .where(executions.c.order_id == number, executions.c.account == identity.account)
+            .where(executions.c.order_id == order.order_id, executions.c.account == identity.account)
             .order_by(executions.c.execution_id.desc())
             .limit(EXECUTIONS_OF_ORDER_MAX)
         )
-        return answer(_ORDER(rows[0]) | {"executions": [_EXECUTION(row) for row in happened]})
+        return answer(_ORDER(order) | {"executions": [_EXECUTION(row) for row in happened]})
 
     @routes.get("/positions", tags=["positions"])
     async def list_positions(
@@ -94,6 +96,18 @@ def router(*, database: Database, tokens: Tokens) -> APIRouter:
         return answer([_BALANCE(row) for row in rows], Pagination.of(page, page_size, total))
 
     return routes
+
+
+async def _order(database: Database, account: str, order_id: int) -> Row[Any] | None:
+    """The order of this id, or the one that was placed before the command of this id repeated it."""
+    repeated = select(executions.c.order_id).where(
+        executions.c.command_id == order_id, EXECUTION_IS_OF_A_REPEATED_COMMAND
+    )
+    for named in (order_id, repeated.scalar_subquery()):
+        statement = select(*_ORDER.columns).where(orders.c.order_id == named, orders.c.account == account)
+        if rows := await database.rows(statement):
+            return rows[0]
+    return None
 
 
 def _storable(text: str) -> str:

@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import psycopg
 import pytest
 
 from tradsys.cli import COMMANDS
+from tradsys.settings import load
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -81,6 +83,11 @@ def type_in(command: str, **environment: str) -> str:
     return done.stdout
 
 
+def lose_a_row(home: Path) -> None:
+    with psycopg.connect(load(home).db_dsn) as connection:
+        connection.execute("DELETE FROM trades WHERE trade_id = (SELECT max(trade_id) FROM trades)")
+
+
 def test_every_block_is_run_or_is_listed_with_the_reason() -> None:
     for block in blocks():
         where = f"{block.document}: no test runs this {block.language or 'untitled'} block:\n{block.text}"
@@ -125,20 +132,26 @@ def test_the_demo_and_what_it_tells_to_try() -> None:
         advised = [line.strip() for line in advice.splitlines() if line.strip()]
         assert [line.split()[0] for line in advised] == [
             *("curl", "curl", "TOKEN=$(curl", "curl"),
-            *("tradsys", "kill", "tradsys", "tradsys"),
+            *("tradsys", "kill", "tradsys", "tradsys", "tradsys"),
         ]
         again = [sys.executable, "-m", "tradsys", "demo", "--synthetic", "1", "--home", str(home)]
         refused = subprocess.run(again, capture_output=True, text=True, check=False)
         assert refused.returncode != 0
         assert f"`tradsys down --home {home}`" in " ".join(refused.stderr.split())
         advised[2:4] = [shlex.join(["bash", "-c", "; ".join(advised[2:4])])]
-        answers = [type_in(line) for line in advised if line not in NOT_RUN]
-        book, candles, order, status, _, down = answers
+        *advised, end = advised
+        book, candles, order, status, audit, _ = [type_in(line) for line in advised if line not in NOT_RUN]
         assert '"bids"' in book
         assert '"open"' in candles
         assert '"kind":"new"' in order
         assert all(part in status for part in ("kafka", "matching", "gateway"))
-        assert down.startswith("Stopped ")
+        assert "Everything agrees." in audit
+        lose_a_row(home)
+        again = [sys.executable, "-m", *shlex.split(advised[-2])]
+        audited = subprocess.run(again, capture_output=True, text=True, check=False)
+        assert audited.returncode == 1
+        assert "rows: trades: " in audited.stdout
+        assert type_in(end).startswith("Stopped ")
     finally:
         subprocess.run([sys.executable, "-m", "tradsys", "down", "--home", str(home)], check=True, capture_output=True)
         shutil.rmtree(home)

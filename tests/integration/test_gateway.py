@@ -132,6 +132,7 @@ def running(stack: Any) -> Iterator[Running]:
             with engine.begin() as rows:
                 rows.execute(insert(tables.orders), [order_row(1, "alice", "NEW"), order_row(2, "alice", "FILLED")])
                 rows.execute(insert(tables.orders), [order_row(3, "bob", "NEW")])
+                rows.execute(insert(tables.executions), [repeat_row(4, 2, "alice"), repeat_row(5, 3, "bob")])
             engine.dispose()
             port = free_port()
             environment = {
@@ -187,6 +188,12 @@ def order_row(order_id: int, account: str, status: str) -> dict[str, Any]:
     }
 
 
+def repeat_row(command_id: int, order_id: int, account: str) -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys((column.name for column in tables.executions.c), 0)
+    order = {name: value for name, value in order_row(order_id, account, "FILLED").items() if name in row}
+    return row | order | {"execution_id": command_id, "command_id": command_id, "kind": "STATUS", "liquidity": None}
+
+
 def report(command_id: int, account: str, kind: str, reason: str = "NONE", **more: Any) -> dict[str, Any]:
     return {
         "kind": kind,
@@ -197,6 +204,14 @@ def report(command_id: int, account: str, kind: str, reason: str = "NONE", **mor
         "status": "new",
         "reason": reason,
     } | more
+
+
+def test_the_id_of_a_repeated_order_names_the_first(running: Running) -> None:
+    headers = {"Authorization": f"Bearer {running.token('alice')}"}
+    answer = httpx.get(f"{running.url}/api/v1/orders/4", headers=headers, trust_env=False).json()
+    assert answer["data"]["order_id"] == "2"
+    assert [execution["kind"] for execution in answer["data"]["executions"]] == ["status"]
+    assert httpx.get(f"{running.url}/api/v1/orders/5", headers=headers, trust_env=False).status_code == 404
 
 
 def test_login_answers_alike_for_a_wrong_password_and_an_unknown_user(running: Running) -> None:

@@ -34,11 +34,18 @@ class Contents:
     records: dict[str, list[tuple[Record, Message]]] = field(default_factory=dict)
     undecodable: list[Record] = field(default_factory=list)
     """Records that cannot be decoded; each needs a dead letter."""
+    trimmed: frozenset[str] = frozenset()
+    """Topics whose beginning is gone, by their retention or by hand."""
 
     @classmethod
-    def read(cls, topic_records: Callable[[str], Iterable[Record]], codec: Codec) -> "Contents":
+    def read(
+        cls,
+        topic_records: Callable[[str], Iterable[Record]],
+        codec: Codec,
+        trimmed: frozenset[str] = frozenset(),
+    ) -> "Contents":
         """Decode all that the audited topics hold."""
-        contents = cls()
+        contents = cls(trimmed=trimmed)
         for topic in AUDITED:
             decoded = contents.records[topic] = []
             for record in topic_records(topic):

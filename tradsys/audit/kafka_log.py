@@ -59,6 +59,14 @@ class KafkaLog:
         finally:
             consumer.close()
 
+    def trimmed(self, topics: tuple[str, ...]) -> frozenset[str]:
+        """Those of some topics whose beginning is gone."""
+        consumer = self._consumer()
+        try:
+            return frozenset(topic for topic in topics if any(low for low, _ in self._ends(consumer, topic).values()))
+        finally:
+            consumer.close()
+
     def _consumer(self) -> Consumer:
         return Consumer(
             {

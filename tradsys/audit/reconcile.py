@@ -21,6 +21,8 @@ class RuleResult:
     findings: list[Finding]
     count: int
     """Of all findings, kept or not."""
+    untried: str | None = None
+    """Why it could not be tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,31 +67,28 @@ class Rule:
     name: str
     statement: str
     check: Check
+    kept_for_a_time: str | None = None
+    """The topic that it needs from its beginning and that is not kept for ever."""
 
 
-def _rule(check: Check) -> Rule:
+def _rule(check: Check, kept_for_a_time: str | None = None) -> Rule:
     """A function of the audit as a rule: its name, and the first line of what it says of itself."""
-    return Rule(check.__name__, (check.__doc__ or "").splitlines()[0], check)
+    return Rule(check.__name__, (check.__doc__ or "").splitlines()[0], check, kept_for_a_time)
 
 
-RULES: Final[tuple[Rule, ...]] = tuple(
-    map(
-        _rule,
-        (
-            orders.answers,
-            orders.lives,
-            orders.sequences,
-            orders.fills,
-            orders.priority,
-            orders.books,
-            money.positions,
-            money.balances,
-            money.postings,
-            money.candles,
-            frames,
-            dead_letters,
-        ),
-    )
+RULES: Final = (
+    _rule(orders.answers),
+    _rule(orders.lives),
+    _rule(orders.sequences),
+    _rule(orders.fills),
+    _rule(orders.priority),
+    _rule(orders.books, "book"),
+    _rule(money.positions),
+    _rule(money.balances),
+    _rule(money.postings),
+    _rule(money.candles),
+    _rule(frames, "stream"),
+    _rule(dead_letters),
 )
 
 
@@ -97,6 +96,10 @@ def reconcile(contents: Contents, more: Iterable[Rule] = ()) -> Reconciliation:
     """Try every rule, and those given beside them (rows of a database)."""
     results = []
     for rule in (*RULES, *more):
+        if rule.kept_for_a_time in contents.trimmed:
+            untried = f"the beginning of {rule.kept_for_a_time} is no longer kept"
+            results.append(RuleResult(rule.name, rule.statement, [], 0, untried))
+            continue
         found = list(rule.check(contents))
         results.append(RuleResult(rule.name, rule.statement, found[:FINDINGS_MAX], len(found)))
     return Reconciliation(_figures(contents), results)

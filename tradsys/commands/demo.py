@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 
+from tradsys.audit.report import as_json, as_table
 from tradsys.commands.options import AsJson
 from tradsys.demo.flow import FlowEvent, recorded, sample_path, synthetic
-from tradsys.demo.report import as_json, as_table
 from tradsys.errors import CommandError
 from tradsys.settings import default_home
 
@@ -50,6 +50,8 @@ def command(
     console = Console(stderr=json_output)
     flow = _flow(synthetic_seed)
     if in_memory:
+        if keep or home or free_ports:
+            raise CommandError("--in-memory leaves nothing behind: --keep, --home and --free-ports do not go with it.")
         _in_memory(console, islice(flow, events or MEMORY_EVENTS_DEFAULT), json_output=json_output)
         return
     directory = home or default_home() / "demo"

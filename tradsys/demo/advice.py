@@ -26,5 +26,6 @@ The platform keeps running. Try:
   curl '{gateway_url}/api/v1/orders?wait=2000' -H "Authorization: Bearer $TOKEN" {_AS_JSON} -d '{order}'
   {tradsys} status {at}
   kill -9 any pid that it shows, and look again
+  {tradsys} audit {at}
   {tradsys} logs matching {at}
   {tradsys} down {at}"""

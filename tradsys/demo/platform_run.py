@@ -18,15 +18,15 @@ from schemas.messages import Control
 from schemas.registry import connect
 from stream_topology.stages import STAGES
 from stream_topology.subjects import subjects
-from tradsys.audit.contents import AUDITED, Contents
 from tradsys.audit.kafka_log import KafkaLog
-from tradsys.audit.reconcile import Reconciliation, reconcile
-from tradsys.audit.rows import rows_rule
+from tradsys.audit.prove import Evidence
+from tradsys.audit.quiet import TIMED, Quiet
+from tradsys.audit.reconcile import Reconciliation
 from tradsys.demo.bots import Bots
 from tradsys.demo.clients import Clients, Login
 from tradsys.demo.flow import ACCOUNTS, FlowEvent
 from tradsys.demo.observer import Observer
-from tradsys.demo.rest import TIMED, Patience, left_to_do
+from tradsys.demo.rest import Patience, left_to_do
 from tradsys.demo.venue import controls
 from tradsys.demo.view import StageMetrics
 from tradsys.errors import CommandError
@@ -37,9 +37,6 @@ from workers.projections.verify import offsets
 
 PEOPLE: Final = ("alice", "bob")
 """Users of the gateway; each trades an account of the same name."""
-
-QUIET_S: Final = 3.0
-"""The log is at rest when nothing but time was written for so long: three ticks, so candles are complete."""
 
 LOOK_AGAIN_S: Final = 0.5
 FLUSH_S_MAX: Final = 30.0
@@ -113,8 +110,7 @@ class PlatformRun:
 
     def prove(self) -> Reconciliation:
         """The reconciliation of the log and the database."""
-        contents = Contents.read(self.log.records, self.codec)
-        return reconcile(contents, [rows_rule(self.log, self.codec, self.settings.db_dsn)])
+        return Evidence(self.log, self.codec, self.settings.db_dsn).prove()
 
     def _decide(self, decisions: Iterable[Control]) -> None:
         """Write the venue's controls to every partition, and wait until risk has read them."""
@@ -136,16 +132,13 @@ class PlatformRun:
     def _settle(self, each_second: Callable[[], None]) -> None:
         """Wait until nothing but time is written, and the rows have come to the end of their topics."""
         patience = Patience(time.monotonic())
-        watched = tuple(topic for topic in AUDITED if topic not in TIMED)
-        seen, quiet_since_s = self.log.ends(watched), time.monotonic()
-        while time.monotonic() - quiet_since_s < QUIET_S:
+        quiet = Quiet(self.log)
+        left = {"all": 1}
+        while left or not quiet.look():
             time.sleep(LOOK_AGAIN_S)
             self.metrics.look()
             each_second()
             left = self._left(stage for stage in self.metrics.ports if STAGES[stage].journaled) | self._rows_left()
-            now = self.log.ends(watched)
-            if left or now != seen:
-                seen, quiet_since_s = now, time.monotonic()
             if patience.ended(left, time.monotonic()):
                 raise CommandError(f"The platform does not come to rest after the last order:\n{self._explained(left)}")
 

@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 from typing import Final
 
+from tradsys.audit.quiet import TIMED
 from tradsys.demo.view import StageFigures
 
 STUCK_S_MAX: Final = 90.0
 """Nothing comes nearer to its end for so long: a worker that was killed starts and restores in less."""
-
-TIMED: Final = ("clock", "candles", "tickers", "stream", "marks", "positions")
-"""Topics that may grow while nobody trades."""
 
 TIMED_LAG_MAX: Final = 30
 """Records of one partition of TIMED that may be on their way: some are at any time, however fast they are read."""

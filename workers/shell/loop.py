@@ -1,12 +1,12 @@
 """The thread that does a process's work: one fetch for all its shards, then a transaction for each that got records.
 
-One transaction is open at a time. While it is committed the next fetch grows, so batches follow the load by themselves;
-two at a time were measured to drain less and to answer later wherever the broker is what is short
-(docs/performance.md).
+A turn's transactions go side by side, because each mostly waits for the broker. While they are committed the next fetch
+grows, so batches follow the load by themselves.
 """
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from functools import partial
 from queue import SimpleQueue
@@ -16,8 +16,9 @@ from typing import Final
 import structlog
 
 from workers.shell.endings import Exit, WorkerError
-from workers.shell.reader import StageReader
+from workers.shell.reader import Batch, StageReader
 from workers.shell.runner import ShardRunner, StageRun
+from workers.shell.settings import TRANSACTIONS_AT_ONCE_MAX
 
 _POLL_S: Final = 0.1
 """How long the loop waits for records before it looks for shards that came or went."""
@@ -47,12 +48,18 @@ class ShardLoop(threading.Thread):
         """Those that are restored."""
         self._changes: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._stop_request: Stop | None = None
-        self.at_work = run.stage.name
-        """Who had the turn last."""
+        self._helpers = ThreadPoolExecutor(TRANSACTIONS_AT_ONCE_MAX - 1, f"{run.stage.name}-helper")
+        """Work for other shards while the loop's own thread works for one."""
+        self._at_work: set[str] = set()
         self.turned_at = monotonic()
-        """When the loop last finished a batch or found nothing to do."""
+        """When the loop last finished a turn or found nothing to do."""
         self.seen: dict[int, dict[str, int]] = {}
         """Per running shard and input: up to which offset the log has been looked at."""
+
+    @property
+    def at_work(self) -> str:
+        """Who is in a batch now."""
+        return ", ".join(sorted(self._at_work)) or self.name
 
     def take(self, number: int) -> None:
         """Restore a shard beside the running ones, and run it. If it runs already, it is ended first."""
@@ -81,6 +88,7 @@ class ShardLoop(threading.Thread):
                 if self._stop_request is Stop.WITH_SNAPSHOT:
                     self._guarded(runner, runner.leave_snapshot)
                 self._end(runner.number)
+            self._helpers.shutdown()
             self._reader.close()
         except Exception as error:  # noqa: BLE001 - a thread that ends silently would be a stalled worker
             self._on_failure(_unexpected(self.name, error), None)
@@ -88,11 +96,22 @@ class ShardLoop(threading.Thread):
     def _turn(self) -> None:
         batches = self._reader.read(_POLL_S)
         self.turned_at = monotonic()
-        for number, batch in batches.items():
-            runner = self._runners[number]
-            self.at_work = runner.name
-            self._guarded(runner, partial(runner.work, batch))
-            self.turned_at = monotonic()
+        if not batches:
+            return
+        mine, *others = [(self._runners[number], batch) for number, batch in batches.items()]
+        helped = [(runner, self._helpers.submit(self._work, runner, batch)) for runner, batch in others]
+        self._guarded(mine[0], partial(self._work, *mine))
+        for runner, future in helped:
+            self._guarded(runner, future.result)
+        self.turned_at = monotonic()
+
+    def _work(self, runner: ShardRunner, batch: Batch) -> None:
+        """May run in a helper's thread: it touches nothing but the shard."""
+        self._at_work.add(runner.name)
+        try:
+            runner.work(batch)
+        finally:
+            self._at_work.discard(runner.name)
 
     def _begin(self, number: int, ended: threading.Event) -> None:
         self._end(number)

@@ -11,6 +11,9 @@ from workers.shell.endings import Exit, WorkerError
 BATCH_RECORDS_MAX: Final = 8_000
 """Records of one fetch, so at most of one transaction."""
 
+TRANSACTIONS_AT_ONCE_MAX: Final = 4
+"""Shards of a process that are worked for at the same time."""
+
 SNAPSHOT_RECORDS: Final = 20_000
 """After so many records a shard takes a snapshot, unless the environment says otherwise."""
 

@@ -86,7 +86,7 @@ def test_what_other_parsers_take_is_refused(text: str) -> None:
         parse_e8(text)
 
 
-@pytest.mark.parametrize("text", ["92233720368.54775808", "-92233720368.54775809", "9999999999999999999"])
+@pytest.mark.parametrize("text", ["92233720368.54775808", "-92233720368.54775809", "9" * 19, "9" * 40])
 def test_what_does_not_fit_in_64_bits_is_too_large(text: str) -> None:
     with pytest.raises(UnitError, match=r"is too large: at most 92233720368\.54775807"):
         parse_e8(text)

@@ -87,6 +87,16 @@ def test_the_log_itself_is_good(good: Contents) -> None:
     assert result.figures["commands"] == 601
 
 
+def test_what_is_no_longer_kept_is_not_judged(good: Contents) -> None:
+    later = copy(good)
+    later.records = {**good.records, "book": good.records["book"][10:]}
+    later.trimmed = frozenset({"book"})
+    results = {result.rule: result for result in reconcile(later).results}
+    assert results["books"].untried == "the beginning of book is no longer kept"
+    assert [rule for rule, result in results.items() if result.untried] == ["books"]
+    assert not any(result.count for result in results.values())
+
+
 @pytest.mark.parametrize(
     ("topic", "change", "rule"),
     [
