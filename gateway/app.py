@@ -34,7 +34,7 @@ from gateway.stream.session import Door, Session, deny
 
 WEBSOCKET: Final = "/ws"
 _BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH"})
-_LEAN_METHODS: Final = {ORDERS: "POST", ORDER: "DELETE"}
+_LEAN_METHODS: Final = {ORDERS: "POST, DELETE", ORDER: "DELETE, PATCH"}
 _CODES: Final = {status: code for code, status in reversed(STATUS.items())}
 
 _log: Final = structlog.get_logger("gateway")
@@ -84,8 +84,13 @@ class Gateway:
     def _lean(self, method: str, path: str) -> tuple[Handler | None, str]:
         if method == "POST" and path == ORDERS:
             return self._orders.place, ORDERS
-        if method == "DELETE" and path.startswith(ORDER) and "/" not in path[len(ORDER) :]:
-            return self._orders.cancel, ORDER + "{order_id}"
+        if method == "DELETE" and path == ORDERS:
+            return self._orders.cancel_all, ORDERS
+        if path.startswith(ORDER) and "/" not in path[len(ORDER) :]:
+            if method == "DELETE":
+                return self._orders.cancel, ORDER + "{order_id}"
+            if method == "PATCH":
+                return self._orders.amend, ORDER + "{order_id}"
         return None, "unmatched"
 
     async def _framework(

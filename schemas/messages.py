@@ -36,6 +36,7 @@ class CommandKind(StrEnum):
     NEW = "NEW"
     CANCEL = "CANCEL"
     AMEND = "AMEND"
+    CANCEL_ALL = "CANCEL_ALL"
 
 
 class ControlKind(StrEnum):
@@ -72,6 +73,9 @@ class ExecutionKind(StrEnum):
     EXPIRED = "EXPIRED"
     CANCEL_REJECTED = "CANCEL_REJECTED"
     STATUS = "STATUS"
+    AMENDED = "AMENDED"
+    AMEND_REJECTED = "AMEND_REJECTED"
+    CANCELLING_ALL = "CANCELLING_ALL"
 
 
 class FrameKind(StrEnum):
@@ -106,6 +110,8 @@ class OrderKind(StrEnum):
     UNKNOWN = "UNKNOWN"
     NEW = "NEW"
     CANCEL = "CANCEL"
+    AMEND = "AMEND"
+    REMOVE = "REMOVE"
 
 
 class OrderStatus(StrEnum):
@@ -173,6 +179,8 @@ class Reason(StrEnum):
     CANCELLED_BY_CLIENT = "CANCELLED_BY_CLIENT"
     REPEATED_COMMAND = "REPEATED_COMMAND"
     BOOK_FULL = "BOOK_FULL"
+    AMEND_PENDING = "AMEND_PENDING"
+    AMENDED_BELOW_FILLED = "AMENDED_BELOW_FILLED"
 
 
 class SelfTradePrevention(StrEnum):
@@ -183,6 +191,7 @@ class SelfTradePrevention(StrEnum):
     CANCEL_OLDEST = "CANCEL_OLDEST"
     CANCEL_BOTH = "CANCEL_BOTH"
     NONE = "NONE"
+    DECREMENT_AND_CANCEL = "DECREMENT_AND_CANCEL"
 
 
 class Side(StrEnum):
@@ -278,31 +287,33 @@ class Command(msgspec.Struct, frozen=True, gc=False):
     """
 
     kind: CommandKind
-    """What is asked. NEW places an order, CANCEL ends one; AMEND is reserved and refused for now."""
+    """What is asked. NEW places an order, AMEND changes an open one, CANCEL ends one, CANCEL_ALL ends all open ones of
+    the account, or those of a symbol or a side.
+    """
     account: str
     """The account that asks; also the record's key."""
     client_order_id: str | None = None
-    """The client's own id of the order, 1 to 64 characters, unique per account; required for NEW. For CANCEL it names
-    the order when order_id is null.
+    """The client's own id of the order, 1 to 64 characters, unique per account; required for NEW. For AMEND and CANCEL
+    it names the order when order_id is null.
     """
     order_id: int | None = None
-    """CANCEL: the order, as its id was given (shard << 48 | offset of its command)."""
+    """AMEND, CANCEL: the order, as its id was given (shard << 48 | offset of its command)."""
     symbol: str | None = None
-    """NEW: the instrument, such as BTC-USD."""
+    """NEW: the instrument, such as BTC-USD. CANCEL_ALL: only its orders; null for all."""
     side: Side | None = None
-    """NEW: BUY or SELL."""
+    """NEW: BUY or SELL. CANCEL_ALL: only orders of this side; null for both."""
     order_type: OrderType | None = None
     """NEW: LIMIT or MARKET."""
     time_in_force: TimeInForce | None = None
     """NEW: GTC, IOC or FOK; null is GTC for LIMIT and IOC for MARKET."""
     price_e8: int | None = None
-    """NEW LIMIT: quote currency per unit of base, in 10^-8; null for MARKET."""
+    """NEW LIMIT: quote currency per unit of base, in 10^-8; null for MARKET. AMEND: the new price, null to keep it."""
     quantity_e8: int | None = None
-    """NEW: base currency, in 10^-8."""
+    """NEW: base currency, in 10^-8. AMEND: the new quantity, what has been filled included; null to keep it."""
     post_only: bool = False
     """NEW: refuse the order rather than let it take liquidity."""
     self_trade_prevention: SelfTradePrevention | None = None
-    """NEW: null is CANCEL_NEWEST."""
+    """NEW: null is the account's own default."""
     sent_us: int = 0
     """When the sender made the command, by the sender's clock, in microseconds since 1970 UTC. For latency only;
     nothing is decided by it.
@@ -370,6 +381,8 @@ class Control(msgspec.Struct, frozen=True, gc=False):
     """FUNDS: which currency."""
     amount_e8: int | None = None
     """FUNDS: 10^-8 of the currency; a deposit is positive, a withdrawal negative."""
+    self_trade_prevention: SelfTradePrevention | None = None
+    """ACCOUNT: what its orders do that do not say it themselves; null is CANCEL_NEWEST."""
 
 
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):
@@ -400,7 +413,10 @@ class Execution(msgspec.Struct, frozen=True, gc=False):
 
     kind: ExecutionKind
     """NEW: accepted by the book. TRADE: one fill. CANCELLED, REJECTED, EXPIRED end the order. CANCEL_REJECTED answers
-    a cancel that did nothing. STATUS answers a repeated command with the state of the first.
+    a cancel that did nothing. STATUS answers a repeated command with the state of the first. AMENDED: price and
+    quantity are from now on those that stand here. AMEND_REJECTED answers an amendment that changed nothing.
+    CANCELLING_ALL answers a command to cancel all: actual_e8 says how many were open; each that is still in the
+    book when the command reaches it follows as CANCELLED.
     """
     execution_id: int
     """shard << 48 | sequence for the book's; the same with bit 47 set for those of pre-trade risk. Grows with each
@@ -552,11 +568,13 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     """A command that passed pre-trade risk, on its way to the book."""
 
     kind: OrderKind
-    """NEW enters the book, CANCEL leaves it."""
+    """NEW enters the book, CANCEL leaves it, AMEND changes its price or quantity there. REMOVE leaves it for a command
+    about many orders, which risk has answered.
+    """
     command_id: int
     """The position of the command: shard << 48 | offset."""
     order_id: int
-    """The order: for NEW equal to command_id, for CANCEL the order to cancel."""
+    """The order: for NEW equal to command_id, else the order to cancel or amend."""
     account: str
     """The owner."""
     client_order_id: str
@@ -570,9 +588,9 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     time_in_force: TimeInForce
     """GTC, IOC or FOK."""
     price_e8: int
-    """The limit; for MARKET the worst price the band allows. 10^-8 quote."""
+    """The limit; for MARKET the worst price the band allows. 10^-8 quote. AMEND: the price from now on."""
     quantity_e8: int
-    """Base currency in 10^-8."""
+    """Base currency in 10^-8. AMEND: the quantity from now on, what has been filled included."""
     post_only: bool
     """Refuse rather than take liquidity."""
     self_trade_prevention: SelfTradePrevention

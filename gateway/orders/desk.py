@@ -8,8 +8,16 @@ from typing import Protocol
 from gateway.auth.tokens import Identity
 from gateway.errors import ApiError, Code
 from gateway.orders.answers import Answers
-from gateway.orders.requests import OrderRequest, cancel_order, new_order
+from gateway.orders.requests import (
+    AmendRequest,
+    OrderRequest,
+    amend_order,
+    cancel_all_orders,
+    cancel_order,
+    new_order,
+)
 from schemas.codec import Codec
+from schemas.messages import Side
 
 
 class CommandLog(Protocol):
@@ -20,7 +28,7 @@ class CommandLog(Protocol):
 
 
 class OrderDesk:
-    """Places and cancels orders."""
+    """Places, amends and cancels orders."""
 
     def __init__(
         self,
@@ -41,6 +49,18 @@ class OrderDesk:
         command = new_order(request, identity.account, self._clock_us(), correlation_id)
         assert command.client_order_id is not None
         return self._log.send(identity.account, self._encode(command)), command.client_order_id
+
+    def amend(self, identity: Identity, order_id: int, request: AmendRequest, correlation_id: str) -> Future[int]:
+        """Ask for another price or quantity: the future of the command's id. Raises ApiError, then nothing was sent."""
+        _require_trader(identity)
+        command = amend_order(order_id, request, identity.account, self._clock_us(), correlation_id)
+        return self._log.send(identity.account, self._encode(command))
+
+    def cancel_all(self, identity: Identity, symbol: str | None, side: Side | None, correlation_id: str) -> Future[int]:
+        """Ask for the end of all open orders, or of those of a symbol or a side; as `cancel`."""
+        _require_trader(identity)
+        command = cancel_all_orders(identity.account, symbol, side, self._clock_us(), correlation_id)
+        return self._log.send(identity.account, self._encode(command))
 
     def cancel(self, identity: Identity, order_id: int, correlation_id: str) -> Future[int]:
         """Ask for the end of an order: the future of the command's id. Raises ApiError, then nothing was sent."""

@@ -1,4 +1,4 @@
-"""The lean path of orders: POST /api/v1/orders and DELETE /api/v1/orders/{id}, from bytes to bytes."""
+"""The lean path of orders: POST /api/v1/orders, PATCH and DELETE /api/v1/orders/{id}, from bytes to bytes."""
 
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -12,7 +12,16 @@ from gateway.errors import ApiError, Code
 from gateway.orders.answers import Report, report_of
 from gateway.orders.desk import OrderDesk
 from gateway.orders.refusals import sentence
-from gateway.orders.requests import OrderRequest, parse_order, parse_order_id
+from gateway.orders.requests import (
+    SYMBOL,
+    AmendRequest,
+    OrderRequest,
+    parse_amend,
+    parse_order,
+    parse_order_id,
+    parse_side,
+    parse_symbol,
+)
 
 ORDERS: Final = "/api/v1/orders"
 ORDER: Final = "/api/v1/orders/"
@@ -43,22 +52,49 @@ class LeanOrders:
             % (order_id, client_order_id.encode()),
         )
 
+    async def amend(self, request: Request) -> Reply:
+        """PATCH /api/v1/orders/{id}."""
+        identity = self._tokens.bearer(request.heads.authorization)
+        require_json(request.heads.content_type)
+        order_id = _order_id(request.path)
+        amendment = parse_amend(request.body)
+        wait_s = self._wait_s(request.query)
+        command_id = await self._desk.amend(identity, order_id, amendment, request.correlation_id)
+        return await self._changed(order_id, command_id, wait_s, "amended")
+
     async def cancel(self, request: Request) -> Reply:
         """DELETE /api/v1/orders/{id}."""
         identity = self._tokens.bearer(request.heads.authorization)
-        order_id = parse_order_id(request.path[len(ORDER) :])
-        if order_id is None:
-            raise _not_found()
+        order_id = _order_id(request.path)
         wait_s = self._wait_s(request.query)
         command_id = await self._desk.cancel(identity, order_id, request.correlation_id)
+        return await self._changed(order_id, command_id, wait_s, "cancelled")
+
+    async def cancel_all(self, request: Request) -> Reply:
+        """DELETE /api/v1/orders."""
+        identity = self._tokens.bearer(request.heads.authorization)
+        query = parse_qs(request.query.decode("latin-1"), keep_blank_values=True)
+        if unknown := query.keys() - {"symbol", "side", "wait"}:
+            name = min(unknown)[:64]
+            raise ApiError(Code.VALIDATION_FAILED, f"{name!r} is not a parameter of this.", field=name)
+        symbol = parse_symbol(query["symbol"][-1]) if "symbol" in query else None
+        side = parse_side(query["side"][-1]) if "side" in query else None
+        wait_s = self._wait_s(request.query)
+        command_id = await self._desk.cancel_all(identity, symbol, side, request.correlation_id)
+        if wait_s and (payload := await self._desk.answers.wait(command_id, wait_s)):
+            return _told(payload, report_of(payload))
+        return Reply(202, b'{"success":true,"data":{"command_id":"%d"}}' % command_id)
+
+    async def _changed(self, order_id: int, command_id: int, wait_s: float, change: str) -> Reply:
+        """What became of a command about an order. Raises ApiError where it changed nothing."""
         if wait_s and (payload := await self._desk.answers.wait(command_id, wait_s)):
             report = report_of(payload)
             if report.reason == "ORDER_UNKNOWN":
                 raise _not_found()
-            if report.kind == "cancel_rejected":
+            if report.kind in {"amend_rejected", "cancel_rejected"}:
                 raise ApiError(
                     Code.CONFLICT,
-                    f"The order was not cancelled. {sentence(report) or report.reason}",
+                    f"The order was not {change}. {sentence(report) or report.reason}",
                     details=msgspec.Raw(payload),
                 )
             return _told(payload, report)
@@ -84,7 +120,9 @@ class LeanOrders:
 
 def openapi_paths() -> tuple[dict[str, Any], dict[str, Any]]:
     """What the OpenAPI document says of the lean path: operations by path and method, and schemas by name."""
-    (schema,), schemas = msgspec.json.schema_components([OrderRequest], ref_template="#/components/schemas/{name}")
+    (order, amendment), schemas = msgspec.json.schema_components(
+        [OrderRequest, AmendRequest], ref_template="#/components/schemas/{name}"
+    )
     wait = {
         "name": "wait",
         "in": "query",
@@ -106,11 +144,34 @@ def openapi_paths() -> tuple[dict[str, Any], dict[str, Any]]:
                 "operationId": "place_order",
                 "security": secured,
                 "parameters": [wait],
-                "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+                "requestBody": {"required": True, "content": {"application/json": {"schema": order}}},
                 "responses": answers,
-            }
+            },
+            "delete": {
+                "tags": ["orders"],
+                "summary": "Cancel all open orders, or those of a symbol or a side",
+                "operationId": "cancel_all_orders",
+                "security": secured,
+                "parameters": [
+                    {"name": "symbol", "in": "query", "schema": {"type": "string", "pattern": SYMBOL}},
+                    {"name": "side", "in": "query", "schema": {"enum": ["buy", "sell"]}},
+                    wait,
+                ],
+                "responses": answers,
+            },
         },
         ORDER + "{order_id}": {
+            "patch": {
+                "tags": ["orders"],
+                "summary": "Amend an order",
+                "description": "A smaller quantity at the same price keeps the order's place in the queue; "
+                "anything else loses it.",
+                "operationId": "amend_order",
+                "security": secured,
+                "parameters": [order_id, wait],
+                "requestBody": {"required": True, "content": {"application/json": {"schema": amendment}}},
+                "responses": answers,
+            },
             "delete": {
                 "tags": ["orders"],
                 "summary": "Cancel an order",
@@ -118,9 +179,17 @@ def openapi_paths() -> tuple[dict[str, Any], dict[str, Any]]:
                 "security": secured,
                 "parameters": [order_id, wait],
                 "responses": answers,
-            }
+            },
         },
     }, schemas
+
+
+def _order_id(path: str) -> int:
+    """The order that a path names. Raises ApiError."""
+    order_id = parse_order_id(path[len(ORDER) :])
+    if order_id is None:
+        raise _not_found()
+    return order_id
 
 
 def _told(payload: bytes, report: Report) -> Reply:

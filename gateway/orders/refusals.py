@@ -14,7 +14,7 @@ _SENTENCES: Final[dict[str, str]] = {
     Reason.SEAL_INVALID: "The seal is not one of the bytes that were sent",
     Reason.ACCOUNT_UNKNOWN: "There is no account {account}",
     Reason.ACCOUNT_SUSPENDED: "Account {account} is suspended: it may only cancel",
-    Reason.KIND_UNKNOWN: "A command is NEW or CANCEL",
+    Reason.KIND_UNKNOWN: "A command is NEW, AMEND or CANCEL",
     Reason.MALFORMED: "The command lacks a field, or has a value that is not known",
     Reason.CLIENT_ORDER_ID_INVALID: "client_order_id has {actual} characters, not 1 to {limit} of printable ASCII",
     Reason.CLIENT_ORDER_ID_REUSED: "client_order_id {client_order_id} stands for another order of this account",
@@ -50,6 +50,8 @@ _SENTENCES: Final[dict[str, str]] = {
     Reason.NO_LIQUIDITY: "There was nothing to trade with",
     Reason.SELF_TRADE: "It would have traded with another order of account {account}",
     Reason.CANCELLED_BY_CLIENT: "The account cancelled it",
+    Reason.AMEND_PENDING: "An earlier amendment of this order is still on its way to the book",
+    Reason.AMENDED_BELOW_FILLED: "The amended quantity had been filled already, so the rest was cancelled",
 }
 _WITHOUT_NUMBERS: Final[dict[str, str]] = {
     Reason.PRICE_OUTSIDE_BAND: "{symbol} has no price band with a tick in it: it takes no market orders",

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
@@ -24,6 +25,7 @@ _PREVENTIONS: Final = {
     "cancel_newest": SelfTradePrevention.CANCEL_NEWEST,
     "cancel_oldest": SelfTradePrevention.CANCEL_OLDEST,
     "cancel_both": SelfTradePrevention.CANCEL_BOTH,
+    "decrement_and_cancel": SelfTradePrevention.DECREMENT_AND_CANCEL,
     "none": SelfTradePrevention.NONE,
 }
 _PATH: Final = re.compile(r" - at `\$\.?([^`]*)`$")
@@ -46,16 +48,45 @@ class OrderRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         | None
     ) = None
     post_only: bool = False
-    self_trade_prevention: Literal["cancel_newest", "cancel_oldest", "cancel_both", "none"] | None = None
+    self_trade_prevention: (
+        Annotated[
+            Literal["cancel_newest", "cancel_oldest", "cancel_both", "decrement_and_cancel", "none"],
+            msgspec.Meta(description="Left out: as the account has it"),
+        ]
+        | None
+    ) = None
 
 
+class AmendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an open order shall become; what is left out stays."""
+
+    price: Annotated[str, msgspec.Meta(description='Quote currency, a decimal string such as "43210.5"')] | None = None
+    quantity: (
+        Annotated[str, msgspec.Meta(description="Base currency, a decimal string; what has been filled is part of it")]
+        | None
+    ) = None
+
+
+_decode_amend: Final = msgspec.json.Decoder(AmendRequest).decode
 _decode_order: Final = msgspec.json.Decoder(OrderRequest).decode
 
 
 def parse_order(body: bytes) -> OrderRequest:
     """The order in a body. Raises ApiError."""
+    return _parsed(_decode_order, body)
+
+
+def parse_amend(body: bytes) -> AmendRequest:
+    """The amendment in a body. Raises ApiError."""
+    request = _parsed(_decode_amend, body)
+    if request.price is None and request.quantity is None:
+        raise ApiError(Code.VALIDATION_FAILED, "An amendment names a new price, a new quantity, or both.")
+    return request
+
+
+def _parsed(decode: Callable[[bytes], S], body: bytes) -> S:
     try:
-        request = _decode_order(body)
+        request = decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise invalid_json(error) from None
     refuse_duplicates(body)
@@ -90,6 +121,19 @@ def new_order(request: OrderRequest, account: str, sent_us: int, correlation_id:
     )
 
 
+def amend_order(order_id: int, request: AmendRequest, account: str, sent_us: int, correlation_id: str) -> Command:
+    """The command that asks for another price or quantity. Raises ApiError where its numbers cannot be."""
+    return Command(
+        kind=CommandKind.AMEND,
+        account=account,
+        order_id=order_id,
+        price_e8=None if request.price is None else _positive(request.price, "price"),
+        quantity_e8=None if request.quantity is None else _positive(request.quantity, "quantity"),
+        sent_us=sent_us,
+        correlation_id=correlation_id,
+    )
+
+
 def cancel_order(order_id: int, account: str, sent_us: int, correlation_id: str) -> Command:
     """The command that asks for the end of an order."""
     return Command(
@@ -99,6 +143,34 @@ def cancel_order(order_id: int, account: str, sent_us: int, correlation_id: str)
         sent_us=sent_us,
         correlation_id=correlation_id,
     )
+
+
+def cancel_all_orders(
+    account: str, symbol: str | None, side: Side | None, sent_us: int, correlation_id: str
+) -> Command:
+    """The command that asks for the end of all open orders, or of those of a symbol or a side."""
+    return Command(
+        kind=CommandKind.CANCEL_ALL,
+        account=account,
+        symbol=symbol,
+        side=side,
+        sent_us=sent_us,
+        correlation_id=correlation_id,
+    )
+
+
+def parse_symbol(text: str) -> str:
+    """The symbol that a query names. Raises ApiError for what none can be called."""
+    if not re.fullmatch(SYMBOL, text):
+        raise ApiError(Code.VALIDATION_FAILED, f"{text[:64]!r} cannot be a symbol; BTC-USD could.", field="symbol")
+    return text
+
+
+def parse_side(text: str) -> Side:
+    """The side that a query names. Raises ApiError."""
+    if text not in _SIDES:
+        raise ApiError(Code.VALIDATION_FAILED, f"side is {text[:64]!r}; it must be buy or sell.", field="side")
+    return _SIDES[text]
 
 
 def parse_order_id(text: str) -> int | None:

@@ -20,7 +20,7 @@ _ORDER: Final = Renderer(orders)
 _POSITION: Final = Renderer(positions)
 
 _OPEN: Final = frozenset({"new", "partially_filled"})
-_CHANGES: Final = frozenset({"new", "trade", "cancelled", "expired", "rejected"})
+_CHANGES: Final = frozenset({"new", "amended", "trade", "cancelled", "expired", "rejected"})
 """Kinds of executions that change an order. The others answer commands about it."""
 
 

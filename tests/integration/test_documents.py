@@ -24,6 +24,7 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs
 RUN_HERE = {"make demo"}
 RUN_ELSEWHERE = {
     ("CONTRIBUTING.md", "python"): "tests/simulation/test_contributing.py takes all of them, and no more than it knows",
+    ("docs/trading.md", "ladder"): "tests/unit/matching/test_trading_page.py asks the book",
     ("docs/topology.md", "mermaid"): "tests/unit/stream_topology/test_diagram.py renders it again and compares",
 }
 NOT_RUN = {

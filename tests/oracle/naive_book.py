@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from msgspec.structs import replace
+
 from schemas.messages import (
     BookChange,
     Execution,
@@ -39,10 +41,11 @@ class NaiveOrder:
     arrival: int
     filled: int = 0
     paid: int = 0
+    ended: bool = False
 
     @property
     def left(self) -> int:
-        return self.order.quantity_e8 - self.filled
+        return 0 if self.ended else self.order.quantity_e8 - self.filled
 
 
 class NaiveBook:
@@ -60,6 +63,8 @@ class NaiveBook:
         before = self.levels()
         if order.kind is OrderKind.CANCEL:
             self._cancel(order)
+        elif order.kind is OrderKind.AMEND:
+            self._amend(order)
         else:
             self._new(order)
         self._tell_levels(before, self.levels())
@@ -93,7 +98,39 @@ class NaiveBook:
         lost = NaiveOrder(order, 0)
         self._tell(lost, ExecutionKind.CANCEL_REJECTED, OrderStatus.UNKNOWN, Reason.ORDER_FINAL, **answer)
 
-    def _new(self, order: Order) -> None:  # noqa: C901 - the rules in the order of the rule book
+    def _amend(self, order: Order) -> None:
+        answer: dict[str, Any] = {"command_id": order.command_id, "command_us": order.command_us}
+        answer["correlation_id"] = order.correlation_id
+        refused = (NaiveOrder(order, 0), ExecutionKind.AMEND_REJECTED, OrderStatus.UNKNOWN)
+        mine = [each for each in self.resting if each.order.order_id == order.order_id]
+        if not mine or mine[0].order.account != order.account:
+            self._tell(*refused, Reason.ORDER_FINAL, command_id=order.command_id, leaves_e8=0)
+            return
+        (old,) = mine
+        makers = [maker for maker in self.queue(_other(order.side)) if _agree(order, maker.order)]
+        if order.quantity_e8 <= old.filled:
+            self.resting.remove(old)
+            why = Reason.AMENDED_BELOW_FILLED
+            self._tell(old, ExecutionKind.CANCELLED, OrderStatus.CANCELLED, why, **answer)
+            return
+        if makers and order.post_only:
+            numbers = {"limit_e8": makers[0].order.price_e8, "actual_e8": order.price_e8, "leaves_e8": 0}
+            self._tell(*refused, Reason.POST_ONLY_WOULD_TRADE, command_id=order.command_id, **numbers)
+            return
+        keeps = order.price_e8 == old.order.price_e8 and order.quantity_e8 <= old.order.quantity_e8
+        status = OrderStatus.PARTIALLY_FILLED if old.filled else OrderStatus.NEW
+        again = NaiveOrder(order, old.arrival, old.filled, old.paid)
+        self._tell(again, ExecutionKind.AMENDED, status, Reason.NONE, **answer)
+        self.resting.remove(old)
+        if keeps:
+            again.order = replace(old.order, quantity_e8=order.quantity_e8)
+            self.resting.append(again)
+        else:
+            self.arrivals += 1
+            again.arrival = self.arrivals
+            self._work(again, makers)
+
+    def _new(self, order: Order) -> None:
         self.arrivals += 1
         taker = NaiveOrder(order, self.arrivals)
         makers = [maker for maker in self.queue(_other(order.side)) if _agree(order, maker.order)]
@@ -114,10 +151,20 @@ class NaiveBook:
         if order.time_in_force is TimeInForce.FOK and self._tradable(order, makers) < order.quantity_e8:
             self._tell_end(taker, ExecutionKind.EXPIRED, Reason.FILL_OR_KILL_UNFILLABLE)
             return
+        self._work(taker, makers)
+
+    def _work(self, taker: NaiveOrder, makers: list[NaiveOrder]) -> None:  # noqa: C901 - the rules of the rule book
+        """Trade what is open of an order, and let the rest rest or end."""
+        order = taker.order
         for maker in makers:
             if not taker.left:
                 return
             if maker.order.account == order.account and order.self_trade_prevention is not SelfTradePrevention.NONE:
+                if order.self_trade_prevention is SelfTradePrevention.DECREMENT_AND_CANCEL:
+                    self._decrement(taker, maker)
+                    if not taker.left:
+                        return
+                    continue
                 if order.self_trade_prevention is not SelfTradePrevention.CANCEL_NEWEST:
                     self.resting.remove(maker)
                     self._tell_end(maker, ExecutionKind.CANCELLED, Reason.SELF_TRADE)
@@ -145,6 +192,20 @@ class NaiveBook:
             elif order.self_trade_prevention is not SelfTradePrevention.CANCEL_OLDEST:
                 return total
         return total
+
+    def _decrement(self, taker: NaiveOrder, maker: NaiveOrder) -> None:
+        """Both become smaller by the smaller of them, which ends: its quantity stays what it was."""
+        less = min(taker.left, maker.left)
+        for each in (maker, taker):
+            if each.left == less:
+                if each is maker:
+                    self.resting.remove(maker)
+                self._tell_end(each, ExecutionKind.CANCELLED, Reason.SELF_TRADE)
+                each.ended = True
+            else:
+                each.order = replace(each.order, quantity_e8=each.order.quantity_e8 - less)
+                status = OrderStatus.PARTIALLY_FILLED if each.filled else OrderStatus.NEW
+                self._tell(each, ExecutionKind.AMENDED, status, Reason.SELF_TRADE)
 
     def _trade(self, taker: NaiveOrder, maker: NaiveOrder) -> None:
         price, quantity = maker.order.price_e8, min(taker.left, maker.left)

@@ -18,6 +18,11 @@ class OpenOrder:
     worst_price: int
     leaves: int
     fee_rate: int
+    amended: tuple[int, int] | None = None
+    """Worst price and leaves, should the amendment under way be made."""
+
+    def variants(self) -> list[tuple[int, int]]:
+        return [(self.worst_price, self.leaves), *([self.amended] if self.amended else [])]
 
 
 @dataclass
@@ -44,6 +49,9 @@ class NaiveFunds:
         self.move(order.account, base, sign * quantity)
         self.move(order.account, quote, -sign * notional - fee)
         order.leaves -= quantity
+        if order.amended:
+            price, leaves = order.amended
+            order.amended = price, max(leaves - quantity, 0)
         if not order.leaves:
             del self.orders[order_id]
 
@@ -51,9 +59,9 @@ class NaiveFunds:
         """Currency and amount that an order may cost at worst."""
         base, quote = self.pairs[order.symbol]
         if order.side == "SELL":
-            return base, order.leaves
-        notional = math.ceil(Fraction(order.worst_price) * order.leaves / UNIT)
-        return quote, notional + math.ceil(Fraction(notional) * order.fee_rate / UNIT)
+            return base, max(leaves for _, leaves in order.variants())
+        notionals = [math.ceil(Fraction(price) * leaves / UNIT) for price, leaves in order.variants()]
+        return quote, max(notional + math.ceil(Fraction(notional) * order.fee_rate / UNIT) for notional in notionals)
 
     def reserved(self, account: str, currency: str) -> int:
         if self.leverage[account] is not None:
@@ -70,11 +78,25 @@ class NaiveFunds:
         available = self.total(new.account, currency) - self.reserved(new.account, currency)
         return ("FUNDS_INSUFFICIENT", available, amount) if amount > available else None
 
+    def amend_refusal(
+        self, old: OpenOrder, price: int, leaves: int, rate: int
+    ) -> tuple[str, int | None, int | None] | None:
+        """Why an open order cannot be amended, and the numbers."""
+        new = OpenOrder(old.account, old.symbol, old.side, price, leaves, max(old.fee_rate, rate))
+        leverage = self.leverage[old.account]
+        if leverage is not None:
+            new.leaves -= max(open_leaves for _, open_leaves in old.variants())
+            return self._margin_refusal(new, leverage) if new.leaves > 0 else None
+        currency, amount = self.need(new)
+        _, held = self.need(old)
+        available = self.total(old.account, currency) - self.reserved(old.account, currency) + held
+        return ("FUNDS_INSUFFICIENT", available, amount) if amount > max(available, held) else None
+
     def _worst(self, account: str, base: str, quote: str, extra: list[OpenOrder]) -> int:
         quantities = {"BUY": 0, "SELL": 0}
         for order in [*self.orders.values(), *extra]:
             if order.account == account and self.pairs[order.symbol] == (base, quote):
-                quantities[order.side] += order.leaves
+                quantities[order.side] += max(leaves for _, leaves in order.variants())
         position = self.total(account, base)
         return max(abs(position + quantities["BUY"]), abs(position - quantities["SELL"]))
 

@@ -30,6 +30,7 @@ PREVENTIONS = (
     SelfTradePrevention.CANCEL_NEWEST,
     SelfTradePrevention.CANCEL_OLDEST,
     SelfTradePrevention.CANCEL_BOTH,
+    SelfTradePrevention.DECREMENT_AND_CANCEL,
     SelfTradePrevention.NONE,
 )
 
@@ -109,12 +110,39 @@ def cancel_order(number: int, order: Order, *, account: str | None = None) -> Or
     )
 
 
+def amend_order(number: int, order: Order, price_e8: int, quantity_e8: int, *, account: str | None = None) -> Order:
+    return Order(
+        kind=OrderKind.AMEND,
+        command_id=number,
+        order_id=order.order_id,
+        account=account or order.account,
+        client_order_id=order.client_order_id,
+        symbol=order.symbol,
+        side=order.side,
+        order_type=order.order_type,
+        time_in_force=order.time_in_force,
+        price_e8=price_e8,
+        quantity_e8=quantity_e8,
+        post_only=order.post_only,
+        self_trade_prevention=order.self_trade_prevention,
+        command_us=900_000 + number,
+        correlation_id=f"amend-{number}",
+    )
+
+
 def random_orders(seed: int, count: int, *, prices: int = 24, accounts: int = 5) -> Iterator[Order]:
     """A day on a narrow market; every cancel names an order that came, be it open or not."""
     rng = random.Random(seed)
     recent: list[Order] = []
     for number in range(1, count + 1):
         roll = rng.random()
+        if roll > 0.85 and recent:
+            victim = rng.choice(recent)
+            if victim.order_type is OrderType.LIMIT and victim.time_in_force is TimeInForce.GTC:
+                price_e8 = victim.price_e8 + rng.choice((0, 0, 0, -2, -1, 1, 2)) * TICK_E8
+                account = "mallory" if rng.random() < 0.03 else None
+                yield amend_order(number, victim, price_e8, rng.randint(1, 40) * LOT_E8, account=account)
+                continue
         if roll < 0.35 and recent:
             victim = recent.pop(rng.randrange(len(recent)))
             yield cancel_order(number, victim, account="mallory" if rng.random() < 0.03 else None)
@@ -122,7 +150,7 @@ def random_orders(seed: int, count: int, *, prices: int = 24, accounts: int = 5)
         side = rng.choice((Side.BUY, Side.SELL))
         away = rng.randint(-3, prices // 2)
         price = (1_000 - away if side is Side.BUY else 1_000 + away) * TICK_E8
-        market = roll > 0.95
+        market = 0.8 < roll < 0.85
         order = new_order(
             number,
             side,

@@ -9,6 +9,7 @@ from schemas.messages import (
     AccountKind,
     AccountStatus,
     Execution,
+    ExecutionKind,
     Message,
     Order,
     OrderStatus,
@@ -35,6 +36,10 @@ class RandomMarket:
         self.naive = NaiveFunds()
         self.open: dict[int, Order] = {}
         self.filled: dict[int, int] = {}
+        self.placed: dict[int, Order] = {}
+        """As they were before amendments."""
+        self.amends: dict[int, Order] = {}
+        """Amendments that the book has not answered, by order."""
         self.rates: dict[str, int] = {}
         for symbol, (base, quote, price) in SYMBOLS.items():
             self.naive.pairs[symbol] = (base, quote)
@@ -54,6 +59,9 @@ class RandomMarket:
             self._fill,
             self._end,
             self._cancel,
+            self._amend,
+            self._amend,
+            self._amended,
             self._repeat,
             self._mark,
             self._funds,
@@ -150,7 +158,7 @@ class RandomMarket:
         if isinstance(answer, Order):
             assert expected is None
             assert answer.price_e8 == new.worst_price
-            self.open[answer.order_id] = answer
+            self.open[answer.order_id] = self.placed[answer.order_id] = answer
             self.filled[answer.order_id] = 0
             self.naive.orders[answer.order_id] = new
         else:
@@ -161,15 +169,15 @@ class RandomMarket:
         order = self._any()
         if order is None:
             return
-        market = order.order_type is OrderType.MARKET
+        market, placed = order.order_type is OrderType.MARKET, self.placed[order.order_id]
         answer = self.desk.place(
             order.account,
             client_order_id=order.client_order_id,
             symbol=order.symbol,
             side=order.side,
             order_type=order.order_type,
-            price_e8=None if market else order.price_e8,
-            quantity_e8=order.quantity_e8,
+            price_e8=None if market else placed.price_e8,
+            quantity_e8=placed.quantity_e8,
         )
         assert isinstance(answer, Execution)
         assert answer.order_id == order.order_id
@@ -181,7 +189,50 @@ class RandomMarket:
             answer = self.desk.cancel(order.account, order_id=order.order_id)
             assert isinstance(answer, Order)
 
+    def _amend(self) -> None:
+        order = self._any()
+        if order is None or order.order_type is OrderType.MARKET:
+            return
+        old, mark_e8 = self.naive.orders[order.order_id], self.naive.marks[order.symbol]
+        price_e8 = self.rng.choice((None, self.rng.randint(-(-mark_e8 // 10), mark_e8 * 19 // 10)))
+        quantity_e8 = self.rng.choice((None, self.rng.randint(1, 4 * E8))) if price_e8 else self.rng.randint(1, 4 * E8)
+        answer = self.desk.amend(order.account, order_id=order.order_id, price_e8=price_e8, quantity_e8=quantity_e8)
+        price_e8, quantity_e8 = price_e8 or order.price_e8, quantity_e8 or order.quantity_e8
+        leaves_e8 = max(quantity_e8 - self.filled[order.order_id], 0)
+        expected: tuple[str, int | None, int | None] | None = ("AMEND_PENDING", None, None)
+        if order.order_id not in self.amends:
+            expected = self.naive.amend_refusal(old, price_e8, leaves_e8, self.rates[order.symbol])
+        if isinstance(answer, Order):
+            assert expected is None
+            assert (answer.price_e8, answer.quantity_e8) == (price_e8, quantity_e8)
+            old.amended, old.fee_rate = (price_e8, leaves_e8), max(old.fee_rate, self.rates[order.symbol])
+            self.amends[order.order_id] = answer
+        else:
+            assert isinstance(answer, Execution)
+            assert (answer.reason, answer.limit_e8, answer.actual_e8) == expected
+
     # The book
+
+    def _amended(self) -> None:
+        """The book answers an amendment."""
+        if not self.amends:
+            return
+        order_id = self.rng.choice(sorted(self.amends))
+        amended = self.amends.pop(order_id)
+        order, naive, filled_e8 = self.open[order_id], self.naive.orders[order_id], self.filled[order_id]
+        leaves_e8, naive.amended = amended.quantity_e8 - filled_e8, None
+        kind = self.rng.choice((ExecutionKind.AMENDED, ExecutionKind.AMENDED, ExecutionKind.AMEND_REJECTED))
+        fields = {"command_id": amended.command_id, "price_e8": amended.price_e8, "cumulative_e8": filled_e8}
+        if kind is ExecutionKind.AMENDED and leaves_e8 <= 0:
+            self.desk.ended(order, command_id=amended.command_id, cumulative_e8=filled_e8)
+            del self.open[order_id], self.naive.orders[order_id]
+        elif kind is ExecutionKind.AMENDED:
+            status = OrderStatus.PARTIALLY_FILLED if filled_e8 else OrderStatus.NEW
+            self.desk.executed(amended, kind, status, leaves_e8=leaves_e8, **fields)
+            naive.worst_price, naive.leaves = amended.price_e8, leaves_e8
+            self.open[order_id] = amended
+        else:
+            self.desk.executed(order, kind, OrderStatus.UNKNOWN, **fields)
 
     def _any(self) -> Order | None:
         return self.open[self.rng.choice(sorted(self.open))] if self.open else None
@@ -201,10 +252,14 @@ class RandomMarket:
         self.filled[order.order_id] += quantity_e8
         if order.order_id not in self.naive.orders:
             del self.open[order.order_id]
+            self.amends.pop(order.order_id, None)
 
     def _end(self) -> None:
         order = self._any()
         if order is not None:
             status = self.rng.choice((OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED))
+            if status is OrderStatus.REJECTED and order.order_id in self.desk.in_book:
+                status = OrderStatus.CANCELLED
             self.desk.ended(order, status, cumulative_e8=self.filled[order.order_id])
             del self.open[order.order_id], self.naive.orders[order.order_id]
+            self.amends.pop(order.order_id, None)

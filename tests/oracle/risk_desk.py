@@ -24,6 +24,7 @@ from schemas.messages import (
     Side,
     SymbolStatus,
 )
+from schemas.order_states import TRANSITIONS
 from schemas.seal import seal_headers, seal_hmac
 from schemas.units import E8, NUMBER_BITS, notional_e8
 from workers.kernel.stage import Input, Output
@@ -31,6 +32,8 @@ from workers.risk.core import RiskCore
 
 SECRET = bytes(range(32))
 SECRETS = {"gateway-1": SECRET, "gateway-0": SECRET[::-1]}
+
+TRANSITIONS_OF_OPEN = {kind for state, kind in TRANSITIONS if state is OrderStatus.NEW}
 
 BTC = {
     "symbol": "BTC-USD",
@@ -60,6 +63,8 @@ class Desk:
         self.ts_us = 1_700_000_000_000_000
         self.book_sequence = 0
         self.inputs: list[Input] = []
+        self.in_book: set[int] = set()
+        """Orders that the book has taken."""
 
     def put(
         self, topic: str, key: str, message: Message, value: bytes = b"", headers: tuple[tuple[str, bytes], ...] = ()
@@ -117,6 +122,10 @@ class Desk:
         (output,) = self.send(Command(CommandKind.CANCEL, account, **fields))
         return output.message
 
+    def amend(self, account: str = "alice", **fields: Any) -> Message:
+        (output,) = self.send(Command(CommandKind.AMEND, account, **fields))
+        return output.message
+
     def placed(self, account: str = "alice", **fields: Any) -> Order:
         order = self.place(account, **fields)
         assert isinstance(order, Order), order
@@ -132,7 +141,11 @@ class Desk:
     # The book
 
     def executed(self, order: Order, kind: ExecutionKind, status: OrderStatus, **fields: Any) -> Execution:
-        """What the book says about an order."""
+        """What the book says about an order; that it has taken it comes first, where that must be said."""
+        if kind is ExecutionKind.NEW:
+            self.in_book.add(order.order_id)
+        elif kind in TRANSITIONS_OF_OPEN and order.order_id not in self.in_book:
+            self.entered(order)
         self.book_sequence += 1
         given = {
             "kind": kind,

@@ -17,6 +17,7 @@ from tests.oracle.order_stream import (
     SYMBOL,
     TAKER_FEE_E8,
     TICK_E8,
+    amend_order,
     as_input,
     cancel_order,
     new_order,
@@ -76,8 +77,14 @@ def streams(draw: st.DrawFn) -> list[Order]:
     orders: list[Order] = []
     placed: list[Order] = []
     for number in range(1, draw(st.integers(1, 40)) + 1):
-        if placed and draw(st.integers(0, 3)) == 0:
+        what = draw(st.sampled_from(["new", "new", "cancel", "amend"])) if placed else "new"
+        if what == "cancel":
             orders.append(cancel_order(number, draw(st.sampled_from(placed))))
+            continue
+        gtc = [o for o in placed if o.order_type is OrderType.LIMIT and o.time_in_force is TimeInForce.GTC]
+        if what == "amend" and gtc:
+            price_e8, quantity_e8 = draw(st.integers(1, 5)) * TICK_E8, draw(st.integers(1, 6)) * LOT_E8
+            orders.append(amend_order(number, draw(st.sampled_from(gtc)), price_e8, quantity_e8))
             continue
         order_type = draw(st.sampled_from([OrderType.LIMIT, OrderType.LIMIT, OrderType.LIMIT, OrderType.MARKET]))
         order = new_order(

@@ -7,10 +7,10 @@ import msgspec
 import pytest
 
 from schemas.codec import local_codec
-from schemas.messages import JournalEntry
+from schemas.messages import Command, CommandKind, JournalEntry
 from stream_topology.sharding import partition_of
 from stream_topology.topics import journal
-from tradsys.demo.flow import ACCOUNTS, synthetic
+from tradsys.demo.flow import ACCOUNTS, FlowEvent, synthetic
 from tradsys.demo.memory import START_US, TICK_US, MemoryVenue, command_of
 from workers.kernel.memory import MemoryShard
 from workers.kernel.shard import Produced, Shard
@@ -19,6 +19,7 @@ SEEDS = 2_000
 SEEDS_A_TEST = 100
 EVENTS = 60
 SHARDS = 2
+TICK_E8 = 1_000_000
 CODEC = local_codec()
 
 
@@ -50,8 +51,25 @@ class Chaos:
         elif fate < 0.18:
             shard.snapshot()
 
+    def amend(self, event: FlowEvent) -> None:
+        """Somebody wants another price, another quantity, or both."""
+        command = command_of(event, "run")
+        price_e8 = self.chance.choice((None, event.price_e8 + self.chance.randrange(-20, 20) * TICK_E8))
+        factor = self.chance.choice((None, 0.25, 0.5, 2))
+        quantity_e8 = None if factor is None else int(event.quantity_e8 * factor)
+        self.venue.send(
+            Command(
+                kind=CommandKind.AMEND,
+                account=command.account,
+                client_order_id=command.client_order_id,
+                price_e8=price_e8,
+                quantity_e8=quantity_e8,
+            )
+        )
+
     def run(self, seed: int) -> None:
         log = self.venue.pipeline.log
+        placed: list[FlowEvent] = []
         for event in islice(synthetic(seed), EVENTS):
             if log.now_us == START_US:
                 self.venue.open("run", event.price_e8)
@@ -59,6 +77,12 @@ class Chaos:
             self.venue.send(command_of(event, "run"))
             if self.chance.random() < 0.1:
                 self.venue.send(command_of(event, "run"))  # the client sends it again
+            if not event.cancel:
+                placed.append(event)
+            if self.chance.random() < 0.2:
+                self.amend(self.chance.choice(placed))
+            if self.chance.random() < 0.02:
+                self.venue.send(Command(kind=CommandKind.CANCEL_ALL, account=event.account))
             if self.chance.random() < 0.1:
                 self.venue.tick()
             for _ in range(self.chance.randrange(8)):
@@ -85,7 +109,7 @@ def rebuilt(shard: MemoryShard) -> list[Produced]:
 
 @pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_A_TEST))
 def test_nothing_is_lost_and_nothing_happens_twice(first: int) -> None:
-    crashes = trades = 0
+    crashes = trades = amended = 0
     for seed in range(first, first + SEEDS_A_TEST):
         chaos = Chaos(seed)
         chaos.run(seed)
@@ -94,8 +118,10 @@ def test_nothing_is_lost_and_nothing_happens_twice(first: int) -> None:
         assert result.figures["commands"] >= EVENTS
         crashes += chaos.crashes
         trades += result.figures["trades"]
+        amended += result.figures["amended"]
     assert crashes > SEEDS_A_TEST
     assert trades > SEEDS_A_TEST
+    assert amended > SEEDS_A_TEST
 
 
 def test_a_journal_alone_gives_the_same_bytes_again() -> None:

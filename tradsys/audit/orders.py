@@ -5,10 +5,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
 from schemas.messages import BookChange, Execution, ExecutionKind, Liquidity, OrderStatus, Side, Trade
+from schemas.order_states import ANSWERS_ONLY, FINAL, may_become
 from schemas.units import make_id, split_id
 from tradsys.audit.contents import Contents, Finding
-
-FINAL = (OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED)
 
 
 def answers(contents: Contents) -> Iterator[Finding]:
@@ -28,24 +27,18 @@ def answers(contents: Contents) -> Iterator[Finding]:
 
 
 def lives(contents: Contents) -> Iterator[Finding]:
-    """Every accepted order is open or has ended once; quantities add up at each step."""
-    ended: set[int] = set()
+    """Every order is open or has ended once, by steps that an order can take; quantities add up at each."""
+    states: dict[int, OrderStatus] = {}
     traded: Counter[int] = Counter()
-    known: set[int] = set()
     for execution in _events(contents):
-        order_id, kind = execution.order_id, execution.kind
-        if order_id in ended:
-            yield Finding("lives", _position(order_id), f"{kind} after the order had ended")
-        if kind is ExecutionKind.NEW:
-            if order_id in known:
-                yield Finding("lives", _position(order_id), "accepted twice")
-            known.add(order_id)
-        elif kind is not ExecutionKind.REJECTED and order_id not in known:
-            yield Finding("lives", _position(order_id), f"{kind} of an order that was not accepted")
+        order_id, kind, status = execution.order_id, execution.kind, execution.status
+        before = states.get(order_id, OrderStatus.PENDING)
+        if not may_become(before, kind, status):
+            yield Finding("lives", _position(order_id), f"{kind} makes {status} of an order that is {before}")
+        states[order_id] = status
         if kind is ExecutionKind.TRADE:
             traded[order_id] += execution.last_quantity_e8 or 0
-        final = execution.status in FINAL
-        leaves = 0 if final else execution.quantity_e8 - traded[order_id]
+        leaves = 0 if status in FINAL else execution.quantity_e8 - traded[order_id]
         if execution.cumulative_e8 != traded[order_id] or execution.leaves_e8 != leaves:
             yield Finding(
                 "lives",
@@ -53,8 +46,6 @@ def lives(contents: Contents) -> Iterator[Finding]:
                 f"{kind}: cumulative {execution.cumulative_e8}, leaves {execution.leaves_e8}; "
                 f"the fills give {traded[order_id]} and {leaves}",
             )
-        if final:
-            ended.add(order_id)
 
 
 def sequences(contents: Contents) -> Iterator[Finding]:
@@ -85,21 +76,31 @@ def fills(contents: Contents) -> Iterator[Finding]:
 def priority(contents: Contents) -> Iterator[Finding]:
     """Every fill took the best price, and of that price the order that came first."""
     resting: dict[tuple[str, Side], list[tuple[int, int, int]]] = defaultdict(list)
-    gone: set[int] = set()
+    places: dict[int, tuple[int, int, int]] = {}
+    """Per open order: where it stands in its queue. An amendment to no more at the same price keeps that."""
+    newest: dict[int, Execution] = {}
     for execution in _events(contents):
-        order_id = execution.order_id
-        if execution.kind is ExecutionKind.NEW and execution.price_e8 is not None:
+        order_id, before = execution.order_id, newest.get(execution.order_id)
+        newest[order_id] = execution
+        enters = execution.kind is ExecutionKind.NEW or (
+            execution.kind is ExecutionKind.AMENDED
+            and before is not None
+            and (execution.price_e8 != before.price_e8 or execution.quantity_e8 > before.quantity_e8)
+        )
+        if enters and execution.price_e8 is not None:
             rank = -execution.price_e8 if execution.side is Side.BUY else execution.price_e8
-            heapq.heappush(resting[execution.symbol, execution.side], (rank, execution.execution_id, order_id))
+            places[order_id] = (rank, execution.execution_id, order_id)
+            heapq.heappush(resting[execution.symbol, execution.side], places[order_id])
         elif execution.kind is ExecutionKind.TRADE and execution.liquidity is Liquidity.MAKER:
             queue = resting[execution.symbol, execution.side]
-            while queue and queue[0][2] in gone:
+            while queue and places.get(queue[0][2]) != queue[0]:
                 heapq.heappop(queue)
             if not queue or queue[0][2] != order_id:
                 first = _position(queue[0][2]) if queue else "nobody"
                 yield Finding("priority", _position(order_id), f"filled, but first in the queue was {first}")
         if execution.status in FINAL:
-            gone.add(order_id)
+            places.pop(order_id, None)
+            newest.pop(order_id, None)
 
 
 def books(contents: Contents) -> Iterator[Finding]:
@@ -143,8 +144,7 @@ def open_orders(contents: Contents) -> dict[int, Execution]:
 
 def _events(contents: Contents) -> Iterator[Execution]:
     """The executions that change an order; the others answer a command by repeating what was."""
-    repeats = {ExecutionKind.STATUS, ExecutionKind.CANCEL_REJECTED}
-    return (execution for execution in contents.executions() if execution.kind not in repeats)
+    return (execution for execution in contents.executions() if execution.kind not in ANSWERS_ONLY)
 
 
 def _fill(trade: Trade, liquidity: Liquidity) -> tuple[str, int, int, int, int]:

@@ -112,8 +112,10 @@ def _figures(contents: Contents) -> dict[str, int]:
     return {
         "commands": len(commands) + sum(1 for r in contents.undecodable if r.topic == "commands"),
         "new orders": sum(1 for c in commands if c.kind is CommandKind.NEW),
+        "amendments": sum(1 for c in commands if c.kind is CommandKind.AMEND),
         "cancels": sum(1 for c in commands if c.kind is CommandKind.CANCEL),
         "accepted": kinds[ExecutionKind.NEW],
+        "amended": kinds[ExecutionKind.AMENDED],
         "refused": kinds[ExecutionKind.REJECTED],
         "repeated": kinds[ExecutionKind.STATUS],
         "open orders": len(orders.open_orders(contents)),

@@ -7,25 +7,33 @@ from schemas.messages import Control, ControlKind, Order, OrderKind, Reason
 from stream_topology.sharding import partition_of
 from workers.kernel.controls import ControlGate
 from workers.kernel.stage import Input, Output
+from workers.matching.amend import amend
 from workers.matching.book import Book
 from workers.matching.matcher import Matcher
+from workers.matching.remove import remove
 from workers.matching.state import BookState, ShardState, decode, encode
+
+OLDEST_READ: Final = 2
+"""The first behaviour version whose states are still read."""
 
 _NEW: Final = OrderKind.NEW
 _CANCEL: Final = OrderKind.CANCEL
+_AMEND: Final = OrderKind.AMEND
+_REMOVE: Final = OrderKind.REMOVE
 
 
 class MatchingCore:
     """All books of one shard.
 
-    Every order is answered first: NEW or REJECTED; a cancel CANCELLED or CANCEL_REJECTED. Then follow its fills, what
-    ends its remainder, and the levels that it changed (see Matcher).
+    Every order is answered first: NEW or REJECTED; a cancel CANCELLED or CANCEL_REJECTED; an amendment AMENDED,
+    CANCELLED or AMEND_REJECTED; a removal not at all. Then follow its fills, what ends its remainder, and the levels
+    that it changed (see Matcher).
 
     A symbol's book begins with its Control record. Orders of a halted symbol are refused by pre-trade risk, not here:
     what risk let pass before the halt still trades, and cancels go on.
     """
 
-    behaviour = 2
+    behaviour = 3
 
     def __init__(self, shard: int, shards: int) -> None:
         self.books: dict[str, Book] = {}
@@ -49,6 +57,10 @@ class MatchingCore:
                 return self._enter(book, message, record.ts_us)
             if kind is _CANCEL:
                 return self._cancel(book, message, record.ts_us)
+            if kind is _AMEND:
+                return amend(self._matcher, book, message, record.ts_us)
+            if kind is _REMOVE:
+                return remove(self._matcher, book, message, record.ts_us)
         elif record.topic == "control":
             return self._on_control(record)
         complaint = f"matching knows nothing to do with {message} from {record.topic}"
@@ -60,9 +72,10 @@ class MatchingCore:
         return encode(ShardState(self._matcher.execution_id, self._matcher.trade_id, books, self._gate.dump()))
 
     def load(self, state: bytes, behaviour: int) -> None:
-        """Replace everything by what `dump` gave. Raises ValueError for a state of another behaviour version."""
-        if behaviour != self.behaviour:
-            message = f"matching reads states of behaviour version {self.behaviour}, this one is of {behaviour}"
+        """Replace everything by what `dump` gave. Raises ValueError for a state that this release cannot read."""
+        if not OLDEST_READ <= behaviour <= self.behaviour:
+            versions = f"{OLDEST_READ} to {self.behaviour}"
+            message = f"matching reads states of behaviour versions {versions}, this one is of {behaviour}"
             raise ValueError(message)
         shard = decode(state)
         for book in self.books.values():
@@ -75,7 +88,9 @@ class MatchingCore:
         """Risk may know a symbol a moment earlier than this shard."""
         if order.kind is _NEW:
             return self._matcher.refuse(order, Reason.SYMBOL_UNKNOWN, ts_us)
-        return self._matcher.refuse_cancel(order, ts_us)
+        if order.kind is _AMEND:
+            return self._matcher.refuse_amend(order, Reason.ORDER_FINAL, ts_us)
+        return () if order.kind is _REMOVE else self._matcher.refuse_cancel(order, ts_us)
 
     def _on_control(self, record: Input) -> Sequence[Output]:
         control = self._gate.admit(record)

@@ -77,6 +77,34 @@ def ended(
     )
 
 
+def decremented(
+    order: Order | OpenOrder, symbol: str, execution_id: int, leaves_e8: int, cumulative_notional_e8: int, ts_us: int
+) -> Execution:
+    """AMENDED by the venue, so that it does not trade with an order of its own account; answers nobody."""
+    cumulative_e8 = order.quantity_e8 - leaves_e8
+    return Execution(
+        kind=ExecutionKind.AMENDED,
+        execution_id=execution_id,
+        order_id=order.order_id,
+        account=order.account,
+        client_order_id=order.client_order_id,
+        symbol=symbol,
+        side=order.side,
+        order_type=order.order_type,
+        time_in_force=order.time_in_force,
+        price_e8=None if order.order_type is _MARKET else order.price_e8,
+        quantity_e8=order.quantity_e8,
+        status=OrderStatus.PARTIALLY_FILLED if cumulative_e8 else OrderStatus.NEW,
+        leaves_e8=leaves_e8,
+        cumulative_e8=cumulative_e8,
+        cumulative_notional_e8=cumulative_notional_e8,
+        reason=Reason.SELF_TRADE,
+        command_us=order.command_us,
+        ts_us=ts_us,
+        correlation_id=order.correlation_id,
+    )
+
+
 def refused(
     order: Order,
     execution_id: int,

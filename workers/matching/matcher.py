@@ -8,6 +8,8 @@ execution by name 1.2 us. What happens seldom is told in `workers.matching.execu
 from collections.abc import Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
 from schemas.messages import (
     BookChange,
     Execution,
@@ -25,7 +27,7 @@ from schemas.messages import (
 from schemas.units import E8, INT64_MAX, make_id
 from workers.kernel.stage import Output
 from workers.matching.book import ORDERS_MAX, Book, BookSide, Level, OpenOrder
-from workers.matching.executions import accepted, ended, refused
+from workers.matching.executions import accepted, decremented, ended, refused
 
 # An enum's member is looked up slowly through its class (0.1 us), so hot paths name it once.
 _BUY: Final = Side.BUY
@@ -50,6 +52,7 @@ _SELF_TRADE: Final = (ExecutionKind.CANCELLED, Reason.SELF_TRADE)
 _PREVENT_NONE: Final = SelfTradePrevention.NONE
 _PREVENT_OLDEST: Final = SelfTradePrevention.CANCEL_OLDEST
 _PREVENT_BOTH: Final = SelfTradePrevention.CANCEL_BOTH
+_PREVENT_DECREMENT: Final = SelfTradePrevention.DECREMENT_AND_CANCEL
 
 
 class Matcher:
@@ -215,6 +218,14 @@ class Matcher:
         answer = refused(order, self.execution_id, ExecutionKind.REJECTED, reason, ts_us, limit_e8, actual_e8)
         return [Output("executions", order.account, answer)]
 
+    def refuse_amend(
+        self, order: Order, reason: Reason, ts_us: int, limit_e8: int | None = None, actual_e8: int | None = None
+    ) -> list[Output]:
+        """AMEND_REJECTED: the order stays as it is, if it is in the book at all."""
+        self.execution_id += 1
+        answer = refused(order, self.execution_id, ExecutionKind.AMEND_REJECTED, reason, ts_us, limit_e8, actual_e8)
+        return [Output("executions", order.account, answer)]
+
     def refuse_cancel(self, order: Order, ts_us: int) -> list[Output]:
         """CANCEL_REJECTED: whatever the order was, it is not in the book."""
         self.execution_id += 1
@@ -231,31 +242,33 @@ class Matcher:
         changed: list[Level] = []
         leaves_e8, notional_e8 = order.quantity_e8, 0
         if order.time_in_force is not _FOK or other.can_fill(order):
-            leaves_e8, notional_e8 = self._match(book, other, order, ts_us, outputs, changed)
+            order, leaves_e8, notional_e8 = self.match(book, other, order, leaves_e8, 0, ts_us, outputs, changed)
         if leaves_e8:
             if may_rest:
                 level = book.level(order.side, order.price_e8)
-                book.append(_open(order, leaves_e8, notional_e8, level))
+                book.append(open_order(order, leaves_e8, notional_e8, level))
                 changed.insert(0 if order.side is _SELL else len(changed), level)
             else:
                 why = (ExecutionKind.EXPIRED, _why_expired(order, leaves_e8))
                 outputs.append(self._end(why, order, book.symbol, leaves_e8, notional_e8, ts_us))
-        _publish(book, changed, ts_us, outputs)
+        publish(book, changed, ts_us, outputs)
         book.assert_uncrossed()
         return outputs
 
-    def _match(
+    def match(
         self,
         book: Book,
         other: BookSide,
         order: Order,
+        leaves_e8: int,
+        cumulative_notional_e8: int,
         ts_us: int,
         outputs: list[Output],
         changed: list[Level],
-    ) -> tuple[int, int]:
-        """Trade with the best prices as far as the limit, in each with the oldest orders first.
+    ) -> tuple[Order, int, int]:
+        """Trade what is open of an order with the best prices as far as its limit, in each with the oldest first.
 
-        Returns what is left open of the order, and what the rest was traded for.
+        Returns the order as it then is, what is left open of it, and what the rest was traded for.
         """
         order_id, account, client_order_id = order.order_id, order.account, order.client_order_id
         side, order_type, time_in_force = order.side, order.order_type, order.time_in_force
@@ -264,7 +277,6 @@ class Matcher:
         limit_e8 = None if order_type is _MARKET else order.price_e8
         symbol, maker_fee_e8, taker_fee_e8 = book.symbol, book.maker_fee_e8, book.taker_fee_e8
         keys, limit_key, sign = other.keys, order.price_e8 * other.sign, other.sign
-        leaves_e8, cumulative_notional_e8 = quantity_e8, 0
         while leaves_e8 and keys and keys[-1] >= limit_key:
             level = other.levels[keys[-1] * sign]
             price_e8, level_e8 = level.price_e8, level.quantity_e8
@@ -272,17 +284,10 @@ class Matcher:
             while leaves_e8 and maker is not None:
                 newer, maker_account = maker.newer, maker.account
                 if maker_account == account and prevention is not _PREVENT_NONE:
-                    if prevention is _PREVENT_OLDEST or prevention is _PREVENT_BOTH:
-                        book.remove(maker)
-                        end = self._end(
-                            _SELF_TRADE, maker, symbol, maker.leaves_e8, maker.cumulative_notional_e8, ts_us
-                        )
-                        outputs.append(end)
-                    if prevention is not _PREVENT_OLDEST:
-                        end = self._end(_SELF_TRADE, order, symbol, leaves_e8, cumulative_notional_e8, ts_us)
-                        outputs.append(end)
-                        leaves_e8 = 0
-                    maker = newer
+                    order, leaves_e8 = self._prevent(
+                        book, maker, order, leaves_e8, cumulative_notional_e8, ts_us, outputs
+                    )
+                    quantity_e8, maker = order.quantity_e8, newer
                     continue
                 last_e8 = maker.leaves_e8
                 if last_e8 <= leaves_e8:
@@ -377,7 +382,51 @@ class Matcher:
                 maker = newer
             if level.quantity_e8 != level_e8:
                 changed.append(level)
-        return leaves_e8, cumulative_notional_e8
+        return order, leaves_e8, cumulative_notional_e8
+
+    def _prevent(
+        self,
+        book: Book,
+        maker: OpenOrder,
+        order: Order,
+        leaves_e8: int,
+        notional_e8: int,
+        ts_us: int,
+        outputs: list[Output],
+    ) -> tuple[Order, int]:
+        """An order meets one of its own account: the order as it then is, and what is left open of it."""
+        symbol, prevention = book.symbol, order.self_trade_prevention
+        if prevention is _PREVENT_DECREMENT:
+            both_e8 = min(leaves_e8, maker.leaves_e8)
+            ends_maker, ends_order = both_e8 == maker.leaves_e8, both_e8 == leaves_e8
+        else:
+            both_e8 = 0
+            ends_maker = prevention is _PREVENT_OLDEST or prevention is _PREVENT_BOTH
+            ends_order = prevention is not _PREVENT_OLDEST
+        if ends_maker:
+            book.remove(maker)
+            left = maker.leaves_e8, maker.cumulative_notional_e8
+            outputs.append(self._end(_SELF_TRADE, maker, symbol, *left, ts_us))
+        elif both_e8:
+            maker.quantity_e8 -= both_e8
+            maker.leaves_e8 -= both_e8
+            maker.level.quantity_e8 -= both_e8
+            outputs.append(self._decremented(maker, symbol, maker.leaves_e8, maker.cumulative_notional_e8, ts_us))
+        if ends_order:
+            outputs.append(self._end(_SELF_TRADE, order, symbol, leaves_e8, notional_e8, ts_us))
+            return order, 0
+        if both_e8:
+            leaves_e8 -= both_e8
+            order = replace(order, quantity_e8=order.quantity_e8 - both_e8)
+            outputs.append(self._decremented(order, symbol, leaves_e8, notional_e8, ts_us))
+        return order, leaves_e8
+
+    def _decremented(
+        self, order: Order | OpenOrder, symbol: str, leaves_e8: int, notional_e8: int, ts_us: int
+    ) -> Output:
+        self.execution_id += 1
+        answer = decremented(order, symbol, self.execution_id, leaves_e8, notional_e8, ts_us)
+        return Output("executions", order.account, answer)
 
     def _end(
         self,
@@ -394,7 +443,7 @@ class Matcher:
         return Output("executions", order.account, answer)
 
 
-def _publish(book: Book, changed: list[Level], ts_us: int, outputs: list[Output]) -> None:
+def publish(book: Book, changed: list[Level], ts_us: int, outputs: list[Output]) -> None:
     """Each level as it is now, with the next sequences of the book."""
     symbol, sequence = book.symbol, book.change_sequence
     book.change_sequence = final = sequence + len(changed)
@@ -413,7 +462,8 @@ def _publish(book: Book, changed: list[Level], ts_us: int, outputs: list[Output]
         outputs.append(Output("book", symbol, change))
 
 
-def _open(order: Order, leaves_e8: int, notional_e8: int, level: Level) -> OpenOrder:
+def open_order(order: Order, leaves_e8: int, notional_e8: int, level: Level) -> OpenOrder:
+    """The order as it comes to rest."""
     return OpenOrder(
         order.order_id,
         order.account,

@@ -14,7 +14,8 @@ from sqlalchemy import Table
 
 from schemas import tables
 from schemas.codec import Codec, CodecError
-from schemas.messages import RECORDS, DeadLetter, DeadLetterReason, Execution, ExecutionKind, Message
+from schemas.messages import RECORDS, DeadLetter, DeadLetterReason, Execution, Message
+from schemas.order_states import ANSWERS_ONLY
 from stream_topology.stages import STAGES
 from stream_topology.topics import TOPICS
 from workers.kernel.stage import Record
@@ -36,9 +37,9 @@ def _always(_message: Message) -> bool:
 
 
 def _moves_an_order(message: Message) -> bool:
-    """Answers to cancels and repeated commands say what was asked, not what an order did."""
+    """Answers to commands that changed no order say what was asked, not what an order did."""
     assert isinstance(message, Execution)
-    return message.kind is not ExecutionKind.CANCEL_REJECTED and message.kind is not ExecutionKind.STATUS
+    return message.kind not in ANSWERS_ONLY
 
 
 @dataclass(frozen=True, slots=True)

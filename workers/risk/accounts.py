@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from schemas.messages import AccountKind, AccountStatus, Reason, Side
+from schemas.messages import AccountKind, AccountStatus, Reason, SelfTradePrevention, Side
 from schemas.units import E8, INT64_MAX, INT64_MIN
 from workers.kernel.controls import Pair
 from workers.risk.orders import RiskOrder
@@ -62,6 +62,7 @@ class Account:
         "open_orders_max",
         "open_quantities",
         "orders",
+        "self_trade_prevention",
         "status",
     )
 
@@ -69,6 +70,8 @@ class Account:
         self.name = name
         self.kind: AccountKind | None = None
         self.status = AccountStatus.UNKNOWN
+        self.self_trade_prevention = SelfTradePrevention.CANCEL_NEWEST
+        """Of its orders that do not say it themselves."""
         self.leverage_e8 = 0
         self.open_orders_max = OPEN_ORDERS_MAX_DEFAULT
         self.keys: dict[str, Ed25519PublicKey] = {}
@@ -95,7 +98,7 @@ class Account:
         """Hold what a new order may cost, or say why the account cannot."""
         order.fee_rate_e8 = rules.fee_rate_e8
         if self.kind is _MARGIN:
-            refusal = self._margin_refusal(order, rules, pairs)
+            refusal = self._margin_refusal(order.side, order.quantity_e8, rules, pairs)
             if refusal is None:
                 self.hold(order, rules, order.quantity_e8)
             return refusal
@@ -113,25 +116,65 @@ class Account:
         order.leaves_e8 = order.quantity_e8
         return None
 
+    def cover_amended(
+        self,
+        order: RiskOrder,
+        amended: RiskOrder,
+        command_id: int,
+        rules: SymbolRules,
+        pairs: Mapping[Pair, SymbolRules],
+    ) -> Refusal | None:
+        """Hold what an open order may cost, be it amended or not, or say why the account cannot."""
+        amended.fee_rate_e8 = max(order.fee_rate_e8, rules.fee_rate_e8)
+        leaves_e8 = max(amended.quantity_e8 - order.cumulative_e8, 0)
+        needed_e8 = self._needed_e8(amended, amended.worst_price_e8, leaves_e8)
+        more_e8 = needed_e8 - order.reserved_e8
+        if more_e8 > 0:
+            if self.kind is _MARGIN:
+                refusal = self._margin_refusal(order.side, more_e8, rules, pairs)
+                if refusal is not None:
+                    return refusal
+            else:
+                balance = self.balance(rules.quote if order.side is _BUY else rules.base)
+                available_e8 = balance.total_e8 - balance.reserved_e8
+                if more_e8 > available_e8:
+                    numbers = available_e8 + order.reserved_e8, needed_e8
+                    return Refusal(Reason.FUNDS_INSUFFICIENT, *map(int64, numbers))
+        order.fee_rate_e8 = amended.fee_rate_e8
+        order.amend_id = command_id
+        order.amend_price_e8, order.amend_quantity_e8 = amended.worst_price_e8, amended.quantity_e8
+        self.hold(order, rules, order.leaves_e8)
+        return None
+
     def hold(self, order: RiskOrder, rules: SymbolRules, leaves_e8: int) -> None:
-        """Hold for what is left of an order, and no more."""
+        """Hold for what is left of an order, or would be left if the amendment under way is made, and no more."""
+        needed_e8 = self._needed_e8(order, order.worst_price_e8, leaves_e8)
+        if order.amend_id:
+            amended_e8 = max(order.amend_quantity_e8 - order.quantity_e8 + leaves_e8, 0)
+            needed_e8 = max(needed_e8, self._needed_e8(order, order.amend_price_e8, amended_e8))
+        self._reserve(order, rules, needed_e8)
+        order.leaves_e8 = leaves_e8
+
+    def _needed_e8(self, order: RiskOrder, price_e8: int, leaves_e8: int) -> int:
+        """What is held for so much of an order: quote currency for a cash account's buy, else base."""
+        if order.side is _BUY and self.kind is not _MARGIN:
+            return worst_cost_e8(price_e8, leaves_e8, order.fee_rate_e8)
+        return leaves_e8
+
+    def _reserve(self, order: RiskOrder, rules: SymbolRules, needed_e8: int) -> None:
+        more_e8 = needed_e8 - order.reserved_e8
         if self.kind is _MARGIN:
             pair = (rules.base, rules.quote)
             quantity = self.open_quantities.get(pair)
             if quantity is None:
                 quantity = self.open_quantities[pair] = OpenQuantity()
             if order.side is _BUY:
-                quantity.buy_e8 += leaves_e8 - order.leaves_e8
+                quantity.buy_e8 += more_e8
             else:
-                quantity.sell_e8 += leaves_e8 - order.leaves_e8
-        elif order.side is _BUY:
-            needed_e8 = worst_cost_e8(order.worst_price_e8, leaves_e8, order.fee_rate_e8)
-            self.balance(rules.quote).reserved_e8 += needed_e8 - order.reserved_e8
-            order.reserved_e8 = needed_e8
+                quantity.sell_e8 += more_e8
         else:
-            self.balance(rules.base).reserved_e8 += leaves_e8 - order.reserved_e8
-            order.reserved_e8 = leaves_e8
-        order.leaves_e8 = leaves_e8
+            self.balance(rules.quote if order.side is _BUY else rules.base).reserved_e8 += more_e8
+        order.reserved_e8 = needed_e8
 
     def become(self, kind: AccountKind, symbols: Mapping[str, SymbolRules]) -> None:
         """Another kind of account: what open orders hold is counted again under its rules."""
@@ -139,7 +182,7 @@ class Account:
             return
         leaves = [(order, symbols[order.symbol], order.leaves_e8) for order in self.orders.values() if order.leaves_e8]
         for order, rules, _ in leaves:
-            self.hold(order, rules, 0)
+            self._reserve(order, rules, 0)
         self.kind = kind
         for order, rules, leaves_e8 in leaves:
             self.hold(order, rules, leaves_e8)
@@ -157,14 +200,15 @@ class Account:
             del self.by_client_id[oldest.client_order_id]
 
     def _margin_refusal(
-        self, order: RiskOrder, rules: SymbolRules, pairs: Mapping[Pair, SymbolRules]
+        self, side: Side, more_e8: int, rules: SymbolRules, pairs: Mapping[Pair, SymbolRules]
     ) -> Refusal | None:
         """Exposure and equity over all pairs in the order's quote currency, each currency valued by its pair's mark.
 
-        An order that does not raise the exposure of its pair passes: the way out of a bad position stays open.
+        `more_e8` more would be open than now. An order that does not raise the exposure of its pair passes: the way out
+        of a bad position stays open.
         """
         quote = rules.quote
-        bought_e8, sold_e8 = (order.quantity_e8, 0) if order.side is _BUY else (0, order.quantity_e8)
+        bought_e8, sold_e8 = (more_e8, 0) if side is _BUY else (0, more_e8)
         after_e8 = self._worst_e8((rules.base, quote), bought_e8, sold_e8)
         if after_e8 <= self._worst_e8((rules.base, quote)):
             return None

@@ -7,6 +7,8 @@ command, symbol and its rules, open orders, funds. docs/refusals.md describes ea
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+import msgspec
+
 from schemas.messages import (
     AccountKind,
     AccountStatus,
@@ -22,9 +24,11 @@ from schemas.messages import (
     OrderStatus,
     OrderType,
     Reason,
+    SelfTradePrevention,
     Side,
     TimeInForce,
 )
+from schemas.order_states import FINAL, may_become
 from schemas.seal import (
     SEAL_HEADER,
     SEAL_KEY_HEADER,
@@ -38,22 +42,41 @@ from workers.kernel.controls import ControlGate, Pair
 from workers.kernel.stage import Input, Output
 from workers.risk import state
 from workers.risk.accounts import OPEN_ORDERS_MAX_DEFAULT, Account
-from workers.risk.orders import ECHO_CHARACTERS_MAX, FINAL, RiskOrder, order_of
-from workers.risk.rules import Refusal, SymbolRules, client_order_id_refusal, rule_refusal, symbol_rules
+from workers.risk.orders import ECHO_CHARACTERS_MAX, RiskOrder, order_of
+from workers.risk.rules import (
+    Refusal,
+    SymbolRules,
+    amend_refusal,
+    client_order_id_refusal,
+    rule_refusal,
+    symbol_rules,
+)
 
-BEHAVIOUR: Final = 1
+BEHAVIOUR: Final = 2
 
 # Members looked up once: an attribute of an enum class costs as much as a dict lookup at each use.
 _NEW_COMMAND: Final = CommandKind.NEW
 _CANCEL_COMMAND: Final = CommandKind.CANCEL
+_AMEND_COMMAND: Final = CommandKind.AMEND
+_CANCEL_ALL_COMMAND: Final = CommandKind.CANCEL_ALL
 _NEW_ORDER: Final = OrderKind.NEW
 _CANCEL_ORDER: Final = OrderKind.CANCEL
+_AMEND_ORDER: Final = OrderKind.AMEND
+_REMOVE_ORDER: Final = OrderKind.REMOVE
 _ACTIVE: Final = AccountStatus.ACTIVE
 _BUY: Final = Side.BUY
 _TRADE: Final = ExecutionKind.TRADE
+_AMENDED: Final = ExecutionKind.AMENDED
+_AMEND_REJECTED: Final = ExecutionKind.AMEND_REJECTED
 _CANCEL_REJECTED: Final = ExecutionKind.CANCEL_REJECTED
-_UNKNOWN_EXECUTION: Final = ExecutionKind.UNKNOWN
 _NONE: Final = Reason.NONE
+
+_REFUSED: Final = {
+    _CANCEL_COMMAND: _CANCEL_REJECTED,
+    _CANCEL_ALL_COMMAND: _CANCEL_REJECTED,
+    _AMEND_COMMAND: _AMEND_REJECTED,
+}
+"""How a command that places nothing is refused; all others place an order, and are REJECTED."""
 
 
 class RiskCore:
@@ -90,10 +113,10 @@ class RiskCore:
 
     def load(self, state_bytes: bytes, behaviour: int) -> None:
         """Replace the state by one that `dump` gave."""
-        if behaviour != BEHAVIOUR:
-            message = f"a state of behaviour version {behaviour}: this release reads version {BEHAVIOUR}"
+        if not 1 <= behaviour <= BEHAVIOUR:
+            message = f"a state of behaviour version {behaviour}: this release reads versions 1 to {BEHAVIOUR}"
             raise ValueError(message)
-        self._sequence, self._symbols, self._marks, self._accounts = state.load(state_bytes, self._gate)
+        self._sequence, self._symbols, self._marks, self._accounts = state.load(state_bytes, self._gate, behaviour)
         self._pairs = {}
         for rules in self._symbols.values():
             self._pairs.setdefault((rules.base, rules.quote), rules)
@@ -131,6 +154,7 @@ class RiskCore:
             account.leverage_e8 = control.leverage_e8 or 0
             limit = control.open_orders_max
             account.open_orders_max = OPEN_ORDERS_MAX_DEFAULT if limit is None else limit
+            account.self_trade_prevention = control.self_trade_prevention or SelfTradePrevention.CANCEL_NEWEST
         elif control.public_key is None:
             account.keys.pop(control.key_id or "", None)
         else:
@@ -159,27 +183,33 @@ class RiskCore:
             return ()
         account = self._accounts.get(execution.account)
         order = account.orders.get(execution.order_id) if account is not None else None
-        if account is None or order is None or order.status in FINAL or kind is _UNKNOWN_EXECUTION:
+        if kind is _AMEND_REJECTED:
+            if account is not None and order is not None:
+                self._keep(account, order, execution)
+            return ()
+        if account is None or order is None or not may_become(order.status, kind, execution.status):
+            state = "not known here" if order is None else f"{order.status} here"
             message = (
-                f"risk shard {self._shard}, executions offset {record.offset}: {kind} {execution.execution_id} is of "
-                f"order {execution.order_id} of account {execution.account!r}, which is not open here or cannot be "
-                f"read: what is held for it would be wrong from now on"
+                f"risk shard {self._shard}, executions offset {record.offset}: {kind} to {execution.status} "
+                f"({execution.execution_id}) is of order {execution.order_id} of account {execution.account!r}, which "
+                f"is {state}: what is held for it would be wrong from now on"
             )
             raise AssertionError(message)
         rules = self._symbols[order.symbol]
         if kind is _TRADE:
             _settle(account, rules, execution)
-        if execution.leaves_e8 != order.leaves_e8:
+        order.fold(execution)
+        if kind is _AMENDED or execution.leaves_e8 != order.leaves_e8:
             account.hold(order, rules, execution.leaves_e8)
-        order.status = execution.status
-        order.cumulative_e8 = execution.cumulative_e8
-        order.cumulative_notional_e8 = execution.cumulative_notional_e8
-        order.reason = execution.reason
-        order.limit_e8 = execution.limit_e8
-        order.actual_e8 = execution.actual_e8
         if execution.status in FINAL:
             account.finish(order)
         return ()
+
+    def _keep(self, account: Account, order: RiskOrder, refused: Execution) -> None:
+        """The book has not made an amendment: hold no more for it."""
+        if order.amend_id == refused.command_id:
+            order.amend_id = 0
+            account.hold(order, self._symbols[order.symbol], order.leaves_e8)
 
     # What accounts ask
 
@@ -192,14 +222,15 @@ class RiskCore:
         reason = self._seal_reason(record, account)
         if reason is not None:
             return self._refuse(record, command, Refusal(reason))
-        kind = command.kind
-        if kind is not _NEW_COMMAND and kind is not _CANCEL_COMMAND:
+        if command.kind is CommandKind.UNKNOWN:
             return self._refuse(record, command, Refusal(Reason.KIND_UNKNOWN))
         if account is None or account.kind is None:
             return self._refuse(record, command, Refusal(Reason.ACCOUNT_UNKNOWN))
-        if kind is _CANCEL_COMMAND:
-            return self._cancel(record, command, account)
-        return self._place(record, command, account)
+        if command.kind is _NEW_COMMAND:
+            return self._place(record, command, account)
+        if command.kind is _CANCEL_ALL_COMMAND:
+            return self._cancel_all(record, command, account)
+        return self._change(record, command, account)
 
     def _seal_reason(self, record: Input, account: Account | None) -> Reason | None:
         """Why the command is not authorised, None if it is."""
@@ -225,11 +256,12 @@ class RiskCore:
         refusal = client_order_id_refusal(command.client_order_id)
         if refusal is not None:
             return self._refuse(record, command, refusal)
-        order = order_of(command, self._base_id | record.offset, record.ts_us)
+        order = order_of(command, self._base_id | record.offset, record.ts_us, account.self_trade_prevention)
         first = account.by_client_id.get(order.client_order_id)
         if first is not None:
             if first.same_content(order):
-                return self._report(record, command, first, ExecutionKind.STATUS, _status_reason(first))
+                why = Refusal(_status_reason(first), first.limit_e8, first.actual_e8)
+                return self._report(record, command, first, ExecutionKind.STATUS, why)
             return self._refuse(record, command, Refusal(Reason.CLIENT_ORDER_ID_REUSED))
         rules = self._symbols.get(order.symbol)
         if rules is None:
@@ -250,7 +282,8 @@ class RiskCore:
             return Refusal(Reason.OPEN_ORDERS_LIMIT, account.open_orders_max * E8, (open_count + 1) * E8)
         return account.cover(order, rules, self._pairs)
 
-    def _cancel(self, record: Input, command: Command, account: Account) -> Sequence[Output]:
+    def _change(self, record: Input, command: Command, account: Account) -> Sequence[Output]:
+        """A command about one open order."""
         if command.order_id is not None:
             order = account.orders.get(command.order_id)
         elif command.client_order_id is not None:
@@ -260,9 +293,46 @@ class RiskCore:
         if order is None:
             return self._refuse(record, command, Refusal(Reason.ORDER_UNKNOWN))
         if order.status in FINAL:
-            return self._report(record, command, order, _CANCEL_REJECTED, Reason.ORDER_FINAL)
+            return self._report(record, command, order, _REFUSED[command.kind], Refusal(Reason.ORDER_FINAL))
+        if command.kind is _CANCEL_COMMAND:
+            return (_to_book(_CANCEL_ORDER, self._base_id | record.offset, order, command, record.ts_us),)
+        return self._amend(record, command, account, order)
+
+    def _cancel_all(self, record: Input, command: Command, account: Account) -> Sequence[Output]:
+        """The answer, and a removal of each open order that is meant."""
+        symbol, side = command.symbol, command.side
         command_id = self._base_id | record.offset
-        return (_to_book(_CANCEL_ORDER, command_id, order, command, record.ts_us),)
+        removals = [
+            _to_book(_REMOVE_ORDER, command_id, order, command, record.ts_us)
+            for order in account.orders.values()
+            if order.status not in FINAL
+            and (symbol is None or order.symbol == symbol)
+            and (side is None or order.side is side)
+        ]
+        count = Refusal(_NONE, None, len(removals) * E8)
+        return (*self._answer(record, command, ExecutionKind.CANCELLING_ALL, count), *removals)
+
+    def _amend(self, record: Input, command: Command, account: Account, order: RiskOrder) -> Sequence[Output]:
+        command_id, rules = self._base_id | record.offset, self._symbols[order.symbol]
+        refusal: Refusal | None
+        if account.status is not _ACTIVE or account.kind is AccountKind.UNKNOWN:
+            refusal = Refusal(Reason.ACCOUNT_SUSPENDED)
+        elif command.price_e8 is None and command.quantity_e8 is None:
+            refusal = Refusal(Reason.MALFORMED)
+        elif order.amend_id:
+            refusal = Refusal(Reason.AMEND_PENDING)
+        else:
+            amended = msgspec.structs.replace(
+                order,
+                price_e8=order.price_e8 if command.price_e8 is None else command.price_e8,
+                quantity_e8=order.quantity_e8 if command.quantity_e8 is None else command.quantity_e8,
+            )
+            refusal = amend_refusal(rules, amended, order) or account.cover_amended(
+                order, amended, command_id, rules, self._pairs
+            )
+            if refusal is None:
+                return (_to_book(_AMEND_ORDER, command_id, amended, command, record.ts_us),)
+        return self._report(record, command, order, _AMEND_REJECTED, refusal)
 
     # Answers
 
@@ -271,14 +341,17 @@ class RiskCore:
         return self._base_id | RISK_BIT | self._sequence
 
     def _refuse(self, record: Input, command: Command, refusal: Refusal) -> Sequence[Output]:
-        """The answer to a command that does nothing: made from the command alone, so that it reveals no order."""
-        cancel = command.kind is _CANCEL_COMMAND
+        return self._answer(record, command, _REFUSED.get(command.kind, ExecutionKind.REJECTED), refusal)
+
+    def _answer(self, record: Input, command: Command, kind: ExecutionKind, why: Refusal) -> Sequence[Output]:
+        """An answer that is made from the command alone, so that it reveals no order."""
+        places = kind is ExecutionKind.REJECTED
         command_id = self._base_id | record.offset
         execution = Execution(
-            kind=_CANCEL_REJECTED if cancel else ExecutionKind.REJECTED,
+            kind=kind,
             execution_id=self._next_execution_id(),
             command_id=command_id,
-            order_id=(command.order_id or 0) if cancel else command_id,
+            order_id=command_id if places else command.order_id or 0,
             account=command.account,
             client_order_id=(command.client_order_id or "")[:ECHO_CHARACTERS_MAX],
             symbol=(command.symbol or "")[:ECHO_CHARACTERS_MAX],
@@ -287,13 +360,13 @@ class RiskCore:
             time_in_force=command.time_in_force or TimeInForce.UNKNOWN,
             price_e8=command.price_e8,
             quantity_e8=command.quantity_e8 or 0,
-            status=OrderStatus.UNKNOWN if cancel else OrderStatus.REJECTED,
+            status=OrderStatus.REJECTED if places else OrderStatus.UNKNOWN,
             leaves_e8=0,
             cumulative_e8=0,
             cumulative_notional_e8=0,
-            reason=refusal.reason,
-            limit_e8=refusal.limit_e8,
-            actual_e8=refusal.actual_e8,
+            reason=why.reason,
+            limit_e8=why.limit_e8,
+            actual_e8=why.actual_e8,
             command_us=record.ts_us,
             ts_us=record.ts_us,
             correlation_id=_echo(command.correlation_id),
@@ -301,10 +374,9 @@ class RiskCore:
         return (Output("executions", command.account, execution),)
 
     def _report(
-        self, record: Input, command: Command, order: RiskOrder, kind: ExecutionKind, reason: Reason
+        self, record: Input, command: Command, order: RiskOrder, kind: ExecutionKind, why: Refusal
     ) -> Sequence[Output]:
         """An answer that says how an order of the account stands."""
-        repeated = kind is ExecutionKind.STATUS
         execution = Execution(
             kind=kind,
             execution_id=self._next_execution_id(),
@@ -322,9 +394,9 @@ class RiskCore:
             leaves_e8=order.leaves_e8,
             cumulative_e8=order.cumulative_e8,
             cumulative_notional_e8=order.cumulative_notional_e8,
-            reason=reason,
-            limit_e8=order.limit_e8 if repeated else None,
-            actual_e8=order.actual_e8 if repeated else None,
+            reason=why.reason,
+            limit_e8=why.limit_e8,
+            actual_e8=why.actual_e8,
             command_us=order.command_us,
             ts_us=record.ts_us,
             correlation_id=_echo(command.correlation_id),

@@ -6,6 +6,8 @@ import msgspec
 
 from schemas.messages import (
     Command,
+    Execution,
+    ExecutionKind,
     OrderStatus,
     OrderType,
     Reason,
@@ -13,6 +15,7 @@ from schemas.messages import (
     Side,
     TimeInForce,
 )
+from schemas.order_states import FINAL
 
 ECHO_CHARACTERS_MAX: Final = 64
 """Longest text of a command that is kept or echoed (symbol, client_order_id, correlation_id); the rest is cut off."""
@@ -24,11 +27,9 @@ _UNKNOWN_TYPE: Final = OrderType.UNKNOWN
 _UNKNOWN_TIME: Final = TimeInForce.UNKNOWN
 _GTC: Final = TimeInForce.GTC
 _IOC: Final = TimeInForce.IOC
-_CANCEL_NEWEST: Final = SelfTradePrevention.CANCEL_NEWEST
 _PENDING: Final = OrderStatus.PENDING
 _NONE: Final = Reason.NONE
-
-FINAL: Final = (OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED)
+_AMENDED: Final = ExecutionKind.AMENDED
 
 
 class RiskOrder(msgspec.Struct, array_like=True, gc=False):
@@ -41,7 +42,7 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
     order_type: OrderType
     time_in_force: TimeInForce
     price_e8: int | None
-    """As the client gave it."""
+    """The limit; None for MARKET."""
     quantity_e8: int
     post_only: bool
     self_trade_prevention: SelfTradePrevention
@@ -51,7 +52,7 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
     fee_rate_e8: int = 0
     """The dearest fee when it was accepted: a later change of fees does not change what is held."""
     reserved_e8: int = 0
-    """Held of the account's balance while it is open."""
+    """Held while it is open: of the account's balance, for margin accounts the quantity that counts as exposure."""
     status: OrderStatus = _PENDING
     leaves_e8: int = 0
     cumulative_e8: int = 0
@@ -60,23 +61,53 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
     """Why it ended, NONE while it is open or when it was filled."""
     limit_e8: int | None = None
     actual_e8: int | None = None
+    amend_id: int = 0
+    """The amendment that the book has not answered yet, as the id of its command; 0 without one."""
+    amend_price_e8: int = 0
+    """What it would make of the price."""
+    amend_quantity_e8: int = 0
+    """What it would make of the quantity."""
+    placed_as: tuple[int | None, int] | None = None
+    """Price and quantity as it was placed, once they have been amended."""
 
     def same_content(self, other: "RiskOrder") -> bool:
         """Whether two commands ask the same: sent_us and correlation_id do not matter, absent is as its default."""
+        price_e8, quantity_e8 = self.placed_as or (self.price_e8, self.quantity_e8)
         return (
             self.symbol == other.symbol
             and self.side is other.side
             and self.order_type is other.order_type
             and self.time_in_force is other.time_in_force
-            and self.price_e8 == other.price_e8
-            and self.quantity_e8 == other.quantity_e8
+            and price_e8 == other.price_e8
+            and quantity_e8 == other.quantity_e8
             and self.post_only is other.post_only
             and self.self_trade_prevention is other.self_trade_prevention
         )
 
+    def fold(self, execution: Execution) -> None:
+        """What the book has made of it; all but what is held."""
+        self.status = execution.status
+        self.cumulative_e8 = execution.cumulative_e8
+        self.cumulative_notional_e8 = execution.cumulative_notional_e8
+        if execution.kind is _AMENDED:
+            self._become(execution.price_e8, execution.quantity_e8)
+            if execution.command_id == self.amend_id:
+                self.amend_id = 0
+        elif execution.status in FINAL:
+            self.amend_id = 0
+            self.reason = execution.reason
+            self.limit_e8 = execution.limit_e8
+            self.actual_e8 = execution.actual_e8
 
-def order_of(command: Command, order_id: int, command_us: int) -> RiskOrder:
-    """The order that a NEW command asks for, absent fields replaced by their defaults."""
+    def _become(self, price_e8: int | None, quantity_e8: int) -> None:
+        if self.placed_as is None:
+            self.placed_as = (self.price_e8, self.quantity_e8)
+        self.price_e8, self.quantity_e8 = price_e8, quantity_e8
+        self.worst_price_e8 = price_e8 or self.worst_price_e8
+
+
+def order_of(command: Command, order_id: int, command_us: int, prevention: SelfTradePrevention) -> RiskOrder:
+    """The order that a NEW command asks for, absent fields replaced by defaults; `prevention` is the account's."""
     order_type = command.order_type or _UNKNOWN_TYPE
     time_in_force = command.time_in_force
     if time_in_force is None:
@@ -91,6 +122,6 @@ def order_of(command: Command, order_id: int, command_us: int) -> RiskOrder:
         command.price_e8,
         command.quantity_e8 or 0,
         command.post_only,
-        command.self_trade_prevention or _CANCEL_NEWEST,
+        command.self_trade_prevention or prevention,
         command_us,
     )

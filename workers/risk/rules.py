@@ -107,6 +107,21 @@ def rule_refusal(rules: SymbolRules, order: RiskOrder) -> Refusal | None:  # noq
     return refusal or _quantity(rules, order)
 
 
+def amend_refusal(rules: SymbolRules, amended: RiskOrder, order: RiskOrder) -> Refusal | None:
+    """The first rule that an open order would break once it is amended. Sets the amended order's worst price.
+
+    A price that stays is not checked again: the band may have moved, and a smaller quantity must stay possible.
+    """
+    if not rules.trading:
+        return Refusal(Reason.SYMBOL_HALTED)
+    if amended.order_type is not _LIMIT:
+        return Refusal(Reason.TYPE_INVALID)
+    if amended.time_in_force is not _GTC:
+        return Refusal(Reason.TIME_IN_FORCE_INVALID)
+    refusal = _limit_price(rules, amended) if amended.price_e8 != order.price_e8 else None
+    return refusal or _quantity(rules, amended)
+
+
 def _limit_price(rules: SymbolRules, order: RiskOrder) -> Refusal | None:  # noqa: PLR0911 - one return a rule
     price_e8 = order.price_e8
     if price_e8 is None:

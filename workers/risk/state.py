@@ -5,12 +5,15 @@ from typing import Final
 
 import msgspec
 
-from schemas.messages import AccountKind, AccountStatus, Side
+from schemas.messages import AccountKind, AccountStatus, SelfTradePrevention, Side
 from schemas.seal import public_key
 from workers.kernel.controls import ControlGate, Pair
 from workers.risk.accounts import Account, Balance, OpenQuantity
 from workers.risk.orders import RiskOrder
 from workers.risk.rules import SymbolRules
+
+RESERVES_MARGIN: Final = 2
+"""The first behaviour version whose orders of margin accounts say themselves how much they hold."""
 
 
 class _Account(msgspec.Struct, array_like=True, gc=False):
@@ -25,6 +28,7 @@ class _Account(msgspec.Struct, array_like=True, gc=False):
     """In the order of their ids, which is that of their commands."""
     finals: list[int]
     """In the order in which they ended."""
+    self_trade_prevention: SelfTradePrevention = SelfTradePrevention.CANCEL_NEWEST
 
 
 class _State(msgspec.Struct, array_like=True, gc=False):
@@ -60,12 +64,17 @@ def dump(
 
 
 def load(
-    state_bytes: bytes, gate: ControlGate
+    state_bytes: bytes, gate: ControlGate, behaviour: int
 ) -> tuple[int, dict[str, SymbolRules], dict[str, int], dict[str, Account]]:
     """Execution sequence, symbols, marks and accounts of a dumped state; the gate takes its own part."""
     state = _DECODER.decode(state_bytes)
     gate.load(state.gate)
     symbols = {rules.symbol: rules for rules in state.symbols}
+    if behaviour < RESERVES_MARGIN:
+        for item in state.accounts:
+            if item.kind is AccountKind.MARGIN:
+                for order in item.orders:
+                    order.reserved_e8 = order.leaves_e8
     accounts = {item.name: _load_account(item, symbols) for item in state.accounts}
     return state.sequence, symbols, dict(state.marks), accounts
 
@@ -81,6 +90,7 @@ def _dump_account(account: Account) -> _Account:
         [(currency, account.balances[currency].total_e8) for currency in sorted(account.balances)],
         list(account.orders.values()),
         list(account.finals),
+        account.self_trade_prevention,
     )
 
 
@@ -90,12 +100,13 @@ def _load_account(item: _Account, symbols: dict[str, SymbolRules]) -> Account:
     account.status = item.status
     account.leverage_e8 = item.leverage_e8
     account.open_orders_max = item.open_orders_max
+    account.self_trade_prevention = item.self_trade_prevention
     account.keys = {key_id: public_key(raw) for key_id, raw in item.keys}
     account.balances = {currency: Balance(total_e8) for currency, total_e8 in item.balances}
     account.finals = deque(item.finals)
     for order in item.orders:
         account.remember(order)
-        if order.leaves_e8:
+        if order.reserved_e8:
             _hold_again(account, order, symbols[order.symbol])
     return account
 
@@ -104,8 +115,8 @@ def _hold_again(account: Account, order: RiskOrder, rules: SymbolRules) -> None:
     if account.kind is AccountKind.MARGIN:
         quantity = account.open_quantities.setdefault((rules.base, rules.quote), OpenQuantity())
         if order.side is Side.BUY:
-            quantity.buy_e8 += order.leaves_e8
+            quantity.buy_e8 += order.reserved_e8
         else:
-            quantity.sell_e8 += order.leaves_e8
+            quantity.sell_e8 += order.reserved_e8
     else:
         account.balance(rules.quote if order.side is Side.BUY else rules.base).reserved_e8 += order.reserved_e8

@@ -56,9 +56,9 @@ async def test_errors_of_the_framework_have_our_shape(served: Any, client: Any) 
 
 async def test_405_names_what_is_allowed_on_the_lean_path_too(client: Any) -> None:
     answer = await client.put("/api/v1/orders")
-    assert set(answer.headers["allow"].split(", ")) == {"GET", "POST"}
+    assert set(answer.headers["allow"].split(", ")) == {"GET", "POST", "DELETE"}
     answer = await client.put("/api/v1/orders/5")
-    assert set(answer.headers["allow"].split(", ")) == {"GET", "DELETE"}
+    assert set(answer.headers["allow"].split(", ")) == {"GET", "DELETE", "PATCH"}
 
 
 @pytest.mark.parametrize(("path", "error"), [("/api/v1/orders", RuntimeError("SELECT secret FROM users"))])
@@ -150,8 +150,8 @@ async def test_metrics_count_by_route(served: Any, client: Any) -> None:
 
 async def test_the_document_has_the_lean_path_beside_the_rest(client: Any) -> None:
     document = (await client.get("/openapi.json")).json()
-    assert document["paths"]["/api/v1/orders"].keys() == {"get", "post"}
-    assert document["paths"]["/api/v1/orders/{order_id}"].keys() == {"get", "delete"}
+    assert document["paths"]["/api/v1/orders"].keys() == {"get", "post", "delete"}
+    assert document["paths"]["/api/v1/orders/{order_id}"].keys() == {"get", "patch", "delete"}
     body = document["paths"]["/api/v1/orders"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     schema = document["components"]["schemas"][body["$ref"].rpartition("/")[2]]
     assert schema["required"] == ["symbol", "side", "type", "quantity"]

@@ -1,4 +1,4 @@
-"""POST /api/v1/orders and DELETE /api/v1/orders/{id}, over real HTTP."""
+"""POST /api/v1/orders, PATCH and DELETE /api/v1/orders/{id}, over real HTTP."""
 
 import asyncio
 import json
@@ -164,6 +164,8 @@ async def test_who_may_not_trade_places_nothing(served: Any, client: Any) -> Non
     viewer = await client.post("/api/v1/orders", json=ORDER, headers=served.bearer(role="viewer"))
     assert (viewer.status_code, viewer.json()["error"]["code"]) == (403, "FORBIDDEN")
     assert (await client.delete("/api/v1/orders/5", headers=served.bearer(role="viewer"))).status_code == 403
+    amend = await client.patch("/api/v1/orders/5", json={"price": "1"}, headers=served.bearer(role="viewer"))
+    assert amend.status_code == 403
     assert served.log.commands == []
 
 
@@ -225,6 +227,61 @@ async def test_a_cancel_that_was_done_gives_the_report(served: Any, client: Any)
     served.answers.saw(report(1_000, "cancelled", "CANCELLED_BY_CLIENT"))
     answer = await client.delete("/api/v1/orders/77?wait=5000", headers=served.bearer())
     assert (answer.status_code, answer.json()["data"]["kind"]) == (200, "cancelled")
+
+
+async def test_cancelling_all_becomes_a_command(served: Any, client: Any) -> None:
+    answer = await client.delete("/api/v1/orders?symbol=BTC-USD&side=sell", headers=served.bearer())
+    assert (answer.status_code, answer.json()["data"]) == (202, {"command_id": "1000"})
+    await client.delete("/api/v1/orders", headers=served.bearer())
+    narrow, wide = served.log.commands
+    assert (narrow.kind, narrow.account) == (CommandKind.CANCEL_ALL, "alice")
+    assert (narrow.symbol, narrow.side, wide.symbol, wide.side) == ("BTC-USD", Side.SELL, None, None)
+
+
+@pytest.mark.parametrize(
+    ("query", "field"), [("symbol=", "symbol"), ("side=hold", "side"), ("symbl=BTC-USD", "symbl"), ("wait=x", "wait")]
+)
+async def test_what_would_cancel_something_else_is_refused(served: Any, client: Any, query: str, field: str) -> None:
+    answer = await client.delete(f"/api/v1/orders?{query}", headers=served.bearer())
+    assert (answer.status_code, answer.json()["error"]["field"]) == (422, field)
+    assert served.log.commands == []
+
+
+async def test_an_amendment_becomes_a_command(served: Any, client: Any) -> None:
+    answer = await client.patch("/api/v1/orders/77", json={"quantity": "0.5"}, headers=served.bearer())
+    assert answer.status_code == 202
+    assert answer.json() == {"success": True, "data": {"order_id": "77", "command_id": "1000"}}
+    (command,) = served.log.commands
+    assert (command.kind, command.order_id, command.account) == (CommandKind.AMEND, 77, "alice")
+    assert (command.price_e8, command.quantity_e8) == (None, 50_000_000)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"),
+    [
+        ({}, 422, None),
+        ({"price": "0"}, 422, "price"),
+        ({"price": 5}, 422, "price"),
+        ({"quantity": "1e3"}, 422, "quantity"),
+        ({"side": "buy"}, 422, "side"),
+        ([], 422, None),
+    ],
+)
+async def test_what_cannot_be_an_amendment_is_refused(
+    served: Any, client: Any, body: Any, status: int, field: str | None
+) -> None:
+    answer = await client.patch("/api/v1/orders/77", json=body, headers=served.bearer())
+    assert (answer.status_code, answer.json()["error"].get("field")) == (status, field)
+    assert served.log.commands == []
+
+
+async def test_an_amendment_that_was_refused_is_a_conflict_in_a_sentence(served: Any, client: Any) -> None:
+    served.answers.saw(report(1_000, "amend_rejected", "AMEND_PENDING"))
+    answer = await client.patch("/api/v1/orders/77?wait=5000", json={"price": "5"}, headers=served.bearer())
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "CONFLICT")
+    assert answer.json()["error"]["message"] == (
+        "The order was not amended. An earlier amendment of this order is still on its way to the book."
+    )
 
 
 async def test_a_log_that_is_away_is_503_with_when_to_retry(served: Any, client: Any) -> None:

@@ -18,7 +18,7 @@ from schemas.messages import (
     Trade,
 )
 from schemas.units import E8, format_e8
-from tests.oracle.order_stream import as_input, cancel_order, new_order, open_core
+from tests.oracle.order_stream import amend_order, as_input, cancel_order, new_order, open_core
 
 SYMBOL = "BTC-USD"
 
@@ -79,6 +79,13 @@ class Market:
         """Cancel the order that was placed as that number."""
         self.count += 1
         return self._told(cancel_order(self.count, self.orders[number], account=by))
+
+    def amend(self, number: int, quantity: float, price: float, *, by: str | None = None) -> list[str]:
+        """Amend the order that was placed as that number; from then on it has these."""
+        self.count += 1
+        order = self.orders[number]
+        amended = amend_order(self.count, order, round(price * E8), round(quantity * E8), account=by)
+        return self._told(amended)
 
     def ladder(self) -> str:
         book = self.core.books[SYMBOL]

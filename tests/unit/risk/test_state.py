@@ -65,13 +65,13 @@ def test_an_account_without_a_record_stays_unknown() -> None:
 
 
 def test_a_state_of_another_behaviour_is_refused() -> None:
-    with pytest.raises(ValueError, match="behaviour version 0: this release reads version 1"):
+    with pytest.raises(ValueError, match="behaviour version 0: this release reads versions 1 to 2"):
         Desk().core.load(b"", 0)
 
 
 def test_the_worker_takes_the_gateways_secrets_from_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(SEAL_SECRETS_NAME, f"gateway-1:{'ab' * 32}")
-    assert make_core(0, 1).behaviour == 1
+    assert make_core(0, 1).behaviour == RiskCore.behaviour
     monkeypatch.delenv(SEAL_SECRETS_NAME)
     with pytest.raises(ValueError, match="GATEWAY_SEAL_SECRETS is not set: give the gateway's secrets as id:hex"):
         make_core(0, 1)

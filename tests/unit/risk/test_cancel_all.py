@@ -1,0 +1,65 @@
+"""A command to cancel all: which orders risk takes out of the books, and what it says."""
+
+import pytest
+
+from schemas.messages import (
+    AccountStatus,
+    Command,
+    CommandKind,
+    Execution,
+    ExecutionKind,
+    Order,
+    OrderKind,
+    Reason,
+    Side,
+)
+from schemas.units import E8
+from tests.oracle.risk_desk import Desk, open_desk
+
+
+def cancel_all(desk: Desk, account: str = "alice", **fields: object) -> tuple[Execution, list[int]]:
+    """The answer, and the orders that are taken out."""
+    outputs = desk.send(Command(CommandKind.CANCEL_ALL, account, **fields))  # type: ignore[arg-type]
+    answer, *removals = [output.message for output in outputs]
+    assert isinstance(answer, Execution)
+    assert all(isinstance(removal, Order) and removal.kind is OrderKind.REMOVE for removal in removals)
+    assert {output.key for output in outputs[1:]} <= {removal.symbol for removal in removals}  # type: ignore[union-attr]
+    return answer, [removal.order_id for removal in removals]  # type: ignore[union-attr]
+
+
+@pytest.fixture
+def desk() -> Desk:
+    desk = open_desk(alice={"USD": 10_000 * E8, "BTC": 10 * E8}, bob={"USD": 10_000 * E8})
+    desk.symbol(symbol="BTC-EUR", quote="EUR")
+    return desk
+
+
+def test_open_orders_of_the_account_are_taken_out_and_counted(desk: Desk) -> None:
+    pending, resting, ended = desk.placed(), desk.placed(), desk.placed()
+    desk.placed("bob")
+    desk.entered(resting)
+    desk.ended(ended)
+    answer, removed = cancel_all(desk)
+    assert removed == [pending.order_id, resting.order_id]
+    assert (answer.kind, answer.reason, answer.actual_e8) == (ExecutionKind.CANCELLING_ALL, Reason.NONE, 2 * E8)
+    assert answer.command_id is not None
+
+
+def test_a_symbol_or_a_side_narrows_it(desk: Desk) -> None:
+    buy, sell = desk.placed(), desk.placed(side=Side.SELL)
+    other = desk.placed(symbol="BTC-EUR", side=Side.SELL)
+    assert cancel_all(desk, side=Side.BUY)[1] == [buy.order_id]
+    assert cancel_all(desk, symbol="BTC-USD")[1] == [buy.order_id, sell.order_id]
+    assert cancel_all(desk, symbol="BTC-EUR", side=Side.SELL)[1] == [other.order_id]
+    assert cancel_all(desk, symbol="BTC-EUR", side=Side.BUY)[1] == []
+
+
+def test_a_suspended_account_may(desk: Desk) -> None:
+    order = desk.placed()
+    desk.account("alice", account_status=AccountStatus.SUSPENDED)
+    assert cancel_all(desk)[1] == [order.order_id]
+
+
+def test_an_unknown_account_is_refused(desk: Desk) -> None:
+    answer, removed = cancel_all(desk, "stranger")
+    assert (answer.kind, answer.reason, removed) == (ExecutionKind.CANCEL_REJECTED, Reason.ACCOUNT_UNKNOWN, [])

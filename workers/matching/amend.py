@@ -1,0 +1,127 @@
+"""An amendment of a resting order: what keeps its place, what loses it, and what trades at once.
+
+A smaller quantity at the same price keeps its place in the queue; anything else goes to the end of the queue, and first
+trades as the aggressor where its new price meets the other side. A quantity that is not above what was filled ends the
+order.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec.structs import replace
+
+from schemas.messages import Execution, ExecutionKind, Order, OrderStatus, Reason, Side
+from schemas.units import INT64_MAX
+from workers.kernel.stage import Output
+from workers.matching.book import Book, Level, OpenOrder
+from workers.matching.executions import ended
+from workers.matching.matcher import Matcher, open_order, publish
+
+_BUY: Final = Side.BUY
+
+
+def amend(matcher: Matcher, book: Book, order: Order, ts_us: int) -> Sequence[Output]:
+    """AMENDED, then what follows from it; CANCELLED if nothing is left open; AMEND_REJECTED if nothing changes.
+
+    `order` holds the price and the quantity from now on. Raises AssertionError if risk cannot have let it pass.
+    """
+    resting = book.orders.get(order.order_id)
+    if resting is None or resting.account != order.account:
+        return matcher.refuse_amend(order, Reason.ORDER_FINAL, ts_us)
+    if order.side is not resting.side or order.price_e8 <= 0 or order.quantity_e8 <= 0:
+        message = f"not an amendment that pre-trade risk lets pass: {order}"
+        raise AssertionError(message)
+    leaves_e8 = order.quantity_e8 - (resting.quantity_e8 - resting.leaves_e8)
+    if leaves_e8 <= 0:
+        return _end(matcher, book, resting, order, ts_us)
+    if order.price_e8 == resting.price_e8 and leaves_e8 <= resting.leaves_e8:
+        return _shrink(matcher, book, resting, order, leaves_e8, ts_us)
+    return _move(matcher, book, resting, order, leaves_e8, ts_us)
+
+
+def _end(matcher: Matcher, book: Book, resting: OpenOrder, order: Order, ts_us: int) -> Sequence[Output]:
+    """It ends as it stood: with its old price and quantity."""
+    level = resting.level
+    book.remove(resting)
+    matcher.execution_id += 1
+    ending = (ExecutionKind.CANCELLED, Reason.AMENDED_BELOW_FILLED)
+    left = resting.leaves_e8, resting.cumulative_notional_e8
+    told = ended(ending, resting, book.symbol, matcher.execution_id, *left, ts_us)
+    answer = replace(
+        told, command_id=order.command_id, command_us=order.command_us, correlation_id=order.correlation_id
+    )
+    outputs = [Output("executions", order.account, answer)]
+    publish(book, [level], ts_us, outputs)
+    return outputs
+
+
+def _shrink(
+    matcher: Matcher, book: Book, resting: OpenOrder, order: Order, leaves_e8: int, ts_us: int
+) -> Sequence[Output]:
+    level, less_e8 = resting.level, resting.leaves_e8 - leaves_e8
+    outputs = [_amended(matcher, resting, order, leaves_e8, ts_us)]
+    resting.quantity_e8, resting.leaves_e8 = order.quantity_e8, leaves_e8
+    level.quantity_e8 -= less_e8
+    publish(book, [level] if less_e8 else [], ts_us, outputs)
+    return outputs
+
+
+def _move(
+    matcher: Matcher, book: Book, resting: OpenOrder, order: Order, leaves_e8: int, ts_us: int
+) -> Sequence[Output]:
+    own, other = (book.bids, book.asks) if order.side is _BUY else (book.asks, book.bids)
+    if order.post_only and order.price_e8 * own.sign >= other.best_e8 * own.sign:
+        return matcher.refuse_amend(order, Reason.POST_ONLY_WOULD_TRADE, ts_us, other.best_e8, order.price_e8)
+    room_e8 = INT64_MAX - _without(resting, own.levels.get(order.price_e8))
+    if leaves_e8 > room_e8:
+        return matcher.refuse_amend(order, Reason.BOOK_FULL, ts_us, room_e8, leaves_e8)
+    outputs = [_amended(matcher, resting, order, leaves_e8, ts_us)]
+    before = resting.level
+    book.remove(resting)
+    taken: list[Level] = []
+    order, leaves_e8, notional_e8 = matcher.match(
+        book, other, order, leaves_e8, resting.cumulative_notional_e8, ts_us, outputs, taken
+    )
+    mine = {before.price_e8: before}
+    if leaves_e8:
+        level = mine[order.price_e8] = book.level(order.side, order.price_e8)
+        book.append(open_order(order, leaves_e8, notional_e8, level))
+    # Asks from the best on, then bids from the best on, as every change of the book is told.
+    levels = sorted(mine.values(), key=lambda level: level.price_e8, reverse=order.side is _BUY)
+    publish(book, [*taken, *levels] if order.side is _BUY else [*levels, *taken], ts_us, outputs)
+    book.assert_uncrossed()
+    return outputs
+
+
+def _without(resting: OpenOrder, level: Level | None) -> int:
+    """What is open at a level apart from the order itself; 10^-8."""
+    if level is None:
+        return 0
+    return level.quantity_e8 - (resting.leaves_e8 if resting.level is level else 0)
+
+
+def _amended(matcher: Matcher, resting: OpenOrder, order: Order, leaves_e8: int, ts_us: int) -> Output:
+    matcher.execution_id += 1
+    execution = Execution(
+        kind=ExecutionKind.AMENDED,
+        execution_id=matcher.execution_id,
+        command_id=order.command_id,
+        order_id=order.order_id,
+        account=order.account,
+        client_order_id=resting.client_order_id,
+        symbol=order.symbol,
+        side=resting.side,
+        order_type=resting.order_type,
+        time_in_force=resting.time_in_force,
+        price_e8=order.price_e8,
+        quantity_e8=order.quantity_e8,
+        status=OrderStatus.NEW if leaves_e8 == order.quantity_e8 else OrderStatus.PARTIALLY_FILLED,
+        leaves_e8=leaves_e8,
+        cumulative_e8=order.quantity_e8 - leaves_e8,
+        cumulative_notional_e8=resting.cumulative_notional_e8,
+        reason=Reason.NONE,
+        command_us=order.command_us,
+        ts_us=ts_us,
+        correlation_id=order.correlation_id,
+    )
+    return Output("executions", order.account, execution)
