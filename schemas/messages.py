@@ -181,6 +181,8 @@ class Reason(StrEnum):
     BOOK_FULL = "BOOK_FULL"
     AMEND_PENDING = "AMEND_PENDING"
     AMENDED_BELOW_FILLED = "AMENDED_BELOW_FILLED"
+    EXPIRY_INVALID = "EXPIRY_INVALID"
+    EXPIRY_REACHED = "EXPIRY_REACHED"
 
 
 class SelfTradePrevention(StrEnum):
@@ -211,12 +213,13 @@ class SymbolStatus(StrEnum):
 
 
 class TimeInForce(StrEnum):
-    """Good till cancelled; immediate or cancel; fill or kill."""
+    """Good till cancelled; immediate or cancel; fill or kill; good till a date."""
 
     UNKNOWN = "UNKNOWN"
     GTC = "GTC"
     IOC = "IOC"
     FOK = "FOK"
+    GTD = "GTD"
 
 
 class InputRange(msgspec.Struct, frozen=True, gc=False):
@@ -305,7 +308,7 @@ class Command(msgspec.Struct, frozen=True, gc=False):
     order_type: OrderType | None = None
     """NEW: LIMIT or MARKET."""
     time_in_force: TimeInForce | None = None
-    """NEW: GTC, IOC or FOK; null is GTC for LIMIT and IOC for MARKET."""
+    """NEW: GTC, IOC, FOK or GTD; null is GTC for LIMIT and IOC for MARKET."""
     price_e8: int | None = None
     """NEW LIMIT: quote currency per unit of base, in 10^-8; null for MARKET. AMEND: the new price, null to keep it."""
     quantity_e8: int | None = None
@@ -320,6 +323,10 @@ class Command(msgspec.Struct, frozen=True, gc=False):
     """
     correlation_id: str | None = None
     """Follows the command through every stage, into logs and client frames; at most 64 characters."""
+    expire_us: int | None = None
+    """NEW GTD: when the order ends, by the log's clock, in microseconds since 1970 UTC. AMEND of a GTD order: the new
+    end, null to keep it.
+    """
 
 
 class Control(msgspec.Struct, frozen=True, gc=False):
@@ -435,7 +442,7 @@ class Execution(msgspec.Struct, frozen=True, gc=False):
     order_type: OrderType
     """LIMIT or MARKET; UNKNOWN where the command had none."""
     time_in_force: TimeInForce
-    """GTC, IOC or FOK; UNKNOWN where the command had none."""
+    """GTC, IOC, FOK or GTD; UNKNOWN where the command had none."""
     quantity_e8: int
     """The order's quantity in 10^-8 base."""
     status: OrderStatus
@@ -476,6 +483,8 @@ class Execution(msgspec.Struct, frozen=True, gc=False):
     """Refusals: the number that broke it."""
     correlation_id: str | None = None
     """As in the command."""
+    expire_us: int | None = None
+    """GTD: when the order ends, by the log's clock, in microseconds since 1970 UTC."""
 
 
 class Frame(msgspec.Struct, frozen=True, gc=False):
@@ -586,7 +595,7 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     order_type: OrderType
     """LIMIT or MARKET."""
     time_in_force: TimeInForce
-    """GTC, IOC or FOK."""
+    """GTC, IOC, FOK or GTD."""
     price_e8: int
     """The limit; for MARKET the worst price the band allows. 10^-8 quote. AMEND: the price from now on."""
     quantity_e8: int
@@ -599,6 +608,8 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     """The log's time of the command (append time), microseconds since 1970 UTC."""
     correlation_id: str | None = None
     """As in the command."""
+    expire_us: int | None = None
+    """GTD: when the order ends, by the log's clock, in microseconds since 1970 UTC."""
 
 
 class Position(msgspec.Struct, frozen=True, gc=False):

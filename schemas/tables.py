@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary,
 
 METADATA: Final = MetaData(naming_convention={"pk": "pk_%(table_name)s"})
 
-REVISION: Final = "0002"
+REVISION: Final = "0003"
 """The migration that these tables are the result of."""
 
 NEWEST_BY: Final = "newest_by"
@@ -73,6 +73,7 @@ orders: Final = Table(
     _us("ts_us"),
     _id("execution_id"),
     _text("correlation_id", nullable=True),
+    _us("expire_us", nullable=True),
     info={NEWEST_BY: ("execution_id",)},
     comment="One row an order, refused ones included: its newest state",
 )
@@ -117,6 +118,7 @@ executions: Final = Table(
     _us("command_us"),
     _us("ts_us"),
     _text("correlation_id", nullable=True),
+    _us("expire_us", nullable=True),
     info={NEWEST_BY: ()},
     comment="Everything that happened to orders and commands",
 )

@@ -15,6 +15,9 @@ E8: Final = 100_000_000
 INT64_MAX: Final = (1 << 63) - 1
 INT64_MIN: Final = -(1 << 63)
 
+TIME_US_MAX: Final = 253_402_300_799_999_999
+"""The last microsecond of the year 9999: RFC 3339 cannot say a later one."""
+
 NUMBER_BITS: Final = 48
 """An id's low bits: an offset or a sequence. What is above is the shard."""
 
@@ -27,6 +30,7 @@ TEXT_CACHE_MAX: Final = 16_384
 """Numbers, and seconds, whose text is remembered: one fill is written into several frames, all within a second."""
 
 _DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,39})(?:\.[0-9]{1,8})?", re.ASCII)
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d", re.ASCII)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -78,6 +82,18 @@ def make_id(shard: int, number: int) -> int:
 def split_id(identity: int) -> tuple[int, int]:
     """(shard, number) of an id."""
     return identity >> NUMBER_BITS, identity & NUMBER_MAX
+
+
+def parse_us(text: str) -> int:
+    """Microseconds since 1970 UTC of an RFC 3339 time, such as 2030-01-31T12:00:00Z. Raises UnitError."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None or not _TIME.match(text):
+        message = f"{text[:40]!r} is not a time with its offset, such as 2030-01-31T12:00:00Z"
+        raise UnitError(message)
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def format_us(ts_us: int) -> str:

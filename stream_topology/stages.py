@@ -38,7 +38,7 @@ _STAGES: Final = (
     Stage(
         "matching",
         "The order books: price-time priority",
-        inputs=("control", "orders"),
+        inputs=("control", "clock", "orders"),
         outputs=("executions", "trades", "book"),
     ),
     Stage(

@@ -26,8 +26,10 @@ _SENTENCES: Final[dict[str, str]] = {
     Reason.SIDE_INVALID: "The side is buy or sell",
     Reason.TYPE_INVALID: "The type is limit or market",
     Reason.TIME_IN_FORCE_INVALID: (
-        "A limit order is gtc, ioc or fok, a market order ioc or fok, and a post-only order a limit order that is gtc"
+        "A limit order is gtc, gtd, ioc or fok, a market order ioc or fok, and a post-only order one that may rest"
     ),
+    Reason.EXPIRY_INVALID: "A gtd order ends at a time that is still to come: {actual} is not after {limit} (seconds)",
+    Reason.EXPIRY_REACHED: "Its time was over",
     Reason.PRICE_MISSING: "A limit order has a price",
     Reason.PRICE_NOT_ALLOWED: "A market order has no price; this one has {actual}",
     Reason.PRICE_NOT_POSITIVE: "Price {actual} is not above zero",
@@ -54,6 +56,7 @@ _SENTENCES: Final[dict[str, str]] = {
     Reason.AMENDED_BELOW_FILLED: "The amended quantity had been filled already, so the rest was cancelled",
 }
 _WITHOUT_NUMBERS: Final[dict[str, str]] = {
+    Reason.EXPIRY_INVALID: "A gtd order names when it ends, and no other order does",
     Reason.PRICE_OUTSIDE_BAND: "{symbol} has no price band with a tick in it: it takes no market orders",
 }
 _OF_MULTIPLES: Final[frozenset[str]] = frozenset({Reason.PRICE_OFF_TICK, Reason.QUANTITY_OFF_LOT})

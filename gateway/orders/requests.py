@@ -11,7 +11,7 @@ import msgspec
 from gateway import limits
 from gateway.errors import ApiError, Code
 from schemas.messages import Command, CommandKind, OrderType, SelfTradePrevention, Side, TimeInForce
-from schemas.units import INT64_MAX, UnitError, format_e8, parse_e8
+from schemas.units import INT64_MAX, UnitError, format_e8, parse_e8, parse_us
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -20,7 +20,7 @@ SYMBOL: Final = rf"^[A-Za-z0-9._-]{{1,{limits.SYMBOL_CHARACTERS_MAX}}}$"
 
 _SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
 _TYPES: Final = {"limit": OrderType.LIMIT, "market": OrderType.MARKET}
-_TIMES: Final = {"gtc": TimeInForce.GTC, "ioc": TimeInForce.IOC, "fok": TimeInForce.FOK}
+_TIMES: Final = {"gtc": TimeInForce.GTC, "ioc": TimeInForce.IOC, "fok": TimeInForce.FOK, "gtd": TimeInForce.GTD}
 _PREVENTIONS: Final = {
     "cancel_newest": SelfTradePrevention.CANCEL_NEWEST,
     "cancel_oldest": SelfTradePrevention.CANCEL_OLDEST,
@@ -34,6 +34,9 @@ _MISSING_FIELD: Final = re.compile(r"missing required field `([^`]*)`")
 _ORDER_ID: Final = re.compile(r"[1-9][0-9]{0,18}|0", re.ASCII)
 
 
+EXPIRE_TIME: Final = "Only for gtd: when the order ends, RFC 3339 such as 2030-01-31T12:00:00Z"
+
+
 class OrderRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A new order."""
 
@@ -42,7 +45,8 @@ class OrderRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     type: Literal["limit", "market"]
     quantity: Annotated[str, msgspec.Meta(description='Base currency, a decimal string such as "0.015"')]
     price: Annotated[str, msgspec.Meta(description="Quote currency, a decimal string; only for limit")] | None = None
-    time_in_force: Literal["gtc", "ioc", "fok"] | None = None
+    time_in_force: Literal["gtc", "ioc", "fok", "gtd"] | None = None
+    expire_time: Annotated[str, msgspec.Meta(description=EXPIRE_TIME)] | None = None
     client_order_id: (
         Annotated[str, msgspec.Meta(pattern=CLIENT_ORDER_ID, description="Unique per account; repeating it is safe")]
         | None
@@ -65,6 +69,7 @@ class AmendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[str, msgspec.Meta(description="Base currency, a decimal string; what has been filled is part of it")]
         | None
     ) = None
+    expire_time: Annotated[str, msgspec.Meta(description=EXPIRE_TIME)] | None = None
 
 
 _decode_amend: Final = msgspec.json.Decoder(AmendRequest).decode
@@ -79,8 +84,8 @@ def parse_order(body: bytes) -> OrderRequest:
 def parse_amend(body: bytes) -> AmendRequest:
     """The amendment in a body. Raises ApiError."""
     request = _parsed(_decode_amend, body)
-    if request.price is None and request.quantity is None:
-        raise ApiError(Code.VALIDATION_FAILED, "An amendment names a new price, a new quantity, or both.")
+    if request.price is None and request.quantity is None and request.expire_time is None:
+        raise ApiError(Code.VALIDATION_FAILED, "An amendment names a new price, quantity or expire_time.")
     return request
 
 
@@ -118,6 +123,7 @@ def new_order(request: OrderRequest, account: str, sent_us: int, correlation_id:
         self_trade_prevention=_PREVENTIONS[request.self_trade_prevention] if request.self_trade_prevention else None,
         sent_us=sent_us,
         correlation_id=correlation_id,
+        expire_us=_moment(request.expire_time),
     )
 
 
@@ -131,6 +137,7 @@ def amend_order(order_id: int, request: AmendRequest, account: str, sent_us: int
         quantity_e8=None if request.quantity is None else _positive(request.quantity, "quantity"),
         sent_us=sent_us,
         correlation_id=correlation_id,
+        expire_us=_moment(request.expire_time),
     )
 
 
@@ -213,6 +220,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _WITH_PAIRS: Final = json.JSONDecoder(object_pairs_hook=_unique)
+
+
+def _moment(text: str | None) -> int | None:
+    try:
+        return None if text is None else parse_us(text)
+    except UnitError as error:
+        raise ApiError(Code.VALIDATION_FAILED, f"expire_time: {error}.", field="expire_time") from None
 
 
 def _positive(text: str, field: str) -> int:

@@ -49,7 +49,7 @@ def merge(kind: str, known: Sequence[dict[str, Any]], payloads: Sequence[bytes])
             continue
         row = objects.get(state[name])
         if row is None or int(state[newness]) >= int(row[newness]):
-            objects[state[name]] = {field: state[field] for field in fields}
+            objects[state[name]] = {field: state.get(field) for field in fields}
     if kind == "orders":
         return [state for state in objects.values() if state["status"] in _OPEN]
     return list(objects.values())

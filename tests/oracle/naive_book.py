@@ -25,6 +25,7 @@ from schemas.messages import (
     Reason,
     SelfTradePrevention,
     Side,
+    Tick,
     TimeInForce,
     Trade,
 )
@@ -58,8 +59,11 @@ class NaiveBook:
         self.said: list[Message] = []
         self.ts_us = 0
 
-    def apply(self, order: Order, ts_us: int) -> list[Message]:
+    def apply(self, order: Order | Tick, ts_us: int) -> list[Message]:
         self.said, self.ts_us = [], ts_us
+        if isinstance(order, Tick):
+            self._tick(order)
+            return self.said
         before = self.levels()
         if order.kind is OrderKind.CANCEL:
             self._cancel(order)
@@ -83,6 +87,16 @@ class NaiveBook:
         sign = -1 if side is Side.BUY else 1
         mine = [resting for resting in self.resting if resting.order.side is side]
         return sorted(mine, key=lambda resting: (sign * resting.order.price_e8, resting.arrival))
+
+    def _tick(self, tick: Tick) -> None:
+        """Orders end one after the other, soonest first, each with its own change of the book."""
+        dated = [each for each in self.resting if each.order.expire_us is not None]
+        for each in sorted(dated, key=lambda each: (each.order.expire_us, each.order.order_id)):
+            if (each.order.expire_us or 0) <= tick.ts_us:
+                before = self.levels()
+                self.resting.remove(each)
+                self._tell_end(each, ExecutionKind.EXPIRED, Reason.EXPIRY_REACHED)
+                self._tell_levels(before, self.levels())
 
     def _cancel(self, order: Order) -> None:
         for resting in self.resting:
@@ -123,7 +137,7 @@ class NaiveBook:
         self._tell(again, ExecutionKind.AMENDED, status, Reason.NONE, **answer)
         self.resting.remove(old)
         if keeps:
-            again.order = replace(old.order, quantity_e8=order.quantity_e8)
+            again.order = replace(old.order, quantity_e8=order.quantity_e8, expire_us=order.expire_us)
             self.resting.append(again)
         else:
             self.arrivals += 1
@@ -175,7 +189,7 @@ class NaiveBook:
                 self._trade(taker, maker)
         if not taker.left:
             return
-        if order.order_type is OrderType.LIMIT and order.time_in_force is TimeInForce.GTC:
+        if order.order_type is OrderType.LIMIT and order.time_in_force in {TimeInForce.GTC, TimeInForce.GTD}:
             self.resting.append(taker)
         elif order.order_type is OrderType.MARKET and not taker.filled:
             self._tell_end(taker, ExecutionKind.EXPIRED, Reason.NO_LIQUIDITY)
@@ -273,6 +287,7 @@ class NaiveBook:
             "command_us": order.command_us,
             "ts_us": self.ts_us,
             "correlation_id": order.correlation_id,
+            "expire_us": order.expire_us,
         }
         self.said.append(Execution(**(fields | more)))
 

@@ -1,19 +1,31 @@
 """The engine against the naive book: every message, level and queue; and the naive book finds planted errors."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.messages import BookChange, Execution, ExecutionKind, Message, Order, OrderType, Side, TimeInForce, Trade
+from schemas.messages import (
+    BookChange,
+    Execution,
+    ExecutionKind,
+    Message,
+    Order,
+    OrderType,
+    Side,
+    Tick,
+    TimeInForce,
+    Trade,
+)
 from tests.oracle.naive_book import NaiveBook
 from tests.oracle.order_stream import (
     LOT_E8,
     MAKER_FEE_E8,
     PREVENTIONS,
+    RESTING,
     SYMBOL,
     TAKER_FEE_E8,
     TICK_E8,
@@ -21,9 +33,11 @@ from tests.oracle.order_stream import (
     as_input,
     cancel_order,
     new_order,
+    number_of,
     open_core,
     random_orders,
     replay,
+    time_of,
 )
 from workers.matching.core import MatchingCore
 
@@ -36,13 +50,13 @@ def naive() -> NaiveBook:
 
 
 def compare(
-    orders: list[Order], core: MatchingCore, oracle: NaiveBook, said: list[list[Message]] | None = None
+    orders: Sequence[Order | Tick], core: MatchingCore, oracle: NaiveBook, said: list[list[Message]] | None = None
 ) -> None:
     """Fails at the first order to which the engine says something else than the oracle."""
     if said is None:
         said = replay(core, orders)
     for order, messages in zip(orders, said, strict=True):
-        assert messages == oracle.apply(order, 1_000_000 + order.command_id), order
+        assert messages == oracle.apply(order, time_of(number_of(order))), order
     book = core.books[SYMBOL]
     for side in (book.bids, book.asks):
         ours = [
@@ -69,24 +83,32 @@ def test_seeded_streams_say_what_the_naive_book_says(seed: int) -> None:
 
 
 sides = st.sampled_from([Side.BUY, Side.SELL])
-times = st.sampled_from([TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK])
+times = st.sampled_from([TimeInForce.GTC, TimeInForce.GTC, TimeInForce.GTD, TimeInForce.IOC, TimeInForce.FOK])
 
 
 @st.composite
-def streams(draw: st.DrawFn) -> list[Order]:
-    orders: list[Order] = []
+def streams(draw: st.DrawFn) -> list[Order | Tick]:
+    orders: list[Order | Tick] = []
     placed: list[Order] = []
     for number in range(1, draw(st.integers(1, 40)) + 1):
-        what = draw(st.sampled_from(["new", "new", "cancel", "amend"])) if placed else "new"
+        what = draw(st.sampled_from(["new", "new", "new", "cancel", "amend", "tick"])) if placed else "new"
+        if what == "tick":
+            orders.append(Tick(sequence=number, ts_us=time_of(number)))
+            continue
         if what == "cancel":
             orders.append(cancel_order(number, draw(st.sampled_from(placed))))
             continue
-        gtc = [o for o in placed if o.order_type is OrderType.LIMIT and o.time_in_force is TimeInForce.GTC]
-        if what == "amend" and gtc:
+        resting = [o for o in placed if o.order_type is OrderType.LIMIT and o.time_in_force in RESTING]
+        if what == "amend" and resting:
             price_e8, quantity_e8 = draw(st.integers(1, 5)) * TICK_E8, draw(st.integers(1, 6)) * LOT_E8
-            orders.append(amend_order(number, draw(st.sampled_from(gtc)), price_e8, quantity_e8))
+            order = draw(st.sampled_from(resting))
+            end = time_of(number) + draw(st.integers(1, 10)) if order.expire_us and draw(st.booleans()) else None
+            orders.append(amend_order(number, order, price_e8, quantity_e8, expire_us=end))
             continue
         order_type = draw(st.sampled_from([OrderType.LIMIT, OrderType.LIMIT, OrderType.LIMIT, OrderType.MARKET]))
+        time_in_force = draw(times)
+        if time_in_force is TimeInForce.GTD and order_type is OrderType.MARKET:
+            time_in_force = TimeInForce.IOC
         order = new_order(
             number,
             draw(sides),
@@ -94,7 +116,8 @@ def streams(draw: st.DrawFn) -> list[Order]:
             draw(st.integers(1, 4)) * LOT_E8,
             account=draw(st.sampled_from(["alice", "bob"])),
             order_type=order_type,
-            time_in_force=draw(times),
+            time_in_force=time_in_force,
+            expire_us=time_of(number) + draw(st.integers(1, 10)) if time_in_force is TimeInForce.GTD else None,
             post_only=order_type is OrderType.LIMIT and draw(st.booleans()) and draw(st.booleans()),
             prevention=draw(st.sampled_from(PREVENTIONS)),
         )
@@ -105,13 +128,13 @@ def streams(draw: st.DrawFn) -> list[Order]:
 
 @given(streams())
 @settings(max_examples=300, deadline=None)
-def test_any_stream_says_what_the_naive_book_says(orders: list[Order]) -> None:
+def test_any_stream_says_what_the_naive_book_says(orders: list[Order | Tick]) -> None:
     compare(orders, open_core(), naive())
 
 
 @given(streams(), st.integers(0, 40))
 @settings(max_examples=200, deadline=None)
-def test_a_loaded_core_goes_on_as_if_it_had_never_stopped(orders: list[Order], cut: int) -> None:
+def test_a_loaded_core_goes_on_as_if_it_had_never_stopped(orders: list[Order | Tick], cut: int) -> None:
     straight, stopped = open_core(), open_core()
     replay(straight, orders[:cut])
     replay(stopped, orders[:cut])
@@ -135,7 +158,7 @@ def test_a_loaded_book_has_the_queues_of_the_naive_book(seed: int) -> None:
 
 @given(streams())
 @settings(max_examples=100, deadline=None)
-def test_equal_books_have_equal_bytes_whatever_came_and_went(orders: list[Order]) -> None:
+def test_equal_books_have_equal_bytes_whatever_came_and_went(orders: list[Order | Tick]) -> None:
     core = open_core()
     replay(core, orders)
     book = core.books[SYMBOL]
@@ -151,7 +174,7 @@ def test_equal_books_have_equal_bytes_whatever_came_and_went(orders: list[Order]
 
 @given(streams())
 @settings(max_examples=100, deadline=None)
-def test_ids_and_sequences_have_no_gap_and_each_command_one_answer(orders: list[Order]) -> None:
+def test_ids_and_sequences_have_no_gap_and_each_command_one_answer(orders: list[Order | Tick]) -> None:
     said = replay(open_core(), orders)
     messages = list(itertools.chain.from_iterable(said))
     executions = [message for message in messages if isinstance(message, Execution)]
@@ -162,6 +185,9 @@ def test_ids_and_sequences_have_no_gap_and_each_command_one_answer(orders: list[
     assert [change.sequence for change in changes] == list(range(1, len(changes) + 1))
     for order, effect in zip(orders, said, strict=True):
         answers = [message for message in effect if isinstance(message, Execution) and message.command_id is not None]
+        if isinstance(order, Tick):
+            assert answers == []
+            continue
         assert [answer.command_id for answer in answers] == [order.command_id]
         assert effect[0] is answers[0]
         levels = [message for message in effect if isinstance(message, BookChange)]

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from schemas.codec import local_codec
-from schemas.messages import Command, CommandKind, JournalEntry
+from schemas.messages import Command, CommandKind, JournalEntry, TimeInForce
 from stream_topology.sharding import partition_of
 from stream_topology.topics import journal
 from tradsys.demo.flow import ACCOUNTS, FlowEvent, synthetic
@@ -67,6 +67,14 @@ class Chaos:
             )
         )
 
+    def command(self, event: FlowEvent) -> Command:
+        """As the participant wants it; some orders are good for a few seconds."""
+        command = command_of(event, "run")
+        if event.cancel or self.chance.random() < 0.8:
+            return command
+        end_us = self.venue.pipeline.log.now_us + self.chance.randrange(5 * TICK_US)
+        return msgspec.structs.replace(command, time_in_force=TimeInForce.GTD, expire_us=end_us)
+
     def run(self, seed: int) -> None:
         log = self.venue.pipeline.log
         placed: list[FlowEvent] = []
@@ -74,9 +82,10 @@ class Chaos:
             if log.now_us == START_US:
                 self.venue.open("run", event.price_e8)
             log.now_us += self.chance.randrange(TICK_US // 2)
-            self.venue.send(command_of(event, "run"))
+            command = self.command(event)
+            self.venue.send(command)
             if self.chance.random() < 0.1:
-                self.venue.send(command_of(event, "run"))  # the client sends it again
+                self.venue.send(command)  # the client sends it again
             if not event.cancel:
                 placed.append(event)
             if self.chance.random() < 0.2:
@@ -109,7 +118,7 @@ def rebuilt(shard: MemoryShard) -> list[Produced]:
 
 @pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_A_TEST))
 def test_nothing_is_lost_and_nothing_happens_twice(first: int) -> None:
-    crashes = trades = amended = 0
+    crashes = trades = amended = expired = 0
     for seed in range(first, first + SEEDS_A_TEST):
         chaos = Chaos(seed)
         chaos.run(seed)
@@ -119,9 +128,11 @@ def test_nothing_is_lost_and_nothing_happens_twice(first: int) -> None:
         crashes += chaos.crashes
         trades += result.figures["trades"]
         amended += result.figures["amended"]
+        expired += result.figures["expired"]
     assert crashes > SEEDS_A_TEST
     assert trades > SEEDS_A_TEST
     assert amended > SEEDS_A_TEST
+    assert expired > SEEDS_A_TEST
 
 
 def test_a_journal_alone_gives_the_same_bytes_again() -> None:

@@ -117,6 +117,7 @@ def _figures(contents: Contents) -> dict[str, int]:
         "accepted": kinds[ExecutionKind.NEW],
         "amended": kinds[ExecutionKind.AMENDED],
         "refused": kinds[ExecutionKind.REJECTED],
+        "expired": kinds[ExecutionKind.EXPIRED],
         "repeated": kinds[ExecutionKind.STATUS],
         "open orders": len(orders.open_orders(contents)),
         "trades": len(contents.trades()),

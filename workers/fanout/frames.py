@@ -107,6 +107,8 @@ class OrderPayload(msgspec.Struct, gc=False):
     command_time: str
     time: str
     correlation_id: str | None
+    expire_time: str | msgspec.UnsetType = msgspec.UNSET
+    """Only of orders that are good till a date."""
 
 
 class PositionPayload(msgspec.Struct, gc=False):
@@ -226,6 +228,7 @@ def order_payload(execution: Execution) -> bytes:
             format_us(execution.command_us),
             format_us(execution.ts_us),
             execution.correlation_id,
+            msgspec.UNSET if execution.expire_us is None else format_us(execution.expire_us),
         )
     )
 

@@ -1,8 +1,8 @@
 """An amendment of a resting order: what keeps its place, what loses it, and what trades at once.
 
-A smaller quantity at the same price keeps its place in the queue; anything else goes to the end of the queue, and first
-trades as the aggressor where its new price meets the other side. A quantity that is not above what was filled ends the
-order.
+A smaller quantity at the same price keeps its place in the queue, and so does another date; anything else goes to the
+end of the queue, and first trades as the aggressor where its new price meets the other side. A quantity that is not
+above what was filled ends the order.
 """
 
 from collections.abc import Sequence
@@ -60,7 +60,7 @@ def _shrink(
 ) -> Sequence[Output]:
     level, less_e8 = resting.level, resting.leaves_e8 - leaves_e8
     outputs = [_amended(matcher, resting, order, leaves_e8, ts_us)]
-    resting.quantity_e8, resting.leaves_e8 = order.quantity_e8, leaves_e8
+    resting.quantity_e8, resting.leaves_e8, resting.expire_us = order.quantity_e8, leaves_e8, order.expire_us
     level.quantity_e8 -= less_e8
     publish(book, [level] if less_e8 else [], ts_us, outputs)
     return outputs
@@ -123,5 +123,6 @@ def _amended(matcher: Matcher, resting: OpenOrder, order: Order, leaves_e8: int,
         command_us=order.command_us,
         ts_us=ts_us,
         correlation_id=order.correlation_id,
+        expire_us=order.expire_us,
     )
     return Output("executions", order.account, execution)

@@ -49,6 +49,8 @@ class OpenOrder(msgspec.Struct, gc=False):
     """Where it rests."""
     older: "OpenOrder | None" = None
     newer: "OpenOrder | None" = None
+    expire_us: int | None = None
+    """When it ends, by the log's clock, microseconds since 1970 UTC; None if it rests until somebody ends it."""
 
 
 class Level:

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from typing import Final
 
-from schemas.messages import Control, ControlKind, Order, OrderKind, Reason
+from schemas.messages import Control, ControlKind, Order, OrderKind, Reason, Tick
 from stream_topology.sharding import partition_of
 from workers.kernel.controls import ControlGate
 from workers.kernel.stage import Input, Output
 from workers.matching.amend import amend
 from workers.matching.book import Book
+from workers.matching.expiry import Expiries
 from workers.matching.matcher import Matcher
-from workers.matching.remove import remove
+from workers.matching.remove import expire, remove
 from workers.matching.state import BookState, ShardState, decode, encode
 
 OLDEST_READ: Final = 2
@@ -20,6 +21,7 @@ _NEW: Final = OrderKind.NEW
 _CANCEL: Final = OrderKind.CANCEL
 _AMEND: Final = OrderKind.AMEND
 _REMOVE: Final = OrderKind.REMOVE
+_SELDOM: Final = (_NEW, _AMEND, _REMOVE)
 
 
 class MatchingCore:
@@ -29,11 +31,13 @@ class MatchingCore:
     CANCELLED or AMEND_REJECTED; a removal not at all. Then follow its fills, what ends its remainder, and the levels
     that it changed (see Matcher).
 
+    An order that is good till a date ends with the first tick of the log's clock that is not before it.
+
     A symbol's book begins with its Control record. Orders of a halted symbol are refused by pre-trade risk, not here:
     what risk let pass before the halt still trades, and cancels go on.
     """
 
-    behaviour = 3
+    behaviour = 4
 
     def __init__(self, shard: int, shards: int) -> None:
         self.books: dict[str, Book] = {}
@@ -42,10 +46,11 @@ class MatchingCore:
         self._shards = shards
         self._gate = ControlGate("matching")
         self._matcher = matcher = Matcher(shard)
+        self._expiries = Expiries()
         self._enter, self._cancel = matcher.enter, matcher.cancel  # looked up once: they are called for every order
 
     def apply(self, record: Input) -> Sequence[Output]:
-        """Fold one record of `orders` or `control`."""
+        """Fold one record of `orders`, `control` or `clock`."""
         message = record.message
         if type(message) is Order and record.topic == "orders":
             try:
@@ -53,14 +58,14 @@ class MatchingCore:
             except KeyError:
                 return self._without_book(message, record.ts_us)
             kind = message.kind
-            if kind is _NEW:
+            if kind is _NEW and message.expire_us is None:
                 return self._enter(book, message, record.ts_us)
             if kind is _CANCEL:
                 return self._cancel(book, message, record.ts_us)
-            if kind is _AMEND:
-                return amend(self._matcher, book, message, record.ts_us)
-            if kind is _REMOVE:
-                return remove(self._matcher, book, message, record.ts_us)
+            if kind in _SELDOM:
+                return self._seldom(book, message, record.ts_us)
+        elif record.topic == "clock" and type(message) is Tick:
+            return expire(self._matcher, self.books, self._expiries, message.ts_us, record.ts_us)
         elif record.topic == "control":
             return self._on_control(record)
         complaint = f"matching knows nothing to do with {message} from {record.topic}"
@@ -83,6 +88,18 @@ class MatchingCore:
         self._matcher.execution_id, self._matcher.trade_id = shard.execution_id, shard.trade_id
         self.books = {book.symbol: book.book() for book in shard.books}
         self._gate.load(shard.gate)
+        self._expiries.load(self.books)
+
+    def _seldom(self, book: Book, order: Order, ts_us: int) -> Sequence[Output]:
+        """A new order that is good till a date, an amendment, or a removal."""
+        if order.kind is _REMOVE:
+            return remove(self._matcher, book, order, ts_us)
+        enters = order.kind is _NEW
+        outputs = self._enter(book, order, ts_us) if enters else amend(self._matcher, book, order, ts_us)
+        resting = book.orders.get(order.order_id)
+        if resting is not None and resting.expire_us is not None:
+            self._expiries.add(resting.expire_us, order.order_id, order.symbol, self.books)
+        return outputs
 
     def _without_book(self, order: Order, ts_us: int) -> Sequence[Output]:
         """Risk may know a symbol a moment earlier than this shard."""

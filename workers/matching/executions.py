@@ -40,6 +40,7 @@ def accepted(order: Order, execution_id: int, ts_us: int) -> Execution:
         order.command_id,
         None if order_type is _MARKET else order.price_e8,
         correlation_id=order.correlation_id,
+        expire_us=order.expire_us,
     )
 
 
@@ -74,6 +75,7 @@ def ended(
         command_us=order.command_us,
         ts_us=ts_us,
         correlation_id=order.correlation_id,
+        expire_us=order.expire_us,
     )
 
 
@@ -102,6 +104,7 @@ def decremented(
         command_us=order.command_us,
         ts_us=ts_us,
         correlation_id=order.correlation_id,
+        expire_us=order.expire_us,
     )
 
 
@@ -138,4 +141,5 @@ def refused(
         command_us=order.command_us,
         ts_us=ts_us,
         correlation_id=order.correlation_id,
+        expire_us=order.expire_us,
     )

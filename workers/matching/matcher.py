@@ -37,6 +37,8 @@ _MARKET: Final = OrderType.MARKET
 _GTC: Final = TimeInForce.GTC
 _IOC: Final = TimeInForce.IOC
 _FOK: Final = TimeInForce.FOK
+_RESTING: Final = (_GTC, TimeInForce.GTD)
+"""How long an order is good that may rest."""
 _MAKER: Final = Liquidity.MAKER
 _TAKER: Final = Liquidity.TAKER
 _KIND_NEW: Final = ExecutionKind.NEW
@@ -205,6 +207,7 @@ class Matcher:
                     order.command_id,
                     price_e8,
                     correlation_id=order.correlation_id,
+                    expire_us=resting.expire_us,
                 ),
             ),
             Output("book", symbol, BookChange(symbol, sequence, side, price_e8, level_e8, order_count, True, ts_us)),
@@ -234,7 +237,7 @@ class Matcher:
 
     def _take(self, book: Book, other: BookSide, order: Order, ts_us: int) -> list[Output]:
         """An order that trades at once, or may not rest."""
-        may_rest = order.time_in_force is _GTC and order.order_type is _LIMIT
+        may_rest = order.order_type is _LIMIT and order.time_in_force in _RESTING
         if not may_rest:
             _assert_known(order)
         self.execution_id += 1
@@ -273,7 +276,7 @@ class Matcher:
         order_id, account, client_order_id = order.order_id, order.account, order.client_order_id
         side, order_type, time_in_force = order.side, order.order_type, order.time_in_force
         quantity_e8, prevention = order.quantity_e8, order.self_trade_prevention
-        command_us, correlation_id = order.command_us, order.correlation_id
+        command_us, correlation_id, expire_us = order.command_us, order.correlation_id, order.expire_us
         limit_e8 = None if order_type is _MARKET else order.price_e8
         symbol, maker_fee_e8, taker_fee_e8 = book.symbol, book.maker_fee_e8, book.taker_fee_e8
         keys, limit_key, sign = other.keys, order.price_e8 * other.sign, other.sign
@@ -332,6 +335,7 @@ class Matcher:
                     _TAKER,
                     trade_id,
                     correlation_id=correlation_id,
+                    expire_us=expire_us,
                 )
                 made = Execution(
                     _KIND_TRADE,
@@ -360,6 +364,7 @@ class Matcher:
                     _MAKER,
                     trade_id,
                     correlation_id=maker.correlation_id,
+                    expire_us=maker.expire_us,
                 )
                 trade = Trade(
                     trade_id,
@@ -478,6 +483,7 @@ def open_order(order: Order, leaves_e8: int, notional_e8: int, level: Level) -> 
         leaves_e8,
         notional_e8,
         level,
+        expire_us=order.expire_us,
     )
 
 

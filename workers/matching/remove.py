@@ -1,31 +1,49 @@
-"""Orders that leave the book because of a command about many: each is told, but the command was answered by risk."""
+"""Orders that leave the book although nobody asked it for that very one: each is told, and no command answered."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
-
-from msgspec.structs import replace
 
 from schemas.messages import ExecutionKind, Order, Reason
 from workers.kernel.stage import Output
-from workers.matching.book import Book
+from workers.matching.book import Book, OpenOrder
 from workers.matching.executions import ended
+from workers.matching.expiry import Expiries
 from workers.matching.matcher import Matcher, publish
 
-_ENDING: Final = (ExecutionKind.CANCELLED, Reason.CANCELLED_BY_CLIENT)
+_CANCELLED: Final = (ExecutionKind.CANCELLED, Reason.CANCELLED_BY_CLIENT)
+_EXPIRED: Final = (ExecutionKind.EXPIRED, Reason.EXPIRY_REACHED)
 
 
 def remove(matcher: Matcher, book: Book, order: Order, ts_us: int) -> Sequence[Output]:
-    """CANCELLED and the level that changed; nothing if the account has no such order in the book any more."""
+    """For a command about many orders, which risk has answered: CANCELLED and the level that changed.
+
+    Nothing if the account has no such order in the book any more.
+    """
     resting = book.orders.get(order.order_id)
     if resting is None or resting.account != order.account:
         return ()
+    resting.correlation_id = order.correlation_id
+    return _end(matcher, book, resting, _CANCELLED, ts_us)
+
+
+def expire(
+    matcher: Matcher, books: Mapping[str, Book], expiries: Expiries, now_us: int, ts_us: int
+) -> Sequence[Output]:
+    """EXPIRED and the level that changed, for each order that is due."""
+    outputs: list[Output] = []
+    while (due := expiries.take(now_us, books)) is not None:
+        outputs += _end(matcher, *due, _EXPIRED, ts_us)
+    return outputs
+
+
+def _end(
+    matcher: Matcher, book: Book, resting: OpenOrder, ending: tuple[ExecutionKind, Reason], ts_us: int
+) -> list[Output]:
     level = resting.level
     book.remove(resting)
     matcher.execution_id += 1
     left = resting.leaves_e8, resting.cumulative_notional_e8
-    told = replace(
-        ended(_ENDING, resting, book.symbol, matcher.execution_id, *left, ts_us), correlation_id=order.correlation_id
-    )
-    outputs = [Output("executions", order.account, told)]
+    told = ended(ending, resting, book.symbol, matcher.execution_id, *left, ts_us)
+    outputs = [Output("executions", resting.account, told)]
     publish(book, [level], ts_us, outputs)
     return outputs

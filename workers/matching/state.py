@@ -25,6 +25,7 @@ class OrderState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     correlation_id: str | None
     leaves_e8: int
     cumulative_notional_e8: int
+    expire_us: int | None = None
 
 
 class BookState(msgspec.Struct, frozen=True, array_like=True):
@@ -56,6 +57,7 @@ class BookState(msgspec.Struct, frozen=True, array_like=True):
                 order.correlation_id,
                 order.leaves_e8,
                 order.cumulative_notional_e8,
+                order.expire_us,
             )
             for order in book.orders.values()
         ]
@@ -82,6 +84,7 @@ class BookState(msgspec.Struct, frozen=True, array_like=True):
                     order.leaves_e8,
                     order.cumulative_notional_e8,
                     book.level(order.side, order.price_e8),
+                    expire_us=order.expire_us,
                 )
             )
         return book

@@ -42,7 +42,7 @@ from workers.kernel.controls import ControlGate, Pair
 from workers.kernel.stage import Input, Output
 from workers.risk import state
 from workers.risk.accounts import OPEN_ORDERS_MAX_DEFAULT, Account
-from workers.risk.orders import ECHO_CHARACTERS_MAX, RiskOrder, order_of
+from workers.risk.orders import ECHO_CHARACTERS_MAX, RiskOrder, order_of, sayable_us
 from workers.risk.rules import (
     Refusal,
     SymbolRules,
@@ -52,7 +52,7 @@ from workers.risk.rules import (
     symbol_rules,
 )
 
-BEHAVIOUR: Final = 2
+BEHAVIOUR: Final = 3
 
 # Members looked up once: an attribute of an enum class costs as much as a dict lookup at each use.
 _NEW_COMMAND: Final = CommandKind.NEW
@@ -317,7 +317,7 @@ class RiskCore:
         refusal: Refusal | None
         if account.status is not _ACTIVE or account.kind is AccountKind.UNKNOWN:
             refusal = Refusal(Reason.ACCOUNT_SUSPENDED)
-        elif command.price_e8 is None and command.quantity_e8 is None:
+        elif command.price_e8 is None and command.quantity_e8 is None and command.expire_us is None:
             refusal = Refusal(Reason.MALFORMED)
         elif order.amend_id:
             refusal = Refusal(Reason.AMEND_PENDING)
@@ -326,8 +326,9 @@ class RiskCore:
                 order,
                 price_e8=order.price_e8 if command.price_e8 is None else command.price_e8,
                 quantity_e8=order.quantity_e8 if command.quantity_e8 is None else command.quantity_e8,
+                expire_us=order.expire_us if command.expire_us is None else sayable_us(command.expire_us),
             )
-            refusal = amend_refusal(rules, amended, order) or account.cover_amended(
+            refusal = amend_refusal(rules, amended, order, record.ts_us) or account.cover_amended(
                 order, amended, command_id, rules, self._pairs
             )
             if refusal is None:
@@ -400,6 +401,7 @@ class RiskCore:
             command_us=order.command_us,
             ts_us=record.ts_us,
             correlation_id=_echo(command.correlation_id),
+            expire_us=order.expire_us,
         )
         return (Output("executions", command.account, execution),)
 
@@ -435,6 +437,7 @@ def _to_book(kind: OrderKind, command_id: int, order: RiskOrder, command: Comman
         order.self_trade_prevention,
         command_us,
         _echo(command.correlation_id),
+        order.expire_us,
     )
     return Output("orders", order.symbol, message)
 

@@ -16,6 +16,7 @@ from schemas.messages import (
     TimeInForce,
 )
 from schemas.order_states import FINAL
+from schemas.units import TIME_US_MAX
 
 ECHO_CHARACTERS_MAX: Final = 64
 """Longest text of a command that is kept or echoed (symbol, client_order_id, correlation_id); the rest is cut off."""
@@ -26,6 +27,7 @@ _UNKNOWN_SIDE: Final = Side.UNKNOWN
 _UNKNOWN_TYPE: Final = OrderType.UNKNOWN
 _UNKNOWN_TIME: Final = TimeInForce.UNKNOWN
 _GTC: Final = TimeInForce.GTC
+_GTD: Final = TimeInForce.GTD
 _IOC: Final = TimeInForce.IOC
 _PENDING: Final = OrderStatus.PENDING
 _NONE: Final = Reason.NONE
@@ -68,11 +70,16 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
     amend_quantity_e8: int = 0
     """What it would make of the quantity."""
     placed_as: tuple[int | None, int] | None = None
-    """Price and quantity as it was placed, once they have been amended."""
+    """Price and quantity as it was placed, once it has been amended."""
+    expire_us: int | None = None
+    """GTD: when it ends, by the log's clock."""
+    placed_until_us: int | None = None
+    """The end that it was placed with, once it has been amended."""
 
     def same_content(self, other: "RiskOrder") -> bool:
         """Whether two commands ask the same: sent_us and correlation_id do not matter, absent is as its default."""
         price_e8, quantity_e8 = self.placed_as or (self.price_e8, self.quantity_e8)
+        expire_us = self.placed_until_us if self.placed_as else self.expire_us
         return (
             self.symbol == other.symbol
             and self.side is other.side
@@ -80,9 +87,14 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
             and self.time_in_force is other.time_in_force
             and price_e8 == other.price_e8
             and quantity_e8 == other.quantity_e8
+            and expire_us == other.expire_us
             and self.post_only is other.post_only
             and self.self_trade_prevention is other.self_trade_prevention
         )
+
+    def may_rest(self) -> bool:
+        """Whether its time in force lets it wait in the book."""
+        return self.time_in_force is _GTC or self.time_in_force is _GTD
 
     def fold(self, execution: Execution) -> None:
         """What the book has made of it; all but what is held."""
@@ -90,7 +102,7 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
         self.cumulative_e8 = execution.cumulative_e8
         self.cumulative_notional_e8 = execution.cumulative_notional_e8
         if execution.kind is _AMENDED:
-            self._become(execution.price_e8, execution.quantity_e8)
+            self._become(execution)
             if execution.command_id == self.amend_id:
                 self.amend_id = 0
         elif execution.status in FINAL:
@@ -99,11 +111,16 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
             self.limit_e8 = execution.limit_e8
             self.actual_e8 = execution.actual_e8
 
-    def _become(self, price_e8: int | None, quantity_e8: int) -> None:
+    def _become(self, amended: Execution) -> None:
         if self.placed_as is None:
-            self.placed_as = (self.price_e8, self.quantity_e8)
-        self.price_e8, self.quantity_e8 = price_e8, quantity_e8
-        self.worst_price_e8 = price_e8 or self.worst_price_e8
+            self.placed_as, self.placed_until_us = (self.price_e8, self.quantity_e8), self.expire_us
+        self.price_e8, self.quantity_e8, self.expire_us = amended.price_e8, amended.quantity_e8, amended.expire_us
+        self.worst_price_e8 = amended.price_e8 or self.worst_price_e8
+
+
+def sayable_us(time_us: int) -> int:
+    """The nearest time that can be told; the ends of that range are never accepted."""
+    return min(max(time_us, 0), TIME_US_MAX)
 
 
 def order_of(command: Command, order_id: int, command_us: int, prevention: SelfTradePrevention) -> RiskOrder:
@@ -124,4 +141,5 @@ def order_of(command: Command, order_id: int, command_us: int, prevention: SelfT
         command.post_only,
         command.self_trade_prevention or prevention,
         command_us,
+        expire_us=None if command.expire_us is None else sayable_us(command.expire_us),
     )

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from schemas.messages import Control, OrderType, Reason, SelfTradePrevention, Side, SymbolStatus, TimeInForce
-from schemas.units import E8, INT64_MAX, INT64_MIN
+from schemas.units import E8, INT64_MAX, INT64_MIN, TIME_US_MAX
 from workers.risk.orders import RiskOrder
 
 CLIENT_ORDER_ID_CHARACTERS_MAX: Final = 64
@@ -16,6 +16,9 @@ _SELL: Final = Side.SELL
 _LIMIT: Final = OrderType.LIMIT
 _MARKET: Final = OrderType.MARKET
 _GTC: Final = TimeInForce.GTC
+_GTD: Final = TimeInForce.GTD
+_US_E8: Final = E8 // 1_000_000
+"""Microseconds to 10^-8 seconds: the unit in which a refusal gives times."""
 _UNKNOWN_TIME: Final = TimeInForce.UNKNOWN
 _UNKNOWN_PREVENTION: Final = SelfTradePrevention.UNKNOWN
 
@@ -95,19 +98,32 @@ def rule_refusal(rules: SymbolRules, order: RiskOrder) -> Refusal | None:  # noq
     if side is not _BUY and side is not _SELL:
         return Refusal(Reason.SIDE_INVALID)
     if order_type is _LIMIT:
-        if order.time_in_force is _UNKNOWN_TIME or (order.post_only and order.time_in_force is not _GTC):
+        if order.time_in_force is _UNKNOWN_TIME or (order.post_only and not order.may_rest()):
             return Refusal(Reason.TIME_IN_FORCE_INVALID)
     elif order_type is not _MARKET:
         return Refusal(Reason.TYPE_INVALID)
-    elif order.time_in_force is _GTC or order.time_in_force is _UNKNOWN_TIME or order.post_only:
+    elif order.may_rest() or order.time_in_force is _UNKNOWN_TIME or order.post_only:
         return Refusal(Reason.TIME_IN_FORCE_INVALID)
+    if order.expire_us is not None or order.time_in_force is _GTD:
+        refusal = _expiry(order, order.command_us)
+        if refusal is not None:
+            return refusal
     if order.self_trade_prevention is _UNKNOWN_PREVENTION:
         return Refusal(Reason.MALFORMED)
     refusal = _limit_price(rules, order) if order_type is _LIMIT else _market_price(rules, order)
     return refusal or _quantity(rules, order)
 
 
-def amend_refusal(rules: SymbolRules, amended: RiskOrder, order: RiskOrder) -> Refusal | None:
+def _expiry(order: RiskOrder, now_us: int) -> Refusal | None:
+    """A GTD order names an end that is still to come, before the year 10000, and no other order names one."""
+    if order.time_in_force is not _GTD or order.expire_us is None:
+        return Refusal(Reason.EXPIRY_INVALID)
+    if not now_us < order.expire_us < TIME_US_MAX:
+        return Refusal(Reason.EXPIRY_INVALID, now_us * _US_E8, min(order.expire_us * _US_E8, INT64_MAX))
+    return None
+
+
+def amend_refusal(rules: SymbolRules, amended: RiskOrder, order: RiskOrder, now_us: int) -> Refusal | None:
     """The first rule that an open order would break once it is amended. Sets the amended order's worst price.
 
     A price that stays is not checked again: the band may have moved, and a smaller quantity must stay possible.
@@ -116,9 +132,11 @@ def amend_refusal(rules: SymbolRules, amended: RiskOrder, order: RiskOrder) -> R
         return Refusal(Reason.SYMBOL_HALTED)
     if amended.order_type is not _LIMIT:
         return Refusal(Reason.TYPE_INVALID)
-    if amended.time_in_force is not _GTC:
+    if not amended.may_rest():
         return Refusal(Reason.TIME_IN_FORCE_INVALID)
-    refusal = _limit_price(rules, amended) if amended.price_e8 != order.price_e8 else None
+    refusal = _expiry(amended, now_us) if amended.expire_us != order.expire_us else None
+    if refusal is None and amended.price_e8 != order.price_e8:
+        refusal = _limit_price(rules, amended)
     return refusal or _quantity(rules, amended)
 
 

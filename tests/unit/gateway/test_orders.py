@@ -229,6 +229,17 @@ async def test_a_cancel_that_was_done_gives_the_report(served: Any, client: Any)
     assert (answer.status_code, answer.json()["data"]["kind"]) == (200, "cancelled")
 
 
+async def test_a_dated_order_and_its_new_end_become_commands(served: Any, client: Any) -> None:
+    body = ORDER | {"time_in_force": "gtd", "expire_time": "2030-01-31T12:00:00Z"}
+    await client.post("/api/v1/orders", json=body, headers=served.bearer())
+    await client.patch("/api/v1/orders/7", json={"expire_time": "2030-01-31T13:00:00+01:00"}, headers=served.bearer())
+    placed, amended = served.log.commands
+    assert (placed.time_in_force, placed.expire_us) == (TimeInForce.GTD, 1_896_091_200_000_000)
+    assert (amended.price_e8, amended.quantity_e8, amended.expire_us) == (None, None, placed.expire_us)
+    wrong = await client.post("/api/v1/orders", json=body | {"expire_time": "soon"}, headers=served.bearer())
+    assert (wrong.status_code, wrong.json()["error"]["field"]) == (422, "expire_time")
+
+
 async def test_cancelling_all_becomes_a_command(served: Any, client: Any) -> None:
     answer = await client.delete("/api/v1/orders?symbol=BTC-USD&side=sell", headers=served.bearer())
     assert (answer.status_code, answer.json()["data"]) == (202, {"command_id": "1000"})

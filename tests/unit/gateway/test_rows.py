@@ -22,6 +22,7 @@ ROW = {
     "ts_us": 1_700_000_000_000_001,
     "execution_id": 9,
     "correlation_id": None,
+    "expire_us": 1_700_000_000_000_000,
 }
 
 
@@ -49,4 +50,5 @@ def test_a_row_is_said_in_the_words_of_clients() -> None:
         "time": "2023-11-14T22:13:20.000001Z",
         "execution_id": "9",
         "correlation_id": None,
+        "expire_time": "2023-11-14T22:13:20.000000Z",
     }

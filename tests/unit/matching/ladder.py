@@ -14,6 +14,7 @@ from schemas.messages import (
     OrderType,
     SelfTradePrevention,
     Side,
+    Tick,
     TimeInForce,
     Trade,
 )
@@ -21,6 +22,7 @@ from schemas.units import E8, format_e8
 from tests.oracle.order_stream import amend_order, as_input, cancel_order, new_order, open_core
 
 SYMBOL = "BTC-USD"
+SECOND_US = 1_000_000
 
 
 class Market:
@@ -52,6 +54,7 @@ class Market:
         time_in_force: TimeInForce = TimeInForce.GTC,
         post_only: bool = False,
         prevention: SelfTradePrevention = SelfTradePrevention.CANCEL_NEWEST,
+        until: float | None = None,
     ) -> list[str]:
         """What is said to it, one line a message (levels left out)."""
         self.count += 1
@@ -65,6 +68,7 @@ class Market:
             time_in_force=time_in_force,
             post_only=post_only,
             prevention=prevention,
+            expire_us=None if until is None else round(until * SECOND_US),
         )
         self.orders[self.count] = order
         return self._told(order)
@@ -87,6 +91,11 @@ class Market:
         amended = amend_order(self.count, order, round(price * E8), round(quantity * E8), account=by)
         return self._told(amended)
 
+    def clock(self, seconds: float) -> list[str]:
+        """A tick of the log's clock."""
+        self.count += 1
+        return self._told(Tick(sequence=self.count, ts_us=round(seconds * SECOND_US)))
+
     def ladder(self) -> str:
         book = self.core.books[SYMBOL]
         asks = [self._line(level) for level in reversed(list(book.asks.best_first()))]
@@ -101,7 +110,7 @@ class Market:
         )
         return f"{format_e8(level.price_e8)} {queue}"  # type: ignore[attr-defined]
 
-    def _told(self, order: Order) -> list[str]:
+    def _told(self, order: Order | Tick) -> list[str]:
         outputs = self.core.apply(as_input(order, self.count))
         return [line for output in outputs if (line := _told(output.message))]
 

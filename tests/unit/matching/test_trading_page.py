@@ -15,6 +15,8 @@ MARKET_PRICES = {"buys": 1_000.0, "sells": 1.0}
 
 def ask(market: Market, sentence: str) -> list[str]:
     """Do what a line after `>` says: an account's newest order is the one that it cancels or amends."""
+    if sentence.startswith("the clock says "):
+        return market.clock(float(sentence.rpartition(" ")[2]))
     account, verb, *rest = sentence.split()
     if verb in {"amends", "cancels"}:
         number = max(number for number, order in market.orders.items() if order.account == account)
@@ -22,12 +24,15 @@ def ask(market: Market, sentence: str) -> list[str]:
             return market.cancel(number)
         _, quantity, _, price = rest
         return market.amend(number, float(quantity), float(price))
-    quantity, _, price, *flags = rest
+    order, _, until = " ".join(rest).partition(" until ")
+    quantity, _, price, *flags = order.split()
     at_market = price == "market"
-    options = {
+    options: dict[str, object] = {
         "order_type": OrderType.MARKET if at_market else OrderType.LIMIT,
         "time_in_force": TimeInForce.IOC if at_market else TimeInForce.GTC,
     }
+    if until:
+        options |= {"time_in_force": TimeInForce.GTD, "until": float(until)}
     for flag in flags:
         if flag == "post_only":
             options["post_only"] = True

@@ -197,3 +197,25 @@ def test_a_state_of_the_first_behaviour_holds_the_same_exposure() -> None:
     older = RiskCore(0, 1, seal_secrets={})
     older.load(desk.core.dump(), 1)
     assert older._accounts["alice"].open_quantities["BTC", "USD"].sell_e8 == E8
+
+
+def test_a_dated_order_gets_another_end(desk: Desk) -> None:
+    order = desk.placed(time_in_force=TimeInForce.GTD, expire_us=desk.ts_us + 10_000_000)
+    later_us = desk.ts_us + 20_000_000
+    sent = desk.amend(order_id=order.order_id, expire_us=later_us)
+    assert isinstance(sent, Order)
+    assert (sent.expire_us, sent.price_e8, sent.quantity_e8) == (later_us, order.price_e8, order.quantity_e8)
+    assert rejected(desk, order_id=desk.placed().order_id, expire_us=later_us) == (Reason.EXPIRY_INVALID, None, None)
+
+
+def test_the_first_command_repeated_is_the_same_order_with_its_first_end_only(desk: Desk) -> None:
+    until_us = desk.ts_us + 10_000_000
+    dated = {"client_order_id": "mine", "time_in_force": TimeInForce.GTD}
+    order = desk.placed(expire_us=until_us, **dated)
+    sent = desk.amend(order_id=order.order_id, expire_us=until_us + 1)
+    assert isinstance(sent, Order)
+    answered(desk, order, ExecutionKind.AMENDED, sent, leaves_e8=E8, expire_us=until_us + 1)
+    again = desk.place(expire_us=until_us, **dated)
+    assert isinstance(again, Execution)
+    assert (again.kind, again.expire_us) == (ExecutionKind.STATUS, until_us + 1)
+    assert desk.refused(expire_us=until_us + 1, **dated)[0] is Reason.CLIENT_ORDER_ID_REUSED

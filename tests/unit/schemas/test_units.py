@@ -11,6 +11,7 @@ from schemas.units import (
     INT64_MIN,
     NUMBER_MAX,
     RISK_BIT,
+    TIME_US_MAX,
     UnitError,
     fee_e8,
     format_e8,
@@ -18,6 +19,7 @@ from schemas.units import (
     make_id,
     notional_e8,
     parse_e8,
+    parse_us,
     split_id,
 )
 
@@ -90,6 +92,28 @@ def test_what_other_parsers_take_is_refused(text: str) -> None:
 def test_what_does_not_fit_in_64_bits_is_too_large(text: str) -> None:
     with pytest.raises(UnitError, match=r"is too large: at most 92233720368\.54775807"):
         parse_e8(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "time_us"),
+    [
+        ("1970-01-01T00:00:01Z", 1_000_000),
+        ("2023-11-14T22:13:20.000001Z", 1_700_000_000_000_001),
+        ("2023-11-14T23:13:20+01:00", 1_700_000_000_000_000),
+        ("9999-12-31T23:59:59.999999Z", TIME_US_MAX),
+    ],
+)
+def test_a_time_is_read_to_the_microsecond(text: str, time_us: int) -> None:
+    assert parse_us(text) == time_us
+    assert parse_us(format_us(time_us)) == time_us
+
+
+@pytest.mark.parametrize(
+    "text", ["2023-11-14T22:13:20", "2023-11-14", "20231114T221320Z", "tomorrow", "", "1700000000"]
+)
+def test_a_time_names_its_offset(text: str) -> None:
+    with pytest.raises(UnitError, match="is not a time with its offset, such as 2030-01-31T12:00:00Z"):
+        parse_us(text)
 
 
 def test_a_long_text_is_not_repeated_whole() -> None:

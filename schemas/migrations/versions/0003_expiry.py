@@ -1,0 +1,13 @@
+"""When orders that are good till a date end."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    """Add the column to orders and executions."""
+    for table in ("orders", "executions"):
+        op.add_column(table, sa.Column("expire_us", sa.BigInteger(), nullable=True))

@@ -1,0 +1,79 @@
+"""Orders that are good till a date: what time ends, and what an entry that nobody needs any more costs."""
+
+from msgspec.structs import replace
+
+from schemas.messages import Execution, Order, OrderKind, Side, Tick, TimeInForce
+from schemas.units import E8
+from tests.oracle.order_stream import amend_order, as_input, cancel_order, new_order, open_core
+from tests.unit.matching.ladder import Market, rungs
+from workers.matching.core import MatchingCore
+from workers.matching.expiry import SWEEP_FROM
+
+SECOND_US = 1_000_000
+
+
+def dated(number: int, expire_us: int) -> Order:
+    return new_order(number, Side.BUY, 99 * E8, E8, time_in_force=TimeInForce.GTD, expire_us=expire_us)
+
+
+def expired(core: MatchingCore, now_us: int) -> list[int]:
+    outputs = core.apply(as_input(Tick(sequence=1, ts_us=now_us), 1))
+    return [output.message.order_id for output in outputs if isinstance(output.message, Execution)]
+
+
+def test_orders_end_in_the_order_of_their_dates_whatever_their_book() -> None:
+    core = open_core()
+    for number, second in ((1, 3), (2, 1), (3, 2), (4, 9)):
+        core.apply(as_input(dated(number, second * SECOND_US), number))
+    assert expired(core, 3 * SECOND_US) == [2, 3, 1]
+    assert expired(core, 8 * SECOND_US) == []
+
+
+def test_a_partial_fill_ends_with_what_is_left() -> None:
+    market = Market("---")
+    market.buy("zoe", 3, 99, time_in_force=TimeInForce.GTD, until=60)
+    market.sell("bob", 1, 99)
+    (end,) = market.core.apply(as_input(Tick(sequence=1, ts_us=60 * SECOND_US), 9))[:1]
+    assert isinstance(end.message, Execution)
+    assert (end.message.cumulative_e8, end.message.leaves_e8, end.message.expire_us) == (E8, 0, 60 * SECOND_US)
+    assert market.ladder() == rungs("---")
+
+
+def test_the_newest_date_counts() -> None:
+    core = open_core()
+    for number in (1, 2, 3):
+        core.apply(as_input(dated(number, 5 * SECOND_US), number))
+    core.apply(as_input(amend_order(4, dated(1, 0), 99 * E8, E8, expire_us=9 * SECOND_US), 4))
+    core.apply(as_input(amend_order(5, dated(2, 0), 98 * E8, E8, expire_us=2 * SECOND_US), 5))
+    assert expired(core, 4 * SECOND_US) == [2]
+    assert expired(core, 8 * SECOND_US) == [3]
+    assert expired(core, 9 * SECOND_US) == [1]
+
+
+def test_a_loaded_core_knows_what_is_due() -> None:
+    core, loaded = open_core(), MatchingCore(0, 1)
+    core.apply(as_input(dated(1, 5 * SECOND_US), 1))
+    loaded.load(core.dump(), core.behaviour)
+    assert expired(loaded, 5 * SECOND_US) == [1]
+
+
+def test_what_left_before_its_date_is_swept() -> None:
+    core = open_core()
+    core.apply(as_input(dated(1, SECOND_US), 1))
+    for number in range(2, 5 * SWEEP_FROM):
+        order = dated(number, 10**9 * SECOND_US)
+        core.apply(as_input(order, number))
+        core.apply(as_input(cancel_order(number, order), number))
+    assert len(core._expiries._due) <= 2 * SWEEP_FROM
+    assert expired(core, SECOND_US) == [1]
+
+
+def test_a_removal_and_a_cancel_of_a_dated_order_work_as_of_any_other() -> None:
+    core = open_core()
+    for number in (1, 2):
+        core.apply(as_input(dated(number, SECOND_US), number))
+    core.apply(as_input(cancel_order(3, dated(1, SECOND_US)), 3))
+    removal = cancel_order(4, dated(2, SECOND_US))
+    outputs = core.apply(as_input(replace(removal, kind=OrderKind.REMOVE), 4))
+    assert [o.message.expire_us for o in outputs if isinstance(o.message, Execution)] == [SECOND_US]
+    assert expired(core, SECOND_US) == []
