@@ -1,7 +1,7 @@
 """The committed records of a Kafka log, for the audit."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,12 +23,16 @@ class KafkaLog:
     prefix: str
     shards: int
 
-    def records(self, topic: str) -> Iterator[Record]:
-        """Every committed record of a topic, each partition in the order of its offsets."""
+    def records(self, topic: str, partitions: Sequence[int] | None = None) -> Iterator[Record]:
+        """Every committed record of a topic, or of some of its partitions, each in the order of its offsets."""
         consumer = self._consumer()
         try:
             ends = self._ends(consumer, topic)
-            waiting = {partition for partition, (low, high) in ends.items() if high > low}
+            waiting = {
+                partition
+                for partition, (low, high) in ends.items()
+                if high > low and (partitions is None or partition in partitions)
+            }
             name = self.prefix + topic
             consumer.assign([TopicPartition(name, partition, ends[partition][0]) for partition in sorted(waiting)])
             deadline_s = time.monotonic() + READ_S_MAX

@@ -18,3 +18,8 @@ Home = Annotated[
 ]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a machine instead of text for a person.")]
+
+DecisionId = Annotated[
+    str | None,
+    typer.Option("--id", help="The decision's own id: the same one twice does nothing. Without it a new one is made."),
+]

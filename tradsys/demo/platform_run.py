@@ -8,7 +8,6 @@ from threading import Thread
 from typing import Final
 
 import psycopg
-from confluent_kafka import Producer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import create_engine
 
@@ -31,6 +30,7 @@ from tradsys.demo.venue import controls
 from tradsys.demo.view import StageMetrics
 from tradsys.errors import CommandError
 from tradsys.log_files import last_lines
+from tradsys.operator.decisions import Decisions
 from tradsys.settings import Settings
 from tradsys.stack.supervision import Supervision
 from workers.projections.verify import offsets
@@ -39,7 +39,6 @@ PEOPLE: Final = ("alice", "bob")
 """Users of the gateway; each trades an account of the same name."""
 
 LOOK_AGAIN_S: Final = 0.5
-FLUSH_S_MAX: Final = 30.0
 LOG_LINES: Final = 10
 """Of a part that does not come to rest."""
 
@@ -114,13 +113,7 @@ class PlatformRun:
 
     def _decide(self, decisions: Iterable[Control]) -> None:
         """Write the venue's controls to every partition, and wait until risk has read them."""
-        producer = Producer({"bootstrap.servers": self.settings.kafka_bootstrap, "enable.idempotence": True})
-        for control in decisions:
-            value = self.codec.encode(control)
-            for partition in range(self.settings.shards):
-                producer.produce(f"{self.settings.topic_prefix}control", value, partition=partition)
-        if producer.flush(FLUSH_S_MAX):
-            raise CommandError("Kafka did not take the venue's controls; `tradsys logs kafka` may say why.")
+        Decisions(self.log, self.codec).write(decisions)
         patience = Patience(time.monotonic())
         self.metrics.look()
         while left := self._left(("risk",)):

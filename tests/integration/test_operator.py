@@ -1,0 +1,150 @@
+"""`tradsys symbols` and `tradsys accounts`, as the operator types them, on a real log."""
+
+import json
+import os
+import re
+import secrets
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas.messages import Control
+from schemas.registry import connect
+from schemas.units import E8
+from stream_topology.provision import provision
+from stream_topology.subjects import subjects
+from tradsys.audit.kafka_log import KafkaLog
+from workers.kernel.stage import Input
+from workers.risk.core import RiskCore
+
+SHARDS = 2
+PAGE = Path(__file__).parents[2] / "docs" / "operating.md"
+
+Type = Callable[..., subprocess.CompletedProcess[str]]
+
+
+class Venue:
+    """A log of its own, and a shell."""
+
+    def __init__(self, stack: Any, home: Path) -> None:
+        self.prefix = f"test-{secrets.token_hex(4)}."
+        provision(stack.bootstrap, stack.registry_url, self.prefix, SHARDS)
+        self.log = KafkaLog(stack.bootstrap, self.prefix, SHARDS)
+        self.codec = connect(stack.registry_url, subjects(self.prefix))
+        self.home = home
+        self.environment = os.environ | {
+            "KAFKA_BOOTSTRAP": stack.bootstrap,
+            "SCHEMA_REGISTRY_URL": stack.registry_url,
+            "TRADSYS_PREFIX": self.prefix,
+            "TRADSYS_SHARDS": str(SHARDS),
+            "COLUMNS": "300",
+        }
+
+    def type_in(self, *words: str) -> tuple[int, str]:
+        """Exit code, and what is said."""
+        command = [sys.executable, "-m", "tradsys", *words, "--home", str(self.home)]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    def facts(self, *words: str) -> dict[str, Any]:
+        code, said = self.type_in(*words, "--json")
+        assert code == 0, said
+        found: dict[str, Any] = json.loads(said)
+        return found
+
+    def controls(self) -> list[list[bytes]]:
+        """The records of each partition."""
+        found: list[list[bytes]] = [[] for _ in range(SHARDS)]
+        for record in self.log.records("control"):
+            found[record.partition].append(record.value or b"")
+        return found
+
+
+def test_the_page_on_operating_works_as_it_stands_there(stack: Any, tmp_path: Path) -> None:
+    venue = Venue(stack, tmp_path)
+    blocks = re.findall(r"^```console\n(.*?)^```$", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    lines = [line for block in blocks for line in block.splitlines()]
+    assert len(lines) > 5
+    for line in lines:
+        code, said = venue.type_in(*shlex.split(line)[1:])
+        assert code == 0, (line, said)
+    assert all(name in said for name in ("desk-1", "suspended", "desk-2", "margin", "cancel_oldest"))
+
+
+@pytest.fixture(scope="module")
+def venue(stack: Any, tmp_path_factory: pytest.TempPathFactory) -> Venue:
+    return Venue(stack, tmp_path_factory.mktemp("home"))
+
+
+def test_a_symbol_is_made_shown_and_changed_without_losing_the_rest(venue: Venue) -> None:
+    assert venue.facts("symbols") == {}
+    made = venue.facts("symbols", "BTC-USD", "--tick", "0.01", "--lot", "0.001", "--taker-fee", "0.0004")
+    assert made["BTC-USD"] | {"status": "trading", "base": "BTC", "quote": "USD"} == made["BTC-USD"]
+    assert (made["BTC-USD"]["tick"], made["BTC-USD"]["lot"], made["BTC-USD"]["taker_fee"]) == (
+        "0.01",
+        "0.001",
+        "0.0004",
+    )
+    halted = venue.facts("symbols", "BTC-USD", "--status", "HALTED")
+    assert halted == {"BTC-USD": made["BTC-USD"] | {"status": "halted"}}
+    assert venue.facts("symbols") == halted
+    code, said = venue.type_in("symbols")
+    assert (code, "BTC-USD" in said, "halted" in said) == (0, True, True)
+
+
+def test_every_partition_holds_the_same_decisions(venue: Venue) -> None:
+    first, second = venue.controls()
+    assert first == second
+    assert len(first) >= 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("symbols", "--tick", "1"), "Which symbol? Name it before the options."),
+        (("symbols", "NEW-USD"), "There is no symbol NEW-USD; there are BTC-USD."),
+        (("symbols", "NEW-USD", "--tick", "1"), "NEW-USD is new: it needs at least --tick and --lot."),
+        (("symbols", "NEW-USD", "--tick", "1e3", "--lot", "1"), "--tick: '1e3' is not a plain decimal number"),
+        (("symbols", "NEW-USD", "--tick", "0", "--lot", "1"), "tick_e8 is 0: it must be positive"),
+        (("symbols", "BTC-USD", "--status", "unknown"), "--status is 'unknown'; it must be one of trading, halted."),
+        (("accounts", "zoe", "--status", "active"), "zoe is new: it needs at least --kind."),
+        (("accounts", "zoe", "--kind", "margin"), "a MARGIN account needs a positive one"),
+        (("accounts", "zoe", "--deposit", "5", "USD"), "There is no account zoe; --kind makes it."),
+        (("accounts", "zoe", "--kind", "cash", "--deposit", "5", "USD"), "A deposit is a decision of its own"),
+    ],
+)
+def test_what_cannot_be_decided_is_said_and_changes_nothing(venue: Venue, words: tuple[str, ...], said: str) -> None:
+    before = venue.controls()
+    code, answer = venue.type_in(*words)
+    assert code != 0
+    assert said in " ".join(answer.split())
+    assert "Traceback" not in answer
+    assert venue.controls() == before
+
+
+def test_an_account_is_made_and_a_deposit_with_an_id_is_made_once(venue: Venue) -> None:
+    made = venue.facts("accounts", "alice", "--kind", "cash", "--self-trade-prevention", "cancel_both")
+    assert made["alice"] == {
+        "kind": "cash",
+        "status": "active",
+        "leverage": None,
+        "open_orders_max": None,
+        "self_trade_prevention": "cancel_both",
+    }
+    for _ in range(2):
+        venue.facts("accounts", "alice", "--deposit", "1000.5", "USD", "--id", "wire-7")
+    venue.facts("accounts", "alice", "--deposit", "-0.5", "USD")
+    suspended = venue.facts("accounts", "alice", "--status", "suspended")
+    assert suspended == {"alice": made["alice"] | {"status": "suspended"}}
+    core = RiskCore(0, 1, seal_secrets={})
+    for offset, value in enumerate(venue.controls()[0]):
+        control = venue.codec.decode(value, "Control")
+        assert isinstance(control, Control)
+        core.apply(Input("control", 0, offset, 1, "", control, value))
+    account = core._accounts["alice"]
+    assert (account.balance("USD").total_e8, account.status) == (1_000 * E8, "SUSPENDED")

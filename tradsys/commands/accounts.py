@@ -1,0 +1,93 @@
+"""`tradsys accounts`."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from schemas.messages import AccountKind, AccountStatus, Control, ControlKind, SelfTradePrevention
+from tradsys.commands.options import AsJson, DecisionId, Home
+from tradsys.errors import CommandError
+from tradsys.operator.decisions import Decisions
+from tradsys.operator.typed import EXIT_USAGE, shown_e8, typed_choice, typed_e8
+from tradsys.settings import environment_of
+
+
+def command(
+    home: Home,
+    account: Annotated[
+        str | None, typer.Argument(help="The account to make or to change; without one all are shown.")
+    ] = None,
+    kind: Annotated[str | None, typer.Option(help="cash: holds the worst case of its orders; or margin.")] = None,
+    status: Annotated[str | None, typer.Option(help="active, or suspended: may only cancel.")] = None,
+    leverage: Annotated[str | None, typer.Option(help="MARGIN: largest exposure per equity.")] = None,
+    open_orders_max: Annotated[int | None, typer.Option(min=0, help="Most open orders at a time.")] = None,
+    self_trade_prevention: Annotated[
+        str | None, typer.Option(help="Of orders that do not say it themselves, such as cancel_oldest.")
+    ] = None,
+    deposit: Annotated[
+        tuple[str, str] | None, typer.Option(metavar="AMOUNT CURRENCY", help="Such as 1000 USD; negative withdraws.")
+    ] = None,
+    decision_id: DecisionId = None,
+    as_json: AsJson = False,  # noqa: FBT002 - an option
+) -> None:
+    """Show the accounts; make one, change what is given of it and leave the rest as it is, or move its funds.
+
+    Each is a record in the log. A deposit that is repeated with the same --id is made once.
+    """
+    decisions = Decisions.of(environment_of(home))
+    accounts = decisions.newest(ControlKind.ACCOUNT, lambda control: control.account)
+    given: dict[str, Any] = {
+        "account_kind": typed_choice("--kind", kind, AccountKind),
+        "account_status": typed_choice("--status", status, AccountStatus),
+        "leverage_e8": typed_e8("--leverage", leverage),
+        "open_orders_max": open_orders_max,
+        "self_trade_prevention": typed_choice("--self-trade-prevention", self_trade_prevention, SelfTradePrevention),
+    }
+    changes = {name: value for name, value in given.items() if value is not None}
+    if account is None and (changes or deposit):
+        raise CommandError("Which account? Name it before the options.", exit_code=EXIT_USAGE)
+    if changes and deposit:
+        raise CommandError("A deposit is a decision of its own: give it without other options.", exit_code=EXIT_USAGE)
+    if account is not None and account not in accounts and not changes:
+        raise CommandError(f"There is no account {account}; --kind makes it.")
+    if account is not None and changes:
+        before = accounts.get(account)
+        if before is None and not kind:
+            raise CommandError(f"{account} is new: it needs at least --kind.", exit_code=EXIT_USAGE)
+        kept = {name: getattr(before, name) for name in given} if before else {"account_status": AccountStatus.ACTIVE}
+        accounts = {
+            account: decisions.decide(ControlKind.ACCOUNT, decision_id, **(kept | changes | {"account": account}))
+        }
+    if account is not None and deposit is not None:
+        amount, currency = deposit
+        amount_e8 = typed_e8("--deposit", amount)
+        decisions.decide(ControlKind.FUNDS, decision_id, account=account, currency=currency, amount_e8=amount_e8)
+    shown = {name: control for name, control in accounts.items() if account in {None, name}}
+    if as_json:
+        typer.echo(json.dumps({name: _facts(control) for name, control in shown.items()}, indent=2))
+    else:
+        Console().print(_table(shown))
+
+
+def _facts(control: Control) -> dict[str, Any]:
+    prevention = control.self_trade_prevention or SelfTradePrevention.CANCEL_NEWEST
+    return {
+        "kind": (control.account_kind or AccountKind.UNKNOWN).lower(),
+        "status": (control.account_status or AccountStatus.UNKNOWN).lower(),
+        "leverage": shown_e8(control.leverage_e8) or None,
+        "open_orders_max": control.open_orders_max,
+        "self_trade_prevention": prevention.lower(),
+    }
+
+
+def _table(accounts: dict[str, Control]) -> Table:
+    table = Table("account", "kind", "status", box=None, header_style="bold")
+    table.add_column("leverage", justify="right")
+    table.add_column("open orders max", justify="right")
+    table.add_column("self-trade prevention")
+    for name, control in accounts.items():
+        table.add_row(name, *("" if fact is None else str(fact) for fact in _facts(control).values()))
+    return table

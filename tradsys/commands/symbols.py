@@ -1,0 +1,93 @@
+"""`tradsys symbols`."""
+
+import json
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from schemas.messages import Control, ControlKind, SymbolStatus
+from tradsys.commands.options import AsJson, DecisionId, Home
+from tradsys.errors import CommandError
+from tradsys.operator.decisions import Decisions
+from tradsys.operator.typed import EXIT_USAGE, shown_e8, typed_choice, typed_e8
+from tradsys.settings import environment_of
+
+NUMBERS: Final = (
+    "tick_e8", "lot_e8", "quantity_min_e8", "quantity_max_e8", "notional_min_e8", "notional_max_e8", "price_band_e8",
+    "reference_price_e8", "maker_fee_e8", "taker_fee_e8",
+)  # fmt: skip
+
+
+def command(
+    home: Home,
+    symbol: Annotated[
+        str | None, typer.Argument(help="The symbol to make or to change; without one all are shown.")
+    ] = None,
+    base: Annotated[str | None, typer.Option(help="What is traded; else what stands before the dash.")] = None,
+    quote: Annotated[str | None, typer.Option(help="What it is traded for; else what stands after the dash.")] = None,
+    tick: Annotated[str | None, typer.Option(help="Prices are multiples of this.")] = None,
+    lot: Annotated[str | None, typer.Option(help="Quantities are multiples of this.")] = None,
+    quantity_min: Annotated[str | None, typer.Option(help="Smallest quantity of an order.")] = None,
+    quantity_max: Annotated[str | None, typer.Option(help="Largest quantity of an order.")] = None,
+    notional_min: Annotated[str | None, typer.Option(help="Smallest price times quantity.")] = None,
+    notional_max: Annotated[str | None, typer.Option(help="Largest price times quantity.")] = None,
+    price_band: Annotated[str | None, typer.Option(help="How far a price may be from the mark: 0.1 is 10 %.")] = None,
+    reference_price: Annotated[str | None, typer.Option(help="The mark until there is one.")] = None,
+    maker_fee: Annotated[str | None, typer.Option(help="Of the notional: 0.0001 is 1 basis point.")] = None,
+    taker_fee: Annotated[str | None, typer.Option(help="Of the notional: 0.0001 is 1 basis point.")] = None,
+    status: Annotated[str | None, typer.Option(help="trading, or halted: takes cancels only.")] = None,
+    decision_id: DecisionId = None,
+    as_json: AsJson = False,  # noqa: FBT002 - an option
+) -> None:
+    """Show the symbols; make one, or change what is given of it and leave the rest as it is.
+
+    The decision is a record in the log: it takes effect there, for every order after it.
+    """
+    decisions = Decisions.of(environment_of(home))
+    symbols = decisions.newest(ControlKind.SYMBOL, lambda control: control.symbol)
+    texts = (tick, lot, quantity_min, quantity_max, notional_min, notional_max, price_band, reference_price)
+    given: dict[str, Any] = {
+        name: typed_e8(f"--{name.removesuffix('_e8').replace('_', '-')}", text)
+        for name, text in zip(NUMBERS, (*texts, maker_fee, taker_fee), strict=True)
+    }
+    given |= {"base": base, "quote": quote, "symbol_status": typed_choice("--status", status, SymbolStatus)}
+    changes = {name: value for name, value in given.items() if value is not None}
+    if symbol is None and changes:
+        raise CommandError("Which symbol? Name it before the options.", exit_code=EXIT_USAGE)
+    if symbol is not None and symbol not in symbols and not changes:
+        raise CommandError(f"There is no symbol {symbol}; there are {', '.join(symbols) or 'none yet'}.")
+    if symbol is not None and changes:
+        before = symbols.get(symbol)
+        if before is None and not (tick and lot):
+            raise CommandError(f"{symbol} is new: it needs at least --tick and --lot.", exit_code=EXIT_USAGE)
+        kept = {name: getattr(before, name) for name in given} if before else _new(symbol)
+        symbols = {symbol: decisions.decide(ControlKind.SYMBOL, decision_id, **(kept | changes | {"symbol": symbol}))}
+    shown = {name: control for name, control in symbols.items() if symbol in {None, name}}
+    if as_json:
+        typer.echo(json.dumps({name: _facts(control) for name, control in shown.items()}, indent=2))
+    else:
+        Console().print(_table(shown))
+
+
+def _new(symbol: str) -> dict[str, Any]:
+    """What a new symbol is where nothing else is said."""
+    base, _, quote = symbol.partition("-")
+    return {"symbol_status": SymbolStatus.TRADING, "base": base, "quote": quote}
+
+
+def _facts(control: Control) -> dict[str, Any]:
+    numbers = {name.removesuffix("_e8"): shown_e8(getattr(control, name)) or None for name in NUMBERS}
+    status = (control.symbol_status or SymbolStatus.UNKNOWN).lower()
+    return {"status": status, "base": control.base, "quote": control.quote, **numbers}
+
+
+def _table(symbols: dict[str, Control]) -> Table:
+    table = Table("symbol", "status", "base", "quote", box=None, header_style="bold")
+    for name in NUMBERS:
+        table.add_column(name.removesuffix("_e8").replace("_", " "), justify="right")
+    for name, control in symbols.items():
+        status, base, quote, *numbers = _facts(control).values()
+        table.add_row(name, status, base, quote, *(number or "" for number in numbers))
+    return table

@@ -1,0 +1,36 @@
+"""Numbers and choices as the operator types and reads them."""
+
+from enum import StrEnum
+from typing import Final, TypeVar
+
+from schemas.units import UnitError, format_e8, parse_e8
+from tradsys.errors import CommandError
+
+EXIT_USAGE: Final = 2
+
+C = TypeVar("C", bound=StrEnum)
+
+
+def typed_e8(option: str, text: str | None) -> int | None:
+    """A decimal of the command line in 10^-8; None stays None. Raises CommandError."""
+    if text is None:
+        return None
+    try:
+        return parse_e8(text)
+    except UnitError as error:
+        raise CommandError(f"{option}: {error}.", exit_code=EXIT_USAGE) from error
+
+
+def typed_choice(option: str, text: str | None, choices: type[C]) -> C | None:
+    """One of an enum, in any case; None stays None. Raises CommandError."""
+    if text is None:
+        return None
+    known = {choice.lower(): choice for choice in choices if choice != "UNKNOWN"}
+    if text.lower() not in known:
+        raise CommandError(f"{option} is {text[:40]!r}; it must be one of {', '.join(known)}.", exit_code=EXIT_USAGE)
+    return known[text.lower()]
+
+
+def shown_e8(value_e8: int | None) -> str:
+    """A number of 10^-8 for people; empty where there is none."""
+    return "" if value_e8 is None else format_e8(value_e8)
