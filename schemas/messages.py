@@ -183,6 +183,7 @@ class Reason(StrEnum):
     AMENDED_BELOW_FILLED = "AMENDED_BELOW_FILLED"
     EXPIRY_INVALID = "EXPIRY_INVALID"
     EXPIRY_REACHED = "EXPIRY_REACHED"
+    KILLED = "KILLED"
 
 
 class SelfTradePrevention(StrEnum):
@@ -390,6 +391,10 @@ class Control(msgspec.Struct, frozen=True, gc=False):
     """FUNDS: 10^-8 of the currency; a deposit is positive, a withdrawal negative."""
     self_trade_prevention: SelfTradePrevention | None = None
     """ACCOUNT: what its orders do that do not say it themselves; null is CANCEL_NEWEST."""
+    cancel_open: bool = False
+    """SYMBOL HALTED, ACCOUNT SUSPENDED: also take out what rests, with the reason KILLED; a symbol's book then takes
+    nothing until it is TRADING again.
+    """
 
 
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):
@@ -610,6 +615,8 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     """As in the command."""
     expire_us: int | None = None
     """GTD: when the order ends, by the log's clock, in microseconds since 1970 UTC."""
+    reason: Reason | None = None
+    """REMOVE: why; null is CANCELLED_BY_CLIENT."""
 
 
 class Position(msgspec.Struct, frozen=True, gc=False):

@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import psycopg
-from psycopg.conninfo import make_conninfo
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas import migrations
 from stream_topology import provision as topology
-from stream_topology.topics import DEFAULT_PREFIX, DEFAULT_SHARDS
+from tradsys import connections
 from tradsys.errors import CommandError
 
 
@@ -28,32 +27,13 @@ def provision(environ: Mapping[str, str], *, replication: int = 1, only_check: b
 
     Raises CommandError when something cannot be made to agree; then no topic and no schema has been changed.
     """
-    compare = topology.check if only_check else topology.provision
+    compare, log = topology.check if only_check else topology.provision, connections.log(environ)
     try:
-        report = compare(
-            environ.get("KAFKA_BOOTSTRAP", "127.0.0.1:9092"),
-            environ.get("SCHEMA_REGISTRY_URL", "http://127.0.0.1:8081/apis/ccompat/v7"),
-            environ.get("TRADSYS_PREFIX", DEFAULT_PREFIX),
-            int(environ.get("TRADSYS_SHARDS", DEFAULT_SHARDS)),
-            replication,
-        )
-        dsn = database(environ)
+        report = compare(log.bootstrap, connections.registry_url(environ), log.prefix, log.shards, replication)
+        dsn = connections.database(environ)
         revision = migrations.current(dsn) if only_check else migrations.upgrade(dsn)
     except topology.ProvisionError as error:
         raise CommandError(str(error)) from error
     except (psycopg.Error, SQLAlchemyError) as error:
         raise CommandError(f"The database could not be migrated: {str(error).strip()}") from error
     return Outcome(tuple(map(str, report.differences)), report.topic_count, report.subject_count, revision)
-
-
-def database(environ: Mapping[str, str]) -> str:
-    """The database that the environment names. Raises CommandError where it names none."""
-    if not environ.get("DB_PASSWORD"):
-        raise CommandError("DB_PASSWORD is not set; it is the password of DB_USER at DB_HOST, and has no default.")
-    return make_conninfo(
-        host=environ.get("DB_HOST", "127.0.0.1"),
-        port=environ.get("DB_PORT", "5432"),
-        dbname=environ.get("DB_NAME", "tradsys"),
-        user=environ.get("DB_USER", "tradsys"),
-        password=environ["DB_PASSWORD"],
-    )

@@ -30,6 +30,7 @@ _SENTENCES: Final[dict[str, str]] = {
     ),
     Reason.EXPIRY_INVALID: "A gtd order ends at a time that is still to come: {actual} is not after {limit} (seconds)",
     Reason.EXPIRY_REACHED: "Its time was over",
+    Reason.KILLED: "The operator took it out of the book",
     Reason.PRICE_MISSING: "A limit order has a price",
     Reason.PRICE_NOT_ALLOWED: "A market order has no price; this one has {actual}",
     Reason.PRICE_NOT_POSITIVE: "Price {actual} is not above zero",

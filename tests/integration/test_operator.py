@@ -148,3 +148,21 @@ def test_an_account_is_made_and_a_deposit_with_an_id_is_made_once(venue: Venue) 
         core.apply(Input("control", 0, offset, 1, "", control, value))
     account = core._accounts["alice"]
     assert (account.balance("USD").total_e8, account.status) == (1_000 * E8, "SUSPENDED")
+
+
+def test_a_kill_asks_first_and_says_what_it_stopped(venue: Venue) -> None:
+    venue.facts("symbols", "ETH-USD", "--tick", "0.01", "--lot", "0.001")
+    before = venue.controls()
+    code, said = venue.type_in("kill", "symbol", "ETH-USD")
+    assert (code, venue.controls()) == (1, before)
+    code, said = venue.type_in("kill", "symbol", "DOGE-USD", "--yes")
+    assert (code, "There is no symbol DOGE-USD; there are BTC-USD, ETH-USD." in said) == (1, True)
+    assert venue.type_in("kill", "venue", "ETH-USD", "--yes")[0] == 2
+    assert venue.controls() == before
+    code, said = venue.type_in("kill", "venue", "--yes")
+    assert (code, said.strip()) == (0, "Stopped: BTC-USD, ETH-USD.")
+    newest = [venue.codec.decode(value, "Control") for value in venue.controls()[0][-2:]]
+    assert all(isinstance(control, Control) and control.cancel_open for control in newest)
+    assert {facts["status"] for facts in venue.facts("symbols").values()} == {"halted"}
+    code, said = venue.type_in("kill", "account", "alice", "--yes")
+    assert (code, venue.facts("accounts")["alice"]["status"]) == (0, "suspended")

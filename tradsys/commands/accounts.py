@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas.messages import AccountKind, AccountStatus, Control, ControlKind, SelfTradePrevention
+from tradsys import connections
 from tradsys.commands.options import AsJson, DecisionId, Home
 from tradsys.errors import CommandError
 from tradsys.operator.decisions import Decisions
@@ -37,7 +38,8 @@ def command(
 
     Each is a record in the log. A deposit that is repeated with the same --id is made once.
     """
-    decisions = Decisions.of(environment_of(home))
+    environ = environment_of(home)
+    decisions = Decisions(connections.log(environ), connections.codec(environ))
     accounts = decisions.newest(ControlKind.ACCOUNT, lambda control: control.account)
     given: dict[str, Any] = {
         "account_kind": typed_choice("--kind", kind, AccountKind),

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Mapping
 from typing import Annotated, Final
 
 import psycopg
@@ -10,16 +9,13 @@ import typer
 from confluent_kafka import KafkaException
 from rich.console import Console
 
-from schemas.registry import RegistryError, connect
-from stream_topology.subjects import subjects
-from stream_topology.topics import DEFAULT_PREFIX, DEFAULT_SHARDS
+from tradsys import connections
 from tradsys.audit.kafka_log import KafkaLog
 from tradsys.audit.prove import Evidence
 from tradsys.audit.quiet import QUIET_S, Quiet
 from tradsys.audit.report import as_json, as_table
 from tradsys.commands.options import AsJson, Home
 from tradsys.errors import CommandError
-from tradsys.provisioning import database
 from tradsys.settings import environment_of
 
 EXIT_DISAGREES: Final = 1
@@ -43,13 +39,11 @@ def command(
     environ = environment_of(home)
     try:
         with Console(stderr=True).status("waiting until nobody trades") as status:
-            evidence = _evidence(environ)
+            evidence = Evidence(connections.log(environ), connections.codec(environ), connections.database(environ))
             _wait(evidence.log, wait_s)
             result = evidence.prove(status.update)
     except CommandError as error:
         raise CommandError(error.sentence, exit_code=EXIT_NOT_AUDITED) from error
-    except RegistryError as error:
-        raise CommandError(str(error), exit_code=EXIT_NOT_AUDITED) from error
     except (KafkaException, TimeoutError) as error:
         raise CommandError(f"The log cannot be read: {error}.", exit_code=EXIT_NOT_AUDITED) from error
     except psycopg.Error as error:
@@ -60,14 +54,6 @@ def command(
         Console().print(as_table(result))
     if not result.agrees:
         raise typer.Exit(EXIT_DISAGREES)
-
-
-def _evidence(environ: Mapping[str, str]) -> Evidence:
-    prefix = environ.get("TRADSYS_PREFIX", DEFAULT_PREFIX)
-    bootstrap = environ.get("KAFKA_BOOTSTRAP", "127.0.0.1:9092")
-    registry = environ.get("SCHEMA_REGISTRY_URL", "http://127.0.0.1:8081/apis/ccompat/v7")
-    log = KafkaLog(bootstrap, prefix, int(environ.get("TRADSYS_SHARDS", DEFAULT_SHARDS)))
-    return Evidence(log, connect(registry, subjects(prefix)), database(environ))
 
 
 def _wait(log: KafkaLog, wait_s: float) -> None:

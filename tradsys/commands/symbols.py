@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas.messages import Control, ControlKind, SymbolStatus
+from tradsys import connections
 from tradsys.commands.options import AsJson, DecisionId, Home
 from tradsys.errors import CommandError
 from tradsys.operator.decisions import Decisions
@@ -45,7 +46,8 @@ def command(
 
     The decision is a record in the log: it takes effect there, for every order after it.
     """
-    decisions = Decisions.of(environment_of(home))
+    environ = environment_of(home)
+    decisions = Decisions(connections.log(environ), connections.codec(environ))
     symbols = decisions.newest(ControlKind.SYMBOL, lambda control: control.symbol)
     texts = (tick, lot, quantity_min, quantity_max, notional_min, notional_max, price_band, reference_price)
     given: dict[str, Any] = {

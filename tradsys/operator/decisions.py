@@ -3,17 +3,15 @@
 import getpass
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, Self
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 from confluent_kafka import KafkaException, Producer
+from msgspec.structs import replace
 
 from schemas.codec import Codec
 from schemas.controls import control_error
 from schemas.messages import Control, ControlKind
-from schemas.registry import RegistryError, connect
-from stream_topology.subjects import subjects
-from stream_topology.topics import DEFAULT_PREFIX, DEFAULT_SHARDS
 from tradsys.audit.kafka_log import KafkaLog
 from tradsys.errors import CommandError
 
@@ -27,21 +25,6 @@ class Decisions:
         """Reads nothing yet."""
         self._log = log
         self._codec = codec
-
-    @classmethod
-    def of(cls, environ: Mapping[str, str]) -> Self:
-        """Of the platform that the environment names. Raises CommandError where its registry does not answer."""
-        prefix = environ.get("TRADSYS_PREFIX", DEFAULT_PREFIX)
-        log = KafkaLog(
-            environ.get("KAFKA_BOOTSTRAP", "127.0.0.1:9092"),
-            prefix,
-            int(environ.get("TRADSYS_SHARDS", DEFAULT_SHARDS)),
-        )
-        registry = environ.get("SCHEMA_REGISTRY_URL", "http://127.0.0.1:8081/apis/ccompat/v7")
-        try:
-            return cls(log, connect(registry, subjects(prefix)))
-        except RegistryError as error:
-            raise CommandError(str(error)) from error
 
     def newest(self, kind: ControlKind, name: Callable[[Control], str | None]) -> dict[str, Control]:
         """The newest decision of a kind about each name, names sorted. Raises CommandError when Kafka is away."""
@@ -70,6 +53,16 @@ class Decisions:
         )
         self.write([control])
         return control
+
+    def changed(self, before: Control, **changes: Any) -> Control:
+        """A new decision that keeps what it does not change. It is not written yet."""
+        return replace(
+            before,
+            control_id=f"{before.kind.value.lower()}-{secrets.token_hex(8)}",
+            issued_us=time.time_ns() // 1_000,
+            issued_by=getpass.getuser(),
+            **changes,
+        )
 
     def write(self, controls: Iterable[Control]) -> None:
         """Write decisions to every partition, or none of them to any. Raises CommandError."""

@@ -10,11 +10,11 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from schemas.messages import Execution, ExecutionKind, Order, OrderStatus, Reason, Side
+from schemas.messages import ExecutionKind, Order, Reason, Side
 from schemas.units import INT64_MAX
 from workers.kernel.stage import Output
 from workers.matching.book import Book, Level, OpenOrder
-from workers.matching.executions import ended
+from workers.matching.executions import amended, ended
 from workers.matching.matcher import Matcher, open_order, publish
 
 _BUY: Final = Side.BUY
@@ -102,27 +102,13 @@ def _without(resting: OpenOrder, level: Level | None) -> int:
 
 def _amended(matcher: Matcher, resting: OpenOrder, order: Order, leaves_e8: int, ts_us: int) -> Output:
     matcher.execution_id += 1
-    execution = Execution(
-        kind=ExecutionKind.AMENDED,
-        execution_id=matcher.execution_id,
+    answer = amended(
+        order,
+        order.symbol,
+        matcher.execution_id,
+        leaves_e8,
+        resting.cumulative_notional_e8,
+        ts_us,
         command_id=order.command_id,
-        order_id=order.order_id,
-        account=order.account,
-        client_order_id=resting.client_order_id,
-        symbol=order.symbol,
-        side=resting.side,
-        order_type=resting.order_type,
-        time_in_force=resting.time_in_force,
-        price_e8=order.price_e8,
-        quantity_e8=order.quantity_e8,
-        status=OrderStatus.NEW if leaves_e8 == order.quantity_e8 else OrderStatus.PARTIALLY_FILLED,
-        leaves_e8=leaves_e8,
-        cumulative_e8=order.quantity_e8 - leaves_e8,
-        cumulative_notional_e8=resting.cumulative_notional_e8,
-        reason=Reason.NONE,
-        command_us=order.command_us,
-        ts_us=ts_us,
-        correlation_id=order.correlation_id,
-        expire_us=order.expire_us,
     )
-    return Output("executions", order.account, execution)
+    return Output("executions", order.account, answer)

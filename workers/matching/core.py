@@ -11,7 +11,7 @@ from workers.matching.amend import amend
 from workers.matching.book import Book
 from workers.matching.expiry import Expiries
 from workers.matching.matcher import Matcher
-from workers.matching.remove import expire, remove
+from workers.matching.remove import clear, expire, remove
 from workers.matching.state import BookState, ShardState, decode, encode
 
 OLDEST_READ: Final = 2
@@ -34,14 +34,16 @@ class MatchingCore:
     An order that is good till a date ends with the first tick of the log's clock that is not before it.
 
     A symbol's book begins with its Control record. Orders of a halted symbol are refused by pre-trade risk, not here:
-    what risk let pass before the halt still trades, and cancels go on.
+    what risk let pass before the halt still trades, and cancels go on. Only one that is killed is refused here too.
     """
 
-    behaviour = 4
+    behaviour = 5
 
     def __init__(self, shard: int, shards: int) -> None:
         self.books: dict[str, Book] = {}
         """By symbol; for others to read."""
+        self._killed: dict[str, Book] = {}
+        """Those that take nothing until their symbol trades again; they are empty."""
         self._shard = shard
         self._shards = shards
         self._gate = ControlGate("matching")
@@ -73,8 +75,9 @@ class MatchingCore:
 
     def dump(self) -> bytes:
         """The books as MessagePack, symbols sorted, orders as they came to rest; and which controls were seen."""
-        books = [BookState.of(self.books[symbol]) for symbol in sorted(self.books)]
-        return encode(ShardState(self._matcher.execution_id, self._matcher.trade_id, books, self._gate.dump()))
+        books, killed = ([BookState.of(by[symbol]) for symbol in sorted(by)] for by in (self.books, self._killed))
+        counters = self._matcher.execution_id, self._matcher.trade_id
+        return encode(ShardState(*counters, books, self._gate.dump(), killed))
 
     def load(self, state: bytes, behaviour: int) -> None:
         """Replace everything by what `dump` gave. Raises ValueError for a state that this release cannot read."""
@@ -87,6 +90,7 @@ class MatchingCore:
             book.clear()
         self._matcher.execution_id, self._matcher.trade_id = shard.execution_id, shard.trade_id
         self.books = {book.symbol: book.book() for book in shard.books}
+        self._killed = {book.symbol: book.book() for book in shard.killed}
         self._gate.load(shard.gate)
         self._expiries.load(self.books)
 
@@ -102,9 +106,10 @@ class MatchingCore:
         return outputs
 
     def _without_book(self, order: Order, ts_us: int) -> Sequence[Output]:
-        """Risk may know a symbol a moment earlier than this shard."""
+        """Risk may know a symbol a moment earlier than this shard, and that it was killed a moment later."""
         if order.kind is _NEW:
-            return self._matcher.refuse(order, Reason.SYMBOL_UNKNOWN, ts_us)
+            reason = Reason.SYMBOL_HALTED if order.symbol in self._killed else Reason.SYMBOL_UNKNOWN
+            return self._matcher.refuse(order, reason, ts_us)
         if order.kind is _AMEND:
             return self._matcher.refuse_amend(order, Reason.ORDER_FINAL, ts_us)
         return () if order.kind is _REMOVE else self._matcher.refuse_cancel(order, ts_us)
@@ -115,7 +120,11 @@ class MatchingCore:
             return control
         symbol = control.symbol
         if control.kind is ControlKind.SYMBOL and symbol and partition_of(symbol, self._shards) == self._shard:
-            book = self.books.setdefault(symbol, Book(symbol))
+            book = self.books.pop(symbol, None) or self._killed.pop(symbol, None) or Book(symbol)
             book.maker_fee_e8 = control.maker_fee_e8 or 0
             book.taker_fee_e8 = control.taker_fee_e8 or 0
+            if control.cancel_open:
+                self._killed[symbol] = book
+                return clear(self._matcher, book, record.ts_us)
+            self.books[symbol] = book
         return ()

@@ -79,14 +79,22 @@ def ended(
     )
 
 
-def decremented(
-    order: Order | OpenOrder, symbol: str, execution_id: int, leaves_e8: int, cumulative_notional_e8: int, ts_us: int
+def amended(
+    order: Order | OpenOrder,
+    symbol: str,
+    execution_id: int,
+    leaves_e8: int,
+    cumulative_notional_e8: int,
+    ts_us: int,
+    reason: Reason = _NO_REASON,
+    command_id: int | None = None,
 ) -> Execution:
-    """AMENDED by the venue, so that it does not trade with an order of its own account; answers nobody."""
+    """AMENDED: from now on price, quantity and date are those of `order`. Answers nobody where the venue did it."""
     cumulative_e8 = order.quantity_e8 - leaves_e8
     return Execution(
         kind=ExecutionKind.AMENDED,
         execution_id=execution_id,
+        command_id=command_id,
         order_id=order.order_id,
         account=order.account,
         client_order_id=order.client_order_id,
@@ -100,7 +108,7 @@ def decremented(
         leaves_e8=leaves_e8,
         cumulative_e8=cumulative_e8,
         cumulative_notional_e8=cumulative_notional_e8,
-        reason=Reason.SELF_TRADE,
+        reason=reason,
         command_us=order.command_us,
         ts_us=ts_us,
         correlation_id=order.correlation_id,

@@ -56,5 +56,6 @@ class Expiries:
 def _order(entry: tuple[int, int, str], books: Mapping[str, Book]) -> OpenOrder | None:
     """The resting order that an entry is still of."""
     expire_us, order_id, symbol = entry
-    order = books[symbol].orders.get(order_id)
+    book = books.get(symbol)
+    order = book.orders.get(order_id) if book is not None else None
     return order if order is not None and order.expire_us == expire_us else None

@@ -27,7 +27,7 @@ from schemas.messages import (
 from schemas.units import E8, INT64_MAX, make_id
 from workers.kernel.stage import Output
 from workers.matching.book import ORDERS_MAX, Book, BookSide, Level, OpenOrder
-from workers.matching.executions import accepted, decremented, ended, refused
+from workers.matching.executions import accepted, amended, ended, refused
 
 # An enum's member is looked up slowly through its class (0.1 us), so hot paths name it once.
 _BUY: Final = Side.BUY
@@ -430,7 +430,7 @@ class Matcher:
         self, order: Order | OpenOrder, symbol: str, leaves_e8: int, notional_e8: int, ts_us: int
     ) -> Output:
         self.execution_id += 1
-        answer = decremented(order, symbol, self.execution_id, leaves_e8, notional_e8, ts_us)
+        answer = amended(order, symbol, self.execution_id, leaves_e8, notional_e8, ts_us, Reason.SELF_TRADE)
         return Output("executions", order.account, answer)
 
     def _end(

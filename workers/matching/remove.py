@@ -10,7 +10,7 @@ from workers.matching.executions import ended
 from workers.matching.expiry import Expiries
 from workers.matching.matcher import Matcher, publish
 
-_CANCELLED: Final = (ExecutionKind.CANCELLED, Reason.CANCELLED_BY_CLIENT)
+_KILLED: Final = (ExecutionKind.CANCELLED, Reason.KILLED)
 _EXPIRED: Final = (ExecutionKind.EXPIRED, Reason.EXPIRY_REACHED)
 
 
@@ -23,7 +23,16 @@ def remove(matcher: Matcher, book: Book, order: Order, ts_us: int) -> Sequence[O
     if resting is None or resting.account != order.account:
         return ()
     resting.correlation_id = order.correlation_id
-    return _end(matcher, book, resting, _CANCELLED, ts_us)
+    ending = (ExecutionKind.CANCELLED, order.reason or Reason.CANCELLED_BY_CLIENT)
+    return _end(matcher, book, resting, ending, ts_us)
+
+
+def clear(matcher: Matcher, book: Book, ts_us: int) -> Sequence[Output]:
+    """For the operator, who has killed the symbol: CANCELLED and the level that changed, for each order of the book."""
+    outputs: list[Output] = []
+    for resting in list(book.orders.values()):
+        outputs += _end(matcher, book, resting, _KILLED, ts_us)
+    return outputs
 
 
 def expire(

@@ -97,6 +97,7 @@ class ShardState(msgspec.Struct, frozen=True, array_like=True):
     trade_id: int
     books: list[BookState]
     gate: tuple[list[str], list[tuple[str, Pair]]]
+    killed: list[BookState] = []
 
 
 encode = msgspec.msgpack.Encoder().encode

@@ -52,7 +52,7 @@ from workers.risk.rules import (
     symbol_rules,
 )
 
-BEHAVIOUR: Final = 3
+BEHAVIOUR: Final = 4
 
 # Members looked up once: an attribute of an enum class costs as much as a dict lookup at each use.
 _NEW_COMMAND: Final = CommandKind.NEW
@@ -134,7 +134,17 @@ class RiskCore:
             if account is None:
                 account = self._accounts[control.account] = Account(control.account)
             self._set_account(account, control)
+            if control.cancel_open:
+                return self._kill(record, account)
         return ()
+
+    def _kill(self, record: Input, account: Account) -> Sequence[Output]:
+        """Take every open order of an account out of the books; they answer nobody."""
+        return [
+            _to_book(_REMOVE_ORDER, order.order_id, account.name, order, None, record.ts_us, Reason.KILLED)
+            for order in account.orders.values()
+            if order.status not in FINAL
+        ]
 
     def _set_symbol(self, control: Control) -> None:
         rules = symbol_rules(control)
@@ -274,7 +284,7 @@ class RiskCore:
             order.reason, order.limit_e8, order.actual_e8 = refusal
             account.finish(order)
             return self._refuse(record, command, refusal)
-        return (_to_book(_NEW_ORDER, order.order_id, order, command, record.ts_us),)
+        return (_to_book(_NEW_ORDER, order.order_id, account.name, order, command.correlation_id, record.ts_us),)
 
     def _account_refusal(self, account: Account, order: RiskOrder, rules: SymbolRules) -> Refusal | None:
         open_count = account.open_count()
@@ -295,7 +305,8 @@ class RiskCore:
         if order.status in FINAL:
             return self._report(record, command, order, _REFUSED[command.kind], Refusal(Reason.ORDER_FINAL))
         if command.kind is _CANCEL_COMMAND:
-            return (_to_book(_CANCEL_ORDER, self._base_id | record.offset, order, command, record.ts_us),)
+            command_id, correlation_id = self._base_id | record.offset, command.correlation_id
+            return (_to_book(_CANCEL_ORDER, command_id, account.name, order, correlation_id, record.ts_us),)
         return self._amend(record, command, account, order)
 
     def _cancel_all(self, record: Input, command: Command, account: Account) -> Sequence[Output]:
@@ -303,7 +314,7 @@ class RiskCore:
         symbol, side = command.symbol, command.side
         command_id = self._base_id | record.offset
         removals = [
-            _to_book(_REMOVE_ORDER, command_id, order, command, record.ts_us)
+            _to_book(_REMOVE_ORDER, command_id, account.name, order, command.correlation_id, record.ts_us)
             for order in account.orders.values()
             if order.status not in FINAL
             and (symbol is None or order.symbol == symbol)
@@ -332,7 +343,9 @@ class RiskCore:
                 order, amended, command_id, rules, self._pairs
             )
             if refusal is None:
-                return (_to_book(_AMEND_ORDER, command_id, amended, command, record.ts_us),)
+                return (
+                    _to_book(_AMEND_ORDER, command_id, account.name, amended, command.correlation_id, record.ts_us),
+                )
         return self._report(record, command, order, _AMEND_REJECTED, refusal)
 
     # Answers
@@ -419,13 +432,21 @@ def _settle(account: Account, rules: SymbolRules, execution: Execution) -> None:
     quote.total_e8 -= execution.fee_e8 or 0
 
 
-def _to_book(kind: OrderKind, command_id: int, order: RiskOrder, command: Command, command_us: int) -> Output:
+def _to_book(
+    kind: OrderKind,
+    command_id: int,
+    account: str,
+    order: RiskOrder,
+    correlation_id: str | None,
+    command_us: int,
+    reason: Reason | None = None,
+) -> Output:
     """The order as the book takes it, by position: by name it costs ten times as much."""
     message = Order(
         kind,
         command_id,
         order.order_id,
-        command.account,
+        account,
         order.client_order_id,
         order.symbol,
         order.side,
@@ -436,8 +457,9 @@ def _to_book(kind: OrderKind, command_id: int, order: RiskOrder, command: Comman
         order.post_only,
         order.self_trade_prevention,
         command_us,
-        _echo(command.correlation_id),
+        _echo(correlation_id),
         order.expire_us,
+        reason,
     )
     return Output("orders", order.symbol, message)
 

@@ -3,9 +3,11 @@
 import pytest
 
 from schemas.messages import (
+    AccountKind,
     AccountStatus,
     Command,
     CommandKind,
+    ControlKind,
     Execution,
     ExecutionKind,
     Order,
@@ -63,3 +65,19 @@ def test_a_suspended_account_may(desk: Desk) -> None:
 def test_an_unknown_account_is_refused(desk: Desk) -> None:
     answer, removed = cancel_all(desk, "stranger")
     assert (answer.kind, answer.reason, removed) == (ExecutionKind.CANCEL_REJECTED, Reason.ACCOUNT_UNKNOWN, [])
+
+
+def test_a_killed_account_is_suspended_and_its_orders_are_taken_out(desk: Desk) -> None:
+    pending, resting = desk.placed(), desk.placed(side=Side.SELL)
+    desk.entered(resting)
+    desk.placed("bob")
+    fields = {"account_kind": AccountKind.CASH, "account_status": AccountStatus.SUSPENDED, "cancel_open": True}
+    outputs = desk.control(ControlKind.ACCOUNT, account="alice", **fields)
+    removals = [output.message for output in outputs]
+    assert all(isinstance(removal, Order) for removal in removals)
+    told = [(each.kind, each.order_id, each.account, each.reason) for each in removals if isinstance(each, Order)]
+    assert told == [
+        (OrderKind.REMOVE, pending.order_id, "alice", Reason.KILLED),
+        (OrderKind.REMOVE, resting.order_id, "alice", Reason.KILLED),
+    ]
+    assert desk.refused("alice")[0] is Reason.ACCOUNT_SUSPENDED
