@@ -7,7 +7,7 @@ CORES := workers/kernel/*,workers/risk/*,workers/matching/*,workers/positions/*,
 WAITING := tests/integration tests/chaos
 COMPUTING := tests/unit tests/property tests/simulation
 
-.PHONY: setup demo test suite coverage check bench chaos lock
+.PHONY: setup demo test suite coverage check bench chaos mutations lock
 
 setup: $(VENV)/.ready
 
@@ -59,6 +59,10 @@ bench: setup
 
 chaos: setup
 	$(PYTHON) -m pytest tests/chaos tests/simulation -m chaos $(ARGS)
+
+# Mistakes made in the cores, one at a time: do the tests notice?
+mutations: setup
+	$(PYTHON) -m tests.mutations $(ARGS)
 
 lock:
 	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet \

@@ -33,6 +33,7 @@ NOT_RUN = {
     "make setup": "`make test` has run it before this test",
     "make check": "`make test` has run it before this test",
     "make bench": "it measures for many minutes, on a machine that does nothing else",
+    "make mutations": "it runs the cores' tests dozens of times, each on other code",
     "make chaos": "it does for half an hour what tests/chaos does in a minute",
     "kill -9 any pid that it shows, and look again": "prose; tests/chaos kills each of them",
 }

@@ -1,0 +1,350 @@
+"""Mistakes that somebody could make in a core: each must be noticed by a test.
+
+A mutation is a piece of a file that stands there once, and what it is replaced by.
+"""
+
+from typing import NamedTuple
+
+MATCHER = "workers/matching/matcher.py"
+BOOK = "workers/matching/book.py"
+AMEND = "workers/matching/amend.py"
+REMOVE = "workers/matching/remove.py"
+EXPIRY = "workers/matching/expiry.py"
+MATCHING = "workers/matching/core.py"
+MATCHING_STATE = "workers/matching/state.py"
+RISK = "workers/risk/core.py"
+RULES = "workers/risk/rules.py"
+ACCOUNTS = "workers/risk/accounts.py"
+ORDERS = "workers/risk/orders.py"
+RISK_STATE = "workers/risk/state.py"
+HOLDING = "workers/positions/holding.py"
+LEDGER = "workers/positions/ledger.py"
+POSITIONS = "workers/positions/core.py"
+CANDLES = "workers/statistics/candles.py"
+CONTROLS = "workers/kernel/controls.py"
+UNITS = "schemas/units.py"
+STATES = "schemas/order_states.py"
+
+
+class Mutation(NamedTuple):
+    """One mistake."""
+
+    name: str
+    file: str
+    right: str
+    wrong: str
+
+
+MUTATIONS = (
+    # Matching
+    Mutation(
+        "a buy at the best ask rests",
+        MATCHER,
+        "crosses = price_e8 >= other.best_e8",
+        "crosses = price_e8 > other.best_e8",
+    ),
+    Mutation(
+        "a sell at the best bid rests",
+        MATCHER,
+        "crosses = price_e8 <= other.best_e8",
+        "crosses = price_e8 < other.best_e8",
+    ),
+    Mutation("post-only takes", MATCHER, "if crosses and order.post_only:", "if False:"),
+    Mutation(
+        "fill or kill fills in part",
+        MATCHER,
+        "if order.time_in_force is not _FOK or other.can_fill(order):",
+        "if True:",
+    ),
+    Mutation(
+        "an aggressor trades beyond its limit",
+        MATCHER,
+        "while leaves_e8 and keys and keys[-1] >= limit_key:",
+        "while leaves_e8 and keys:",
+    ),
+    Mutation("an aggressor stops at its limit", MATCHER, "keys[-1] >= limit_key:", "keys[-1] > limit_key:"),
+    Mutation(
+        "the newest is filled first",
+        MATCHER,
+        "            maker = level.oldest\n            while",
+        "            maker = level.newest\n            while",
+    ),
+    Mutation(
+        "the taker pays the maker's fee",
+        MATCHER,
+        "-(-last_notional_e8 * taker_fee_e8 // E8)",
+        "-(-last_notional_e8 * maker_fee_e8 // E8)",
+    ),
+    Mutation(
+        "the maker's fee is rounded down",
+        MATCHER,
+        "-(-last_notional_e8 * maker_fee_e8 // E8)",
+        "last_notional_e8 * maker_fee_e8 // E8",
+    ),
+    Mutation(
+        "the notional is rounded up",
+        MATCHER,
+        "last_notional_e8 = price_e8 * last_e8 // E8",
+        "last_notional_e8 = -(-price_e8 * last_e8 // E8)",
+    ),
+    Mutation(
+        "a whole fill leaves the maker in the book",
+        MATCHER,
+        "if last_e8 <= leaves_e8:\n                    book.remove(maker)",
+        "if last_e8 < leaves_e8:\n                    book.remove(maker)",
+    ),
+    Mutation("a level keeps what was traded", MATCHER, "                    level.quantity_e8 -= last_e8\n", ""),
+    Mutation(
+        "self-trades happen", MATCHER, "if maker_account == account and prevention is not _PREVENT_NONE:", "if False:"
+    ),
+    Mutation(
+        "cancel oldest ends the aggressor too",
+        MATCHER,
+        "ends_order = prevention is not _PREVENT_OLDEST",
+        "ends_order = True",
+    ),
+    Mutation(
+        "cancel both leaves the maker",
+        MATCHER,
+        "ends_maker = prevention is _PREVENT_OLDEST or prevention is _PREVENT_BOTH",
+        "ends_maker = prevention is _PREVENT_OLDEST",
+    ),
+    Mutation("decrement leaves the level as it was", MATCHER, "            maker.level.quantity_e8 -= both_e8\n", ""),
+    Mutation(
+        "decrement keeps the aggressor's quantity",
+        MATCHER,
+        "quantity_e8=order.quantity_e8 - both_e8)",
+        "quantity_e8=order.quantity_e8)",
+    ),
+    Mutation(
+        "a market order rests",
+        MATCHER,
+        "may_rest = order.order_type is _LIMIT and order.time_in_force in _RESTING",
+        "may_rest = True",
+    ),
+    Mutation("anybody cancels", MATCHER, "if resting is None or resting.account != account:", "if resting is None:"),
+    Mutation(
+        "an execution id is skipped",
+        MATCHER,
+        "self.execution_id = execution_id + 1\n                taken",
+        "self.execution_id = execution_id + 2\n                taken",
+    ),
+    Mutation(
+        "levels are told from the worst",
+        MATCHER,
+        "changed.insert(0 if order.side is _SELL else len(changed), level)",
+        "changed.append(level)",
+    ),
+    Mutation("the last change is not marked", MATCHER, "            sequence == final,\n", "            False,\n"),
+    Mutation(
+        "own orders count for fill or kill",
+        BOOK,
+        "                if maker.account != account:\n",
+        "                if True:\n",
+    ),
+    Mutation(
+        "the best price is not found again",
+        BOOK,
+        "        keys.pop()\n        if keys:\n            self.best_e8 = keys[-1] * self.sign",
+        "        keys.pop()\n        if keys:\n            self.best_e8 = keys[0] * self.sign",
+    ),
+    Mutation("a crossed book goes on", BOOK, "if self.bids.best_e8 >= self.asks.best_e8:", "if False:"),
+    # Amendments, removals, dates
+    Mutation(
+        "a larger quantity keeps its place",
+        AMEND,
+        "if order.price_e8 == resting.price_e8 and leaves_e8 <= resting.leaves_e8:",
+        "if order.price_e8 == resting.price_e8:",
+    ),
+    Mutation("a smaller quantity loses its place", AMEND, "and leaves_e8 <= resting.leaves_e8:", "and leaves_e8 < 0:"),
+    Mutation(
+        "what was filled does not count",
+        AMEND,
+        "leaves_e8 = order.quantity_e8 - (resting.quantity_e8 - resting.leaves_e8)",
+        "leaves_e8 = order.quantity_e8",
+    ),
+    Mutation("an amendment to what was filled goes on", AMEND, "if leaves_e8 <= 0:", "if leaves_e8 < 0:"),
+    Mutation(
+        "a post-only order is amended into a trade",
+        AMEND,
+        "if order.post_only and order.price_e8 * own.sign",
+        "if False and order.price_e8 * own.sign",
+    ),
+    Mutation("anybody amends", AMEND, "if resting is None or resting.account != order.account:", "if resting is None:"),
+    Mutation("the level keeps what was amended away", AMEND, "    level.quantity_e8 -= less_e8\n", ""),
+    Mutation(
+        "the level that was left is not told",
+        AMEND,
+        "    mine = {before.price_e8: before}\n",
+        "    mine: dict[int, Level] = {}\n",
+    ),
+    Mutation(
+        "an order ends a tick late", EXPIRY, "while due and due[0][0] <= now_us:", "while due and due[0][0] < now_us:"
+    ),
+    Mutation(
+        "the first date counts",
+        EXPIRY,
+        "return order if order is not None and order.expire_us == expire_us else None",
+        "return order",
+    ),
+    Mutation(
+        "dates are forgotten on a restart",
+        EXPIRY,
+        "            if order.expire_us is not None\n",
+        "            if order.expire_us is None\n",
+    ),
+    Mutation("leftovers are never swept", EXPIRY, "if len(self._due) >= self._sweep_at:", "if False:"),
+    Mutation(
+        "anybody's order is removed",
+        REMOVE,
+        "if resting is None or resting.account != order.account:",
+        "if resting is None:",
+    ),
+    Mutation(
+        "a killed symbol still trades",
+        MATCHING,
+        "                self._killed[symbol] = book\n",
+        "                self.books[symbol] = book\n",
+    ),
+    Mutation("a date is lost in a snapshot", MATCHING_STATE, "                    expire_us=order.expire_us,\n", ""),
+    # Risk
+    Mutation(
+        "an account sees orders of none",
+        RISK,
+        "if order.status in FINAL:\n            return self._report",
+        "if False:\n            return self._report",
+    ),
+    Mutation(
+        "a suspended account trades",
+        RISK,
+        "account.status is not _ACTIVE or account.kind is AccountKind.UNKNOWN:\n            return self._refuse",
+        "account.kind is AccountKind.UNKNOWN:\n            return self._refuse",
+    ),
+    Mutation("a repeated command places again", RISK, "        if first is not None:\n", "        if False:\n"),
+    Mutation(
+        "one open order too many",
+        RISK,
+        "if open_count >= account.open_orders_max:",
+        "if open_count > account.open_orders_max:",
+    ),
+    Mutation("two amendments at a time", RISK, "        elif order.amend_id:\n", "        elif False:\n"),
+    Mutation("a fee is not taken", RISK, "    quote.total_e8 -= execution.fee_e8 or 0\n", ""),
+    Mutation("cancel all takes the other side too", RISK, "            and (side is None or order.side is side)\n", ""),
+    Mutation(
+        "a forged seal passes",
+        RISK,
+        "return None if verify_hmac(secret, record.value, seal) else Reason.SEAL_INVALID",
+        "return None",
+    ),
+    Mutation("off the tick", RULES, "    if price_e8 % rules.tick_e8:\n", "    if False:\n"),
+    Mutation("off the lot", RULES, "    if quantity_e8 % rules.lot_e8:\n", "    if False:\n"),
+    Mutation("above the band", RULES, "        if price_e8 > rules.high_e8:\n", "        if False:\n"),
+    Mutation(
+        "at the edge of the band",
+        RULES,
+        "        if price_e8 < rules.low_e8:\n",
+        "        if price_e8 <= rules.low_e8:\n",
+    ),
+    Mutation(
+        "a notional that is too small",
+        RULES,
+        "    if notional_e8 < rules.notional_min_e8:\n",
+        "    if notional_e8 <= rules.notional_min_e8:\n",
+    ),
+    Mutation(
+        "an end that has passed",
+        RULES,
+        "if not now_us < order.expire_us < TIME_US_MAX:",
+        "if not now_us <= order.expire_us < TIME_US_MAX:",
+    ),
+    Mutation(
+        "a price that stays is measured again",
+        RULES,
+        "if refusal is None and amended.price_e8 != order.price_e8:",
+        "if refusal is None:",
+    ),
+    Mutation(
+        "the last coin cannot be spent",
+        ACCOUNTS,
+        "        if needed_e8 > available_e8:\n",
+        "        if needed_e8 >= available_e8:\n",
+    ),
+    Mutation(
+        "an amendment is not covered",
+        ACCOUNTS,
+        "                if more_e8 > available_e8:\n",
+        "                if False:\n",
+    ),
+    Mutation(
+        "an amendment holds nothing until it is made", ACCOUNTS, "        if order.amend_id:\n", "        if False:\n"
+    ),
+    Mutation(
+        "the worst cost has no fee",
+        ACCOUNTS,
+        "return notional_e8 - (-notional_e8 * fee_rate_e8 // E8)",
+        "return notional_e8",
+    ),
+    Mutation(
+        "a short position is no exposure",
+        ACCOUNTS,
+        "return max(abs(position_e8 + bought_e8), abs(position_e8 - sold_e8))",
+        "return abs(position_e8 + bought_e8)",
+    ),
+    Mutation(
+        "leverage is not used",
+        ACCOUNTS,
+        "if exposure_e16 * E8 <= equity_e16 * self.leverage_e8:",
+        "if exposure_e16 <= equity_e16:",
+    ),
+    Mutation("ended orders are never forgotten", ACCOUNTS, "if len(self.finals) > FINAL_ORDERS_MAX:", "if False:"),
+    Mutation(
+        "an amended order is another one",
+        ORDERS,
+        "price_e8, quantity_e8 = self.placed_as or (self.price_e8, self.quantity_e8)",
+        "price_e8, quantity_e8 = self.price_e8, self.quantity_e8",
+    ),
+    Mutation("an older state holds nothing", RISK_STATE, "    if behaviour < RESERVES_MARGIN:\n", "    if False:\n"),
+    # Positions, candles, what all share
+    Mutation(
+        "a flip keeps the old cost",
+        HOLDING,
+        "self.cost_e8 = value_e8 - closing_value_e8",
+        "self.cost_e8 += value_e8 - closing_value_e8",
+    ),
+    Mutation("a close realises nothing", HOLDING, "            self.realised_e8 -= value_e8 + closed_cost_e8\n", ""),
+    Mutation(
+        "an average is rounded down",
+        HOLDING,
+        "return price_e8 + (2 * rest > quantity_e8 or (2 * rest == quantity_e8 and price_e8 & 1))",
+        "return price_e8",
+    ),
+    Mutation(
+        "debit and credit are swapped",
+        LEDGER,
+        "                account if change_e8 > 0 else other,\n                other if change_e8 > 0 else account,\n",
+        "                other if change_e8 > 0 else account,\n                account if change_e8 > 0 else other,\n",
+    ),
+    Mutation("fees are not added up", POSITIONS, "        holding.fees_e8 += execution.fee_e8 or 0\n", ""),
+    Mutation(
+        "a high is not raised",
+        CANDLES,
+        "                candle.high_e8 = price_e8\n            elif",
+        "                pass\n            elif",
+    ),
+    Mutation(
+        "a silence has no candles",
+        CANDLES,
+        "                finals += self._fill(gap, ts_us)\n            else",
+        "                pass\n            else",
+    ),
+    Mutation(
+        "a decision is made twice",
+        CONTROLS,
+        "        if control.control_id in self._seen:\n            return ()\n",
+        "",
+    ),
+    Mutation("a fee is rounded down", UNITS, "return -(-value_e8 * rate_e8 // E8)", "return value_e8 * rate_e8 // E8"),
+    Mutation(
+        "a filled order may be cancelled", STATES, "    _PARTIAL: _OPEN |", "    _FILLED: _OPEN,\n    _PARTIAL: _OPEN |"
+    ),
+)
