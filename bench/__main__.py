@@ -14,7 +14,7 @@ from stream_topology.provision import provision
 from tradsys import platform
 from tradsys.settings import free_ports, load
 
-BENCHMARKS = ("matching", "shell", "gateway", "pipeline", "restore")
+BENCHMARKS = ("matching", "rules", "shell", "gateway", "pipeline", "restore")
 WITH_STACK = {"gateway"}
 """They read addresses from the environment."""
 
