@@ -60,7 +60,7 @@ class LeanOrders:
         amendment = parse_amend(request.body)
         wait_s = self._wait_s(request.query)
         command_id = await self._desk.amend(identity, order_id, amendment, request.correlation_id)
-        return await self._changed(order_id, command_id, wait_s, "amended")
+        return await self._changed(command_id, wait_s, "The order was not amended", order_id)
 
     async def cancel(self, request: Request) -> Reply:
         """DELETE /api/v1/orders/{id}."""
@@ -68,7 +68,7 @@ class LeanOrders:
         order_id = _order_id(request.path)
         wait_s = self._wait_s(request.query)
         command_id = await self._desk.cancel(identity, order_id, request.correlation_id)
-        return await self._changed(order_id, command_id, wait_s, "cancelled")
+        return await self._changed(command_id, wait_s, "The order was not cancelled", order_id)
 
     async def cancel_all(self, request: Request) -> Reply:
         """DELETE /api/v1/orders."""
@@ -81,12 +81,10 @@ class LeanOrders:
         side = parse_side(query["side"][-1]) if "side" in query else None
         wait_s = self._wait_s(request.query)
         command_id = await self._desk.cancel_all(identity, symbol, side, request.correlation_id)
-        if wait_s and (payload := await self._desk.answers.wait(command_id, wait_s)):
-            return _told(payload, report_of(payload))
-        return Reply(202, b'{"success":true,"data":{"command_id":"%d"}}' % command_id)
+        return await self._changed(command_id, wait_s, "Nothing was cancelled")
 
-    async def _changed(self, order_id: int, command_id: int, wait_s: float, change: str) -> Reply:
-        """What became of a command about an order. Raises ApiError where it changed nothing."""
+    async def _changed(self, command_id: int, wait_s: float, unchanged: str, order_id: int | None = None) -> Reply:
+        """What became of a command about one order, or about all. Raises ApiError where it changed nothing."""
         if wait_s and (payload := await self._desk.answers.wait(command_id, wait_s)):
             report = report_of(payload)
             if report.reason == "ORDER_UNKNOWN":
@@ -94,11 +92,12 @@ class LeanOrders:
             if report.kind in {"amend_rejected", "cancel_rejected"}:
                 raise ApiError(
                     Code.CONFLICT,
-                    f"The order was not {change}. {sentence(report) or report.reason}",
+                    f"{unchanged}. {sentence(report) or report.reason}",
                     details=msgspec.Raw(payload),
                 )
             return _told(payload, report)
-        return Reply(202, b'{"success":true,"data":{"order_id":"%d","command_id":"%d"}}' % (order_id, command_id))
+        named = b"" if order_id is None else b'"order_id":"%d",' % order_id
+        return Reply(202, b'{"success":true,"data":{%b"command_id":"%d"}}' % (named, command_id))
 
     def _wait_s(self, query: bytes) -> float:
         """`?wait=` in seconds; 0 when there is none. Raises ApiError."""

@@ -258,6 +258,13 @@ async def test_what_would_cancel_something_else_is_refused(served: Any, client: 
     assert served.log.commands == []
 
 
+async def test_a_refusal_to_cancel_all_is_a_conflict(served: Any, client: Any) -> None:
+    served.answers.saw(report(1_000, "cancel_rejected", "SEAL_INVALID"))
+    answer = await client.delete("/api/v1/orders?wait=5000", headers=served.bearer())
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "CONFLICT")
+    assert answer.json()["error"]["message"].startswith("Nothing was cancelled. The seal")
+
+
 async def test_an_amendment_becomes_a_command(served: Any, client: Any) -> None:
     answer = await client.patch("/api/v1/orders/77", json={"quantity": "0.5"}, headers=served.bearer())
     assert answer.status_code == 202
