@@ -206,13 +206,20 @@ class _Cluster:
             sleep(_POLL_S)
 
     def configure(self, name: str, settings: Mapping[str, str]) -> None:
-        """Change these settings of a topic and leave its others alone."""
+        """Change these settings of a topic, leave its others alone, and wait until the cluster shows them."""
         entries = [
             ConfigEntry(key, value, ConfigSource.DYNAMIC_TOPIC_CONFIG, incremental_operation=AlterConfigOpType.SET)
             for key, value in settings.items()
         ]
         resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
         self._done(self._admin.incremental_alter_configs([resource])[resource], name)
+        deadline = monotonic() + KAFKA_TIMEOUT_S
+        while any(self.configs([name])[name][key].value != value for key, value in settings.items()):
+            if monotonic() > deadline:
+                raise ProvisionError(
+                    f"{name}: the cluster took {_settings(settings)} and does not show it after {KAFKA_TIMEOUT_S:.0f} s"
+                )
+            sleep(_POLL_S)
 
     def _done(self, future: Any, name: str) -> Any:
         try:
