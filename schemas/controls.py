@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from schemas.messages import AccountKind, AccountStatus, Control, ControlKind, SymbolStatus
+from schemas.messages import AccountKind, AccountStatus, Control, ControlKind, SelfTradePrevention, SymbolStatus
 from schemas.seal import KEY_ID_CHARACTERS_MAX, PUBLIC_KEY_BYTES
 from schemas.units import E8
 
@@ -27,14 +27,23 @@ def control_error(control: Control) -> str | None:
     check = _CHECKS.get(control.kind)
     if check is None:
         return f"control {control.control_id!r}: the kind {control.kind} is not known to this release"
-    detail = check(control) or _cancel_open(control)
+    detail = check(control) or _cancel_open(control) or _prevention(control)
     return None if detail is None else f"control {control.control_id!r} ({control.kind}): {detail}"
 
 
 def _cancel_open(control: Control) -> str | None:
-    stops = control.symbol_status is SymbolStatus.HALTED or control.account_status is AccountStatus.SUSPENDED
-    if control.cancel_open and not stops:
+    stops = {
+        ControlKind.SYMBOL: control.symbol_status is SymbolStatus.HALTED,
+        ControlKind.ACCOUNT: control.account_status is AccountStatus.SUSPENDED,
+    }
+    if control.cancel_open and not stops.get(control.kind):
         return "cancel_open goes with a HALTED symbol or a SUSPENDED account: orders of any other may rest"
+    return None
+
+
+def _prevention(control: Control) -> str | None:
+    if control.self_trade_prevention is SelfTradePrevention.UNKNOWN:
+        return "self_trade_prevention is one that this release does not know (null: CANCEL_NEWEST)"
     return None
 
 

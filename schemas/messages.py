@@ -461,7 +461,9 @@ class Execution(msgspec.Struct, frozen=True, gc=False):
     reason: Reason
     """Why, for anything but NEW and TRADE."""
     command_us: int
-    """The log's time of the order's command, microseconds since 1970 UTC."""
+    """The log's time of the command that this answers, else of the one that gave the order its place in the book;
+    microseconds since 1970 UTC.
+    """
     ts_us: int
     """The log's time of the input that caused this, microseconds since 1970 UTC."""
     command_id: int | None = None
@@ -487,7 +489,7 @@ class Execution(msgspec.Struct, frozen=True, gc=False):
     actual_e8: int | None = None
     """Refusals: the number that broke it."""
     correlation_id: str | None = None
-    """As in the command."""
+    """Of the command that this answers, else of the one that gave the order its place in the book."""
     expire_us: int | None = None
     """GTD: when the order ends, by the log's clock, in microseconds since 1970 UTC."""
 
@@ -604,7 +606,7 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     price_e8: int
     """The limit; for MARKET the worst price the band allows. 10^-8 quote. AMEND: the price from now on."""
     quantity_e8: int
-    """Base currency in 10^-8. AMEND: the quantity from now on, what has been filled included."""
+    """Base currency in 10^-8. AMEND: the quantity from now on, what has been filled included; 0 keeps it."""
     post_only: bool
     """Refuse rather than take liquidity."""
     self_trade_prevention: SelfTradePrevention

@@ -12,6 +12,9 @@ from typing import Final
 E8: Final = 100_000_000
 """One unit in 10^-8."""
 
+US_E8: Final = E8 // 1_000_000
+"""One microsecond in 10^-8 seconds."""
+
 INT64_MAX: Final = (1 << 63) - 1
 INT64_MIN: Final = -(1 << 63)
 

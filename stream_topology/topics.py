@@ -66,7 +66,7 @@ _TOPICS: Final = (
         writers=("operator",),
         readers=("gateway",),
     ),
-    Topic("clock", "Tick", Key.EVERY, "The venue's time", retention_ms=_DAY_MS),
+    Topic("clock", "Tick", Key.EVERY, "The venue's time"),  # for ever: the books' state follows from it too
     Topic("orders", "Order", Key.SYMBOL, "Commands that passed pre-trade risk"),
     Topic("executions", "Execution", Key.ACCOUNT, "What happened to every order", readers=("sinks",)),
     Topic("trades", "Trade", Key.SYMBOL, "Matches", readers=("sinks",)),

@@ -57,7 +57,7 @@ class NaiveBook:
         self.rates = {Liquidity.MAKER: Fraction(maker_fee_e8, 10**8), Liquidity.TAKER: Fraction(taker_fee_e8, 10**8)}
         self.arrivals = self.executions = self.trades = self.changes = 0
         self.said: list[Message] = []
-        self.ts_us = 0
+        self.ts_us = self.now_us = 0
 
     def apply(self, order: Order | Tick, ts_us: int) -> list[Message]:
         self.said, self.ts_us = [], ts_us
@@ -90,6 +90,7 @@ class NaiveBook:
 
     def _tick(self, tick: Tick) -> None:
         """Orders end one after the other, soonest first, each with its own change of the book."""
+        self.now_us = tick.ts_us
         dated = [each for each in self.resting if each.order.expire_us is not None]
         for each in sorted(dated, key=lambda each: (each.order.expire_us, each.order.order_id)):
             if (each.order.expire_us or 0) <= tick.ts_us:
@@ -121,6 +122,12 @@ class NaiveBook:
             self._tell(*refused, Reason.ORDER_FINAL, command_id=order.command_id, leaves_e8=0)
             return
         (old,) = mine
+        order = replace(order, quantity_e8=order.quantity_e8 or old.order.quantity_e8)
+        status = OrderStatus.PARTIALLY_FILLED if old.filled else OrderStatus.NEW
+        if self._is_late(order):
+            why = Reason.EXPIRY_INVALID
+            self._tell(old, ExecutionKind.AMEND_REJECTED, status, why, **answer, **self._times(order))
+            return
         makers = [maker for maker in self.queue(_other(order.side)) if _agree(order, maker.order)]
         if order.quantity_e8 <= old.filled:
             self.resting.remove(old)
@@ -128,11 +135,11 @@ class NaiveBook:
             self._tell(old, ExecutionKind.CANCELLED, OrderStatus.CANCELLED, why, **answer)
             return
         if makers and order.post_only:
-            numbers = {"limit_e8": makers[0].order.price_e8, "actual_e8": order.price_e8, "leaves_e8": 0}
-            self._tell(*refused, Reason.POST_ONLY_WOULD_TRADE, command_id=order.command_id, **numbers)
+            numbers = {"limit_e8": makers[0].order.price_e8, "actual_e8": order.price_e8}
+            why = Reason.POST_ONLY_WOULD_TRADE
+            self._tell(old, ExecutionKind.AMEND_REJECTED, status, why, **answer, **numbers)
             return
         keeps = order.price_e8 == old.order.price_e8 and order.quantity_e8 <= old.order.quantity_e8
-        status = OrderStatus.PARTIALLY_FILLED if old.filled else OrderStatus.NEW
         again = NaiveOrder(order, old.arrival, old.filled, old.paid)
         self._tell(again, ExecutionKind.AMENDED, status, Reason.NONE, **answer)
         self.resting.remove(old)
@@ -144,9 +151,19 @@ class NaiveBook:
             again.arrival = self.arrivals
             self._work(again, makers)
 
+    def _is_late(self, order: Order) -> bool:
+        return order.expire_us is not None and order.expire_us <= self.now_us
+
+    def _times(self, order: Order) -> dict[str, int]:
+        return {"limit_e8": self.now_us * 100, "actual_e8": (order.expire_us or 0) * 100}
+
     def _new(self, order: Order) -> None:
         self.arrivals += 1
         taker = NaiveOrder(order, self.arrivals)
+        if self._is_late(order):
+            refused = (ExecutionKind.REJECTED, OrderStatus.REJECTED, Reason.EXPIRY_INVALID)
+            self._tell(taker, *refused, command_id=order.command_id, leaves_e8=0, **self._times(order))
+            return
         makers = [maker for maker in self.queue(_other(order.side)) if _agree(order, maker.order)]
         if makers and order.post_only:
             numbers = {"limit_e8": makers[0].order.price_e8, "actual_e8": order.price_e8}

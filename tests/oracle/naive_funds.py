@@ -18,11 +18,11 @@ class OpenOrder:
     worst_price: int
     leaves: int
     fee_rate: int
-    amended: tuple[int, int] | None = None
-    """Worst price and leaves, should the amendment under way be made."""
+    amended: tuple[int, int, int] | None = None
+    """Worst price, leaves and fee rate, should the amendment under way be made."""
 
-    def variants(self) -> list[tuple[int, int]]:
-        return [(self.worst_price, self.leaves), *([self.amended] if self.amended else [])]
+    def variants(self) -> list[tuple[int, int, int]]:
+        return [(self.worst_price, self.leaves, self.fee_rate), *([self.amended] if self.amended else [])]
 
 
 @dataclass
@@ -50,8 +50,8 @@ class NaiveFunds:
         self.move(order.account, quote, -sign * notional - fee)
         order.leaves -= quantity
         if order.amended:
-            price, leaves = order.amended
-            order.amended = price, max(leaves - quantity, 0)
+            price, leaves, rate = order.amended
+            order.amended = price, max(leaves - quantity, 0), rate
         if not order.leaves:
             del self.orders[order_id]
 
@@ -59,9 +59,9 @@ class NaiveFunds:
         """Currency and amount that an order may cost at worst."""
         base, quote = self.pairs[order.symbol]
         if order.side == "SELL":
-            return base, max(leaves for _, leaves in order.variants())
-        notionals = [math.ceil(Fraction(price) * leaves / UNIT) for price, leaves in order.variants()]
-        return quote, max(notional + math.ceil(Fraction(notional) * order.fee_rate / UNIT) for notional in notionals)
+            return base, max(leaves for _, leaves, _ in order.variants())
+        costs = [(math.ceil(Fraction(price) * leaves / UNIT), rate) for price, leaves, rate in order.variants()]
+        return quote, max(notional + math.ceil(Fraction(notional) * rate / UNIT) for notional, rate in costs)
 
     def reserved(self, account: str, currency: str) -> int:
         if self.leverage[account] is not None:
@@ -85,7 +85,7 @@ class NaiveFunds:
         new = OpenOrder(old.account, old.symbol, old.side, price, leaves, max(old.fee_rate, rate))
         leverage = self.leverage[old.account]
         if leverage is not None:
-            new.leaves -= max(open_leaves for _, open_leaves in old.variants())
+            new.leaves -= max(open_leaves for _, open_leaves, _ in old.variants())
             return self._margin_refusal(new, leverage) if new.leaves > 0 else None
         currency, amount = self.need(new)
         _, held = self.need(old)
@@ -96,7 +96,7 @@ class NaiveFunds:
         quantities = {"BUY": 0, "SELL": 0}
         for order in [*self.orders.values(), *extra]:
             if order.account == account and self.pairs[order.symbol] == (base, quote):
-                quantities[order.side] += max(leaves for _, leaves in order.variants())
+                quantities[order.side] += max(leaves for _, leaves, _ in order.variants())
         position = self.total(account, base)
         return max(abs(position + quantities["BUY"]), abs(position - quantities["SELL"]))
 

@@ -3,6 +3,8 @@
 import random
 from collections.abc import Iterable, Iterator
 
+from msgspec.structs import replace
+
 from schemas.messages import (
     BookChange,
     Control,
@@ -96,20 +98,12 @@ def new_order(
 
 
 def cancel_order(number: int, order: Order, *, account: str | None = None) -> Order:
-    return Order(
+    return replace(
+        order,
         kind=OrderKind.CANCEL,
         command_id=number,
-        order_id=order.order_id,
         account=account or order.account,
-        client_order_id=order.client_order_id,
-        symbol=order.symbol,
-        side=order.side,
-        order_type=order.order_type,
-        time_in_force=order.time_in_force,
-        price_e8=order.price_e8,
-        quantity_e8=order.quantity_e8,
         post_only=False,
-        self_trade_prevention=order.self_trade_prevention,
         command_us=900_000 + number,
         correlation_id=f"cancel-{number}",
     )
@@ -124,20 +118,13 @@ def amend_order(
     account: str | None = None,
     expire_us: int | None = None,
 ) -> Order:
-    return Order(
+    return replace(
+        order,
         kind=OrderKind.AMEND,
         command_id=number,
-        order_id=order.order_id,
         account=account or order.account,
-        client_order_id=order.client_order_id,
-        symbol=order.symbol,
-        side=order.side,
-        order_type=order.order_type,
-        time_in_force=order.time_in_force,
         price_e8=price_e8,
         quantity_e8=quantity_e8,
-        post_only=order.post_only,
-        self_trade_prevention=order.self_trade_prevention,
         command_us=900_000 + number,
         correlation_id=f"amend-{number}",
         expire_us=expire_us or order.expire_us,
@@ -169,8 +156,8 @@ def random_orders(seed: int, count: int, *, prices: int = 24, accounts: int = 5)
                 price_e8 = victim.price_e8 + rng.choice((0, 0, 0, -2, -1, 1, 2)) * TICK_E8
                 account = "mallory" if rng.random() < 0.03 else None
                 dated = victim.time_in_force is TimeInForce.GTD
-                expire_us = time_of(number) + rng.randint(1, 300) if dated and rng.random() < 0.5 else None
-                quantity_e8 = rng.randint(1, 40) * LOT_E8
+                expire_us = time_of(number) + rng.randint(-20, 300) if dated and rng.random() < 0.5 else None
+                quantity_e8 = rng.choice((0, rng.randint(1, 40) * LOT_E8))
                 yield amend_order(number, victim, price_e8, quantity_e8, account=account, expire_us=expire_us)
                 continue
         if roll < 0.35 and recent:
@@ -192,7 +179,7 @@ def random_orders(seed: int, count: int, *, prices: int = 24, accounts: int = 5)
             time_in_force=time_in_force,
             post_only=not market and rng.random() < 0.1,
             prevention=rng.choice(PREVENTIONS),
-            expire_us=time_of(number) + rng.randint(1, 300) if time_in_force is TimeInForce.GTD else None,
+            expire_us=time_of(number) + rng.randint(-20, 300) if time_in_force is TimeInForce.GTD else None,
         )
         if len(recent) > 200:
             recent.pop(0)

@@ -5,6 +5,8 @@ Every step is told to the desk and, if there is one, to the naive model; what th
 
 from random import Random
 
+from msgspec.structs import replace
+
 from schemas.messages import (
     AccountKind,
     AccountStatus,
@@ -197,6 +199,7 @@ class RandomMarket:
         price_e8 = self.rng.choice((None, self.rng.randint(-(-mark_e8 // 10), mark_e8 * 19 // 10)))
         quantity_e8 = self.rng.choice((None, self.rng.randint(1, 4 * E8))) if price_e8 else self.rng.randint(1, 4 * E8)
         answer = self.desk.amend(order.account, order_id=order.order_id, price_e8=price_e8, quantity_e8=quantity_e8)
+        asked_e8 = quantity_e8 or 0
         price_e8, quantity_e8 = price_e8 or order.price_e8, quantity_e8 or order.quantity_e8
         leaves_e8 = max(quantity_e8 - self.filled[order.order_id], 0)
         expected: tuple[str, int | None, int | None] | None = ("AMEND_PENDING", None, None)
@@ -204,9 +207,9 @@ class RandomMarket:
             expected = self.naive.amend_refusal(old, price_e8, leaves_e8, self.rates[order.symbol])
         if isinstance(answer, Order):
             assert expected is None
-            assert (answer.price_e8, answer.quantity_e8) == (price_e8, quantity_e8)
-            old.amended, old.fee_rate = (price_e8, leaves_e8), max(old.fee_rate, self.rates[order.symbol])
-            self.amends[order.order_id] = answer
+            assert (answer.price_e8, answer.quantity_e8) == (price_e8, asked_e8)
+            old.amended = price_e8, leaves_e8, max(old.fee_rate, self.rates[order.symbol])
+            self.amends[order.order_id] = replace(answer, quantity_e8=quantity_e8)
         else:
             assert isinstance(answer, Execution)
             assert (answer.reason, answer.limit_e8, answer.actual_e8) == expected
@@ -220,7 +223,8 @@ class RandomMarket:
         order_id = self.rng.choice(sorted(self.amends))
         amended = self.amends.pop(order_id)
         order, naive, filled_e8 = self.open[order_id], self.naive.orders[order_id], self.filled[order_id]
-        leaves_e8, naive.amended = amended.quantity_e8 - filled_e8, None
+        leaves_e8, (_, _, rate) = amended.quantity_e8 - filled_e8, naive.amended or (0, 0, 0)
+        naive.amended = None
         kind = self.rng.choice((ExecutionKind.AMENDED, ExecutionKind.AMENDED, ExecutionKind.AMEND_REJECTED))
         fields = {"command_id": amended.command_id, "price_e8": amended.price_e8, "cumulative_e8": filled_e8}
         if kind is ExecutionKind.AMENDED and leaves_e8 <= 0:
@@ -229,7 +233,7 @@ class RandomMarket:
         elif kind is ExecutionKind.AMENDED:
             status = OrderStatus.PARTIALLY_FILLED if filled_e8 else OrderStatus.NEW
             self.desk.executed(amended, kind, status, leaves_e8=leaves_e8, **fields)
-            naive.worst_price, naive.leaves = amended.price_e8, leaves_e8
+            naive.worst_price, naive.leaves, naive.fee_rate = amended.price_e8, leaves_e8, rate
             self.open[order_id] = amended
         else:
             self.desk.executed(order, kind, OrderStatus.UNKNOWN, **fields)

@@ -100,9 +100,9 @@ def streams(draw: st.DrawFn) -> list[Order | Tick]:
             continue
         resting = [o for o in placed if o.order_type is OrderType.LIMIT and o.time_in_force in RESTING]
         if what == "amend" and resting:
-            price_e8, quantity_e8 = draw(st.integers(1, 5)) * TICK_E8, draw(st.integers(1, 6)) * LOT_E8
+            price_e8, quantity_e8 = draw(st.integers(1, 5)) * TICK_E8, draw(st.integers(0, 6)) * LOT_E8
             order = draw(st.sampled_from(resting))
-            end = time_of(number) + draw(st.integers(1, 10)) if order.expire_us and draw(st.booleans()) else None
+            end = time_of(number) + draw(st.integers(-5, 10)) if order.expire_us and draw(st.booleans()) else None
             orders.append(amend_order(number, order, price_e8, quantity_e8, expire_us=end))
             continue
         order_type = draw(st.sampled_from([OrderType.LIMIT, OrderType.LIMIT, OrderType.LIMIT, OrderType.MARKET]))
@@ -117,7 +117,7 @@ def streams(draw: st.DrawFn) -> list[Order | Tick]:
             account=draw(st.sampled_from(["alice", "bob"])),
             order_type=order_type,
             time_in_force=time_in_force,
-            expire_us=time_of(number) + draw(st.integers(1, 10)) if time_in_force is TimeInForce.GTD else None,
+            expire_us=time_of(number) + draw(st.integers(-5, 10)) if time_in_force is TimeInForce.GTD else None,
             post_only=order_type is OrderType.LIMIT and draw(st.booleans()) and draw(st.booleans()),
             prevention=draw(st.sampled_from(PREVENTIONS)),
         )

@@ -14,23 +14,27 @@ from schemas.messages import ExecutionKind, Order, Reason, Side
 from schemas.units import INT64_MAX
 from workers.kernel.stage import Output
 from workers.matching.book import Book, Level, OpenOrder
-from workers.matching.executions import amended, ended
+from workers.matching.executions import ended, standing
 from workers.matching.matcher import Matcher, open_order, publish
 
 _BUY: Final = Side.BUY
+_BELOW_FILLED: Final = (ExecutionKind.CANCELLED, Reason.AMENDED_BELOW_FILLED)
 
 
 def amend(matcher: Matcher, book: Book, order: Order, ts_us: int) -> Sequence[Output]:
     """AMENDED, then what follows from it; CANCELLED if nothing is left open; AMEND_REJECTED if nothing changes.
 
-    `order` holds the price and the quantity from now on. Raises AssertionError if risk cannot have let it pass.
+    `order` holds the price and the date from now on, and the quantity, 0 to keep it. Raises AssertionError if risk
+    cannot have let it pass.
     """
     resting = book.orders.get(order.order_id)
     if resting is None or resting.account != order.account:
-        return matcher.refuse_amend(order, Reason.ORDER_FINAL, ts_us)
-    if order.side is not resting.side or order.price_e8 <= 0 or order.quantity_e8 <= 0:
+        return matcher.refuse_change(order, ts_us)
+    if order.side is not resting.side or order.price_e8 <= 0 or order.quantity_e8 < 0:
         message = f"not an amendment that pre-trade risk lets pass: {order}"
         raise AssertionError(message)
+    if not order.quantity_e8:
+        order = replace(order, quantity_e8=resting.quantity_e8)
     leaves_e8 = order.quantity_e8 - (resting.quantity_e8 - resting.leaves_e8)
     if leaves_e8 <= 0:
         return _end(matcher, book, resting, order, ts_us)
@@ -39,17 +43,35 @@ def amend(matcher: Matcher, book: Book, order: Order, ts_us: int) -> Sequence[Ou
     return _move(matcher, book, resting, order, leaves_e8, ts_us)
 
 
+def refuse(
+    matcher: Matcher,
+    resting: OpenOrder,
+    order: Order,
+    reason: Reason,
+    ts_us: int,
+    limit_e8: int | None = None,
+    actual_e8: int | None = None,
+) -> Sequence[Output]:
+    """AMEND_REJECTED: the order stays as it is."""
+    matcher.execution_id += 1
+    state = resting.leaves_e8, resting.cumulative_notional_e8, ts_us
+    answer = standing(
+        *(ExecutionKind.AMEND_REJECTED, resting, order.symbol, matcher.execution_id, *state),
+        reason,
+        order,
+        limit_e8,
+        actual_e8,
+    )
+    return [Output("executions", order.account, answer)]
+
+
 def _end(matcher: Matcher, book: Book, resting: OpenOrder, order: Order, ts_us: int) -> Sequence[Output]:
     """It ends as it stood: with its old price and quantity."""
     level = resting.level
     book.remove(resting)
     matcher.execution_id += 1
-    ending = (ExecutionKind.CANCELLED, Reason.AMENDED_BELOW_FILLED)
     left = resting.leaves_e8, resting.cumulative_notional_e8
-    told = ended(ending, resting, book.symbol, matcher.execution_id, *left, ts_us)
-    answer = replace(
-        told, command_id=order.command_id, command_us=order.command_us, correlation_id=order.correlation_id
-    )
+    answer = ended(_BELOW_FILLED, resting, book.symbol, matcher.execution_id, *left, ts_us, order)
     outputs = [Output("executions", order.account, answer)]
     publish(book, [level], ts_us, outputs)
     return outputs
@@ -71,10 +93,11 @@ def _move(
 ) -> Sequence[Output]:
     own, other = (book.bids, book.asks) if order.side is _BUY else (book.asks, book.bids)
     if order.post_only and order.price_e8 * own.sign >= other.best_e8 * own.sign:
-        return matcher.refuse_amend(order, Reason.POST_ONLY_WOULD_TRADE, ts_us, other.best_e8, order.price_e8)
+        numbers = other.best_e8, order.price_e8
+        return refuse(matcher, resting, order, Reason.POST_ONLY_WOULD_TRADE, ts_us, *numbers)
     room_e8 = INT64_MAX - _without(resting, own.levels.get(order.price_e8))
     if leaves_e8 > room_e8:
-        return matcher.refuse_amend(order, Reason.BOOK_FULL, ts_us, room_e8, leaves_e8)
+        return refuse(matcher, resting, order, Reason.BOOK_FULL, ts_us, room_e8, leaves_e8)
     outputs = [_amended(matcher, resting, order, leaves_e8, ts_us)]
     before = resting.level
     book.remove(resting)
@@ -102,13 +125,6 @@ def _without(resting: OpenOrder, level: Level | None) -> int:
 
 def _amended(matcher: Matcher, resting: OpenOrder, order: Order, leaves_e8: int, ts_us: int) -> Output:
     matcher.execution_id += 1
-    answer = amended(
-        order,
-        order.symbol,
-        matcher.execution_id,
-        leaves_e8,
-        resting.cumulative_notional_e8,
-        ts_us,
-        command_id=order.command_id,
-    )
+    state = order.symbol, matcher.execution_id, leaves_e8, resting.cumulative_notional_e8, ts_us
+    answer = standing(ExecutionKind.AMENDED, order, *state, command=order)
     return Output("executions", order.account, answer)

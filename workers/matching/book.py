@@ -150,12 +150,14 @@ class BookSide:
 class Book:
     """Both sides of one symbol, and what its executions need to know."""
 
-    __slots__ = ("asks", "bids", "change_sequence", "maker_fee_e8", "orders", "symbol", "taker_fee_e8")
+    __slots__ = ("asks", "bids", "change_sequence", "maker_fee_e8", "orders", "resumes", "symbol", "taker_fee_e8")
 
     def __init__(self, symbol: str) -> None:
         self.symbol = symbol
         self.maker_fee_e8 = 0
         self.taker_fee_e8 = 0
+        self.resumes = False
+        """Of a killed book: whether it takes orders again once it is empty."""
         self.change_sequence = 0
         """Of the last change of a level that was published."""
         self.bids = BookSide(_BUY)

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Final
 
-from schemas.messages import Control, ControlKind, Order, OrderKind, Reason, Tick
+from schemas.messages import Control, ControlKind, Order, OrderKind, Reason, SymbolStatus, Tick
+from schemas.units import US_E8
 from stream_topology.sharding import partition_of
 from workers.kernel.controls import ControlGate
 from workers.kernel.stage import Input, Output
-from workers.matching.amend import amend
+from workers.matching.amend import amend, refuse
 from workers.matching.book import Book
 from workers.matching.expiry import Expiries
 from workers.matching.matcher import Matcher
@@ -34,16 +35,17 @@ class MatchingCore:
     An order that is good till a date ends with the first tick of the log's clock that is not before it.
 
     A symbol's book begins with its Control record. Orders of a halted symbol are refused by pre-trade risk, not here:
-    what risk let pass before the halt still trades, and cancels go on. Only one that is killed is refused here too.
+    what risk let pass before the halt still trades, and cancels go on. Only one that is killed is refused here too,
+    until it is TRADING again and its book, which is cleared in pieces, is empty.
     """
 
-    behaviour = 5
+    behaviour = 6
 
     def __init__(self, shard: int, shards: int) -> None:
         self.books: dict[str, Book] = {}
         """By symbol; for others to read."""
         self._killed: dict[str, Book] = {}
-        """Those that take nothing until their symbol trades again; they are empty."""
+        """Those that take nothing until their symbol trades again and they are empty."""
         self._shard = shard
         self._shards = shards
         self._gate = ControlGate("matching")
@@ -67,7 +69,7 @@ class MatchingCore:
             if kind in _SELDOM:
                 return self._seldom(book, message, record.ts_us)
         elif record.topic == "clock" and type(message) is Tick:
-            return expire(self._matcher, self.books, self._expiries, message.ts_us, record.ts_us)
+            return self._on_tick(message, record.ts_us)
         elif record.topic == "control":
             return self._on_control(record)
         complaint = f"matching knows nothing to do with {message} from {record.topic}"
@@ -77,7 +79,7 @@ class MatchingCore:
         """The books as MessagePack, symbols sorted, orders as they came to rest; and which controls were seen."""
         books, killed = ([BookState.of(by[symbol]) for symbol in sorted(by)] for by in (self.books, self._killed))
         counters = self._matcher.execution_id, self._matcher.trade_id
-        return encode(ShardState(*counters, books, self._gate.dump(), killed))
+        return encode(ShardState(*counters, books, self._gate.dump(), killed, self._expiries.now_us))
 
     def load(self, state: bytes, behaviour: int) -> None:
         """Replace everything by what `dump` gave. Raises ValueError for a state that this release cannot read."""
@@ -92,12 +94,18 @@ class MatchingCore:
         self.books = {book.symbol: book.book() for book in shard.books}
         self._killed = {book.symbol: book.book() for book in shard.killed}
         self._gate.load(shard.gate)
-        self._expiries.load(self.books)
+        self._expiries.load(shard.now_us, self.books)
 
     def _seldom(self, book: Book, order: Order, ts_us: int) -> Sequence[Output]:
         """A new order that is good till a date, an amendment, or a removal."""
         if order.kind is _REMOVE:
             return remove(self._matcher, book, order, ts_us)
+        resting = book.orders.get(order.order_id)
+        late = order.expire_us is not None and order.expire_us <= self._expiries.now_us
+        if late and order.kind is _NEW:
+            return self._matcher.refuse(order, Reason.EXPIRY_INVALID, ts_us, *self._times(order))
+        if late and resting is not None and resting.account == order.account:
+            return refuse(self._matcher, resting, order, Reason.EXPIRY_INVALID, ts_us, *self._times(order))
         enters = order.kind is _NEW
         outputs = self._enter(book, order, ts_us) if enters else amend(self._matcher, book, order, ts_us)
         resting = book.orders.get(order.order_id)
@@ -105,26 +113,51 @@ class MatchingCore:
             self._expiries.add(resting.expire_us, order.order_id, order.symbol, self.books)
         return outputs
 
+    def _times(self, order: Order) -> tuple[int, int]:
+        """Now, and when the order ends: 10^-8 s since 1970 UTC."""
+        return self._expiries.now_us * US_E8, (order.expire_us or 0) * US_E8
+
     def _without_book(self, order: Order, ts_us: int) -> Sequence[Output]:
         """Risk may know a symbol a moment earlier than this shard, and that it was killed a moment later."""
+        killed = self._killed.get(order.symbol)
         if order.kind is _NEW:
-            reason = Reason.SYMBOL_HALTED if order.symbol in self._killed else Reason.SYMBOL_UNKNOWN
+            reason = Reason.SYMBOL_HALTED if killed is not None else Reason.SYMBOL_UNKNOWN
             return self._matcher.refuse(order, reason, ts_us)
-        if order.kind is _AMEND:
-            return self._matcher.refuse_amend(order, Reason.ORDER_FINAL, ts_us)
-        return () if order.kind is _REMOVE else self._matcher.refuse_cancel(order, ts_us)
+        if order.kind is _REMOVE:
+            return remove(self._matcher, killed, order, ts_us) if killed is not None else ()
+        if killed is not None and order.kind is _CANCEL:
+            return self._cancel(killed, order, ts_us)
+        resting = killed.orders.get(order.order_id) if killed is not None else None
+        if resting is None or resting.account != order.account:
+            return self._matcher.refuse_change(order, ts_us)
+        return refuse(self._matcher, resting, order, Reason.SYMBOL_HALTED, ts_us)
+
+    def _on_tick(self, tick: Tick, ts_us: int) -> Sequence[Output]:
+        """End what is due, and go on with what was killed."""
+        self._expiries.now_us = max(self._expiries.now_us, tick.ts_us)
+        outputs = expire(self._matcher, self.books, self._expiries, ts_us)
+        return outputs + self._clear(ts_us) if self._killed else outputs
+
+    def _clear(self, ts_us: int) -> list[Output]:
+        """Empty the killed books; those that may take orders again when they are empty do so."""
+        outputs = clear(self._matcher, self._killed.values(), ts_us)
+        for symbol in [name for name, book in self._killed.items() if book.resumes and not book.orders]:
+            self.books[symbol] = self._killed.pop(symbol)
+        return outputs
 
     def _on_control(self, record: Input) -> Sequence[Output]:
         control = self._gate.admit(record)
         if not isinstance(control, Control):
             return control
         symbol = control.symbol
-        if control.kind is ControlKind.SYMBOL and symbol and partition_of(symbol, self._shards) == self._shard:
-            book = self.books.pop(symbol, None) or self._killed.pop(symbol, None) or Book(symbol)
-            book.maker_fee_e8 = control.maker_fee_e8 or 0
-            book.taker_fee_e8 = control.taker_fee_e8 or 0
-            if control.cancel_open:
-                self._killed[symbol] = book
-                return clear(self._matcher, book, record.ts_us)
-            self.books[symbol] = book
-        return ()
+        if control.kind is not ControlKind.SYMBOL or not symbol or partition_of(symbol, self._shards) != self._shard:
+            return ()
+        book = self.books.get(symbol) or self._killed.get(symbol)
+        if book is None:
+            book = self.books[symbol] = Book(symbol)
+        book.maker_fee_e8 = control.maker_fee_e8 or 0
+        book.taker_fee_e8 = control.taker_fee_e8 or 0
+        if control.cancel_open:
+            self._killed[symbol] = self.books.pop(symbol, book)
+        book.resumes = control.symbol_status is SymbolStatus.TRADING
+        return self._clear(record.ts_us) if symbol in self._killed else ()

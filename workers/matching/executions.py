@@ -4,7 +4,7 @@ They are made by position, in the order of the fields of `schemas.messages.Execu
 instead of 1.4 by name.
 """
 
-from typing import Final
+from typing import Any, Final, Protocol
 
 from schemas.messages import Execution, ExecutionKind, Order, OrderStatus, OrderType, Reason
 from workers.matching.book import OpenOrder
@@ -14,6 +14,13 @@ _MARKET: Final = OrderType.MARKET
 _NEW: Final = ExecutionKind.NEW
 _STATUS_NEW: Final = OrderStatus.NEW
 _NO_REASON: Final = Reason.NONE
+
+
+class Counting(Protocol):
+    """Whoever numbers the executions of a shard."""
+
+    execution_id: int
+    """The last one given."""
 
 
 def accepted(order: Order, execution_id: int, ts_us: int) -> Execution:
@@ -52,34 +59,27 @@ def ended(
     leaves_e8: int,
     cumulative_notional_e8: int,
     ts_us: int,
+    command: Order | None = None,
 ) -> Execution:
-    """CANCELLED or EXPIRED by the venue: what was open, `leaves_e8`, is closed; answers nobody."""
+    """CANCELLED or EXPIRED: what was open, `leaves_e8`, is closed. It answers `command`, or nobody."""
     kind, reason = ending
-    return Execution(
+    return _told(
+        order,
+        symbol,
+        execution_id,
+        ts_us,
+        command,
         kind=kind,
-        execution_id=execution_id,
-        order_id=order.order_id,
-        account=order.account,
-        client_order_id=order.client_order_id,
-        symbol=symbol,
-        side=order.side,
-        order_type=order.order_type,
-        time_in_force=order.time_in_force,
-        price_e8=None if order.order_type is _MARKET else order.price_e8,
-        quantity_e8=order.quantity_e8,
         status=OrderStatus.CANCELLED if kind is ExecutionKind.CANCELLED else OrderStatus.EXPIRED,
         leaves_e8=0,
         cumulative_e8=order.quantity_e8 - leaves_e8,
         cumulative_notional_e8=cumulative_notional_e8,
         reason=reason,
-        command_us=order.command_us,
-        ts_us=ts_us,
-        correlation_id=order.correlation_id,
-        expire_us=order.expire_us,
     )
 
 
-def amended(
+def standing(
+    kind: ExecutionKind,
     order: Order | OpenOrder,
     symbol: str,
     execution_id: int,
@@ -87,32 +87,26 @@ def amended(
     cumulative_notional_e8: int,
     ts_us: int,
     reason: Reason = _NO_REASON,
-    command_id: int | None = None,
+    command: Order | None = None,
+    limit_e8: int | None = None,
+    actual_e8: int | None = None,
 ) -> Execution:
-    """AMENDED: from now on price, quantity and date are those of `order`. Answers nobody where the venue did it."""
+    """AMENDED or AMEND_REJECTED: how an open order stands from now on, or still. It answers `command`, or nobody."""
     cumulative_e8 = order.quantity_e8 - leaves_e8
-    return Execution(
-        kind=ExecutionKind.AMENDED,
-        execution_id=execution_id,
-        command_id=command_id,
-        order_id=order.order_id,
-        account=order.account,
-        client_order_id=order.client_order_id,
-        symbol=symbol,
-        side=order.side,
-        order_type=order.order_type,
-        time_in_force=order.time_in_force,
-        price_e8=None if order.order_type is _MARKET else order.price_e8,
-        quantity_e8=order.quantity_e8,
+    return _told(
+        order,
+        symbol,
+        execution_id,
+        ts_us,
+        command,
+        kind=kind,
         status=OrderStatus.PARTIALLY_FILLED if cumulative_e8 else OrderStatus.NEW,
         leaves_e8=leaves_e8,
         cumulative_e8=cumulative_e8,
         cumulative_notional_e8=cumulative_notional_e8,
         reason=reason,
-        command_us=order.command_us,
-        ts_us=ts_us,
-        correlation_id=order.correlation_id,
-        expire_us=order.expire_us,
+        limit_e8=limit_e8,
+        actual_e8=actual_e8,
     )
 
 
@@ -125,20 +119,14 @@ def refused(
     limit_e8: int | None = None,
     actual_e8: int | None = None,
 ) -> Execution:
-    """REJECTED or CANCEL_REJECTED: the book does not do what the command asks; the numbers say why."""
-    return Execution(
+    """REJECTED, or the refusal of a command about an order that is not in the book; the numbers say why."""
+    return _told(
+        order,
+        order.symbol,
+        execution_id,
+        ts_us,
+        order,
         kind=kind,
-        execution_id=execution_id,
-        command_id=order.command_id,
-        order_id=order.order_id,
-        account=order.account,
-        client_order_id=order.client_order_id,
-        symbol=order.symbol,
-        side=order.side,
-        order_type=order.order_type,
-        time_in_force=order.time_in_force,
-        price_e8=None if order.order_type is _MARKET else order.price_e8,
-        quantity_e8=order.quantity_e8,
         status=OrderStatus.REJECTED if kind is ExecutionKind.REJECTED else OrderStatus.UNKNOWN,
         leaves_e8=0,
         cumulative_e8=0,
@@ -146,8 +134,29 @@ def refused(
         reason=reason,
         limit_e8=limit_e8,
         actual_e8=actual_e8,
-        command_us=order.command_us,
+    )
+
+
+def _told(
+    order: Order | OpenOrder, symbol: str, execution_id: int, ts_us: int, command: Order | None, **told: Any
+) -> Execution:
+    """An execution of an order; its command's time and correlation id are those of the command that it answers."""
+    source = order if command is None else command
+    return Execution(
+        execution_id=execution_id,
+        command_id=None if command is None else command.command_id,
+        order_id=order.order_id,
+        account=order.account,
+        client_order_id=order.client_order_id,
+        symbol=symbol,
+        side=order.side,
+        order_type=order.order_type,
+        time_in_force=order.time_in_force,
+        price_e8=None if order.order_type is _MARKET else order.price_e8,
+        quantity_e8=order.quantity_e8,
+        command_us=source.command_us,
         ts_us=ts_us,
-        correlation_id=order.correlation_id,
+        correlation_id=source.correlation_id,
         expire_us=order.expire_us,
+        **told,
     )

@@ -16,12 +16,14 @@ class Expiries:
     Entries are swept when most may be such leftovers, so there are never much more of them than orders.
     """
 
-    __slots__ = ("_due", "_sweep_at")
+    __slots__ = ("_due", "_sweep_at", "now_us")
 
     def __init__(self) -> None:
         self._due: list[tuple[int, int, str]] = []
         """(microseconds since 1970 UTC, order_id, symbol), a heap."""
         self._sweep_at = SWEEP_FROM
+        self.now_us = 0
+        """The log's time: of the newest tick."""
 
     def add(self, expire_us: int, order_id: int, symbol: str, books: Mapping[str, Book]) -> None:
         """An order came to rest, or has another date."""
@@ -31,18 +33,19 @@ class Expiries:
             heapify(self._due)
             self._sweep_at = 2 * len(self._due) + SWEEP_FROM
 
-    def take(self, now_us: int, books: Mapping[str, Book]) -> tuple[Book, OpenOrder] | None:
+    def take(self, books: Mapping[str, Book]) -> tuple[Book, OpenOrder] | None:
         """An order that is due, with its book, the soonest first; None when there is no more."""
         due = self._due
-        while due and due[0][0] <= now_us:
+        while due and due[0][0] <= self.now_us:
             entry = heappop(due)
             order = _order(entry, books)
             if order is not None:
                 return books[entry[2]], order
         return None
 
-    def load(self, books: Mapping[str, Book]) -> None:
+    def load(self, now_us: int, books: Mapping[str, Book]) -> None:
         """Begin anew with what rests in the books."""
+        self.now_us = now_us
         self._due = [
             (order.expire_us, order.order_id, book.symbol)
             for book in books.values()

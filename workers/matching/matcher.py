@@ -8,14 +8,13 @@ execution by name 1.2 us. What happens seldom is told in `workers.matching.execu
 from collections.abc import Sequence
 from typing import Final
 
-from msgspec.structs import replace
-
 from schemas.messages import (
     BookChange,
     Execution,
     ExecutionKind,
     Liquidity,
     Order,
+    OrderKind,
     OrderStatus,
     OrderType,
     Reason,
@@ -27,7 +26,8 @@ from schemas.messages import (
 from schemas.units import E8, INT64_MAX, make_id
 from workers.kernel.stage import Output
 from workers.matching.book import ORDERS_MAX, Book, BookSide, Level, OpenOrder
-from workers.matching.executions import accepted, amended, ended, refused
+from workers.matching.executions import accepted, ended, refused
+from workers.matching.self_trade import prevent
 
 # An enum's member is looked up slowly through its class (0.1 us), so hot paths name it once.
 _BUY: Final = Side.BUY
@@ -37,8 +37,7 @@ _MARKET: Final = OrderType.MARKET
 _GTC: Final = TimeInForce.GTC
 _IOC: Final = TimeInForce.IOC
 _FOK: Final = TimeInForce.FOK
-_RESTING: Final = (_GTC, TimeInForce.GTD)
-"""How long an order is good that may rest."""
+_GTD: Final = TimeInForce.GTD
 _MAKER: Final = Liquidity.MAKER
 _TAKER: Final = Liquidity.TAKER
 _KIND_NEW: Final = ExecutionKind.NEW
@@ -50,11 +49,7 @@ _STATUS_FILLED: Final = OrderStatus.FILLED
 _STATUS_CANCELLED: Final = OrderStatus.CANCELLED
 _NO_REASON: Final = Reason.NONE
 _CANCELLED_BY_CLIENT: Final = Reason.CANCELLED_BY_CLIENT
-_SELF_TRADE: Final = (ExecutionKind.CANCELLED, Reason.SELF_TRADE)
 _PREVENT_NONE: Final = SelfTradePrevention.NONE
-_PREVENT_OLDEST: Final = SelfTradePrevention.CANCEL_OLDEST
-_PREVENT_BOTH: Final = SelfTradePrevention.CANCEL_BOTH
-_PREVENT_DECREMENT: Final = SelfTradePrevention.DECREMENT_AND_CANCEL
 
 
 class Matcher:
@@ -86,7 +81,8 @@ class Matcher:
         else:
             raise _impossible(order)
         order_type, time_in_force = order.order_type, order.time_in_force
-        if crosses or time_in_force is not _GTC or order_type is not _LIMIT:
+        rests = order_type is _LIMIT and (time_in_force is _GTC or time_in_force is _GTD)
+        if crosses or not rests:
             if crosses and order.post_only:
                 return self.refuse(order, Reason.POST_ONLY_WOULD_TRADE, ts_us, other.best_e8, price_e8)
             return self._take(book, other, order, ts_us)
@@ -101,7 +97,7 @@ class Matcher:
         if level_e8 > INT64_MAX:
             return self.refuse(order, Reason.BOOK_FULL, ts_us, INT64_MAX - level.quantity_e8, quantity_e8)
         account, client_order_id, symbol = order.account, order.client_order_id, book.symbol
-        command_us, correlation_id = order.command_us, order.correlation_id
+        command_us, correlation_id, expire_us = order.command_us, order.correlation_id, order.expire_us
         newest = level.newest
         orders[order_id] = level.newest = entered = OpenOrder(
             order_id,
@@ -118,6 +114,8 @@ class Matcher:
             0,
             level,
             newest,
+            None,
+            expire_us,
         )
         if newest is None:
             level.oldest = entered
@@ -152,6 +150,7 @@ class Matcher:
                     order.command_id,
                     price_e8,
                     correlation_id=correlation_id,
+                    expire_us=expire_us,
                 ),
             ),
             Output("book", symbol, BookChange(symbol, sequence, side, price_e8, level_e8, order_count, True, ts_us)),
@@ -163,7 +162,7 @@ class Matcher:
         orders = book.orders
         resting = orders.get(order_id)
         if resting is None or resting.account != account:
-            return self.refuse_cancel(order, ts_us)
+            return self.refuse_change(order, ts_us)
         # As Book.remove does; a call less is a twentieth of a cancel.
         older, newer, level, leaves_e8 = resting.older, resting.newer, resting.level, resting.leaves_e8
         if older is None:
@@ -221,23 +220,16 @@ class Matcher:
         answer = refused(order, self.execution_id, ExecutionKind.REJECTED, reason, ts_us, limit_e8, actual_e8)
         return [Output("executions", order.account, answer)]
 
-    def refuse_amend(
-        self, order: Order, reason: Reason, ts_us: int, limit_e8: int | None = None, actual_e8: int | None = None
-    ) -> list[Output]:
-        """AMEND_REJECTED: the order stays as it is, if it is in the book at all."""
+    def refuse_change(self, order: Order, ts_us: int) -> list[Output]:
+        """CANCEL_REJECTED or AMEND_REJECTED: whatever the order was, it is not in the book."""
         self.execution_id += 1
-        answer = refused(order, self.execution_id, ExecutionKind.AMEND_REJECTED, reason, ts_us, limit_e8, actual_e8)
-        return [Output("executions", order.account, answer)]
-
-    def refuse_cancel(self, order: Order, ts_us: int) -> list[Output]:
-        """CANCEL_REJECTED: whatever the order was, it is not in the book."""
-        self.execution_id += 1
-        answer = refused(order, self.execution_id, ExecutionKind.CANCEL_REJECTED, Reason.ORDER_FINAL, ts_us)
+        kind = ExecutionKind.AMEND_REJECTED if order.kind is OrderKind.AMEND else ExecutionKind.CANCEL_REJECTED
+        answer = refused(order, self.execution_id, kind, Reason.ORDER_FINAL, ts_us)
         return [Output("executions", order.account, answer)]
 
     def _take(self, book: Book, other: BookSide, order: Order, ts_us: int) -> list[Output]:
         """An order that trades at once, or may not rest."""
-        may_rest = order.order_type is _LIMIT and order.time_in_force in _RESTING
+        may_rest = order.order_type is _LIMIT and order.time_in_force in {_GTC, _GTD}
         if not may_rest:
             _assert_known(order)
         self.execution_id += 1
@@ -287,8 +279,8 @@ class Matcher:
             while leaves_e8 and maker is not None:
                 newer, maker_account = maker.newer, maker.account
                 if maker_account == account and prevention is not _PREVENT_NONE:
-                    order, leaves_e8 = self._prevent(
-                        book, maker, order, leaves_e8, cumulative_notional_e8, ts_us, outputs
+                    order, leaves_e8 = prevent(
+                        self, book, maker, order, leaves_e8, cumulative_notional_e8, ts_us, outputs
                     )
                     quantity_e8, maker = order.quantity_e8, newer
                     continue
@@ -388,50 +380,6 @@ class Matcher:
             if level.quantity_e8 != level_e8:
                 changed.append(level)
         return order, leaves_e8, cumulative_notional_e8
-
-    def _prevent(
-        self,
-        book: Book,
-        maker: OpenOrder,
-        order: Order,
-        leaves_e8: int,
-        notional_e8: int,
-        ts_us: int,
-        outputs: list[Output],
-    ) -> tuple[Order, int]:
-        """An order meets one of its own account: the order as it then is, and what is left open of it."""
-        symbol, prevention = book.symbol, order.self_trade_prevention
-        if prevention is _PREVENT_DECREMENT:
-            both_e8 = min(leaves_e8, maker.leaves_e8)
-            ends_maker, ends_order = both_e8 == maker.leaves_e8, both_e8 == leaves_e8
-        else:
-            both_e8 = 0
-            ends_maker = prevention is _PREVENT_OLDEST or prevention is _PREVENT_BOTH
-            ends_order = prevention is not _PREVENT_OLDEST
-        if ends_maker:
-            book.remove(maker)
-            left = maker.leaves_e8, maker.cumulative_notional_e8
-            outputs.append(self._end(_SELF_TRADE, maker, symbol, *left, ts_us))
-        elif both_e8:
-            maker.quantity_e8 -= both_e8
-            maker.leaves_e8 -= both_e8
-            maker.level.quantity_e8 -= both_e8
-            outputs.append(self._decremented(maker, symbol, maker.leaves_e8, maker.cumulative_notional_e8, ts_us))
-        if ends_order:
-            outputs.append(self._end(_SELF_TRADE, order, symbol, leaves_e8, notional_e8, ts_us))
-            return order, 0
-        if both_e8:
-            leaves_e8 -= both_e8
-            order = replace(order, quantity_e8=order.quantity_e8 - both_e8)
-            outputs.append(self._decremented(order, symbol, leaves_e8, notional_e8, ts_us))
-        return order, leaves_e8
-
-    def _decremented(
-        self, order: Order | OpenOrder, symbol: str, leaves_e8: int, notional_e8: int, ts_us: int
-    ) -> Output:
-        self.execution_id += 1
-        answer = amended(order, symbol, self.execution_id, leaves_e8, notional_e8, ts_us, Reason.SELF_TRADE)
-        return Output("executions", order.account, answer)
 
     def _end(
         self,

@@ -1,6 +1,7 @@
 """Orders that leave the book although nobody asked it for that very one: each is told, and no command answered."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Final
 
 from schemas.messages import ExecutionKind, Order, Reason
@@ -9,6 +10,9 @@ from workers.matching.book import Book, OpenOrder
 from workers.matching.executions import ended
 from workers.matching.expiry import Expiries
 from workers.matching.matcher import Matcher, publish
+
+REMOVALS_MAX: Final = 20_000
+"""Orders that one record ends for time or for the operator; the next ticks end the rest. A transaction holds them."""
 
 _KILLED: Final = (ExecutionKind.CANCELLED, Reason.KILLED)
 _EXPIRED: Final = (ExecutionKind.EXPIRED, Reason.EXPIRY_REACHED)
@@ -27,21 +31,23 @@ def remove(matcher: Matcher, book: Book, order: Order, ts_us: int) -> Sequence[O
     return _end(matcher, book, resting, ending, ts_us)
 
 
-def clear(matcher: Matcher, book: Book, ts_us: int) -> Sequence[Output]:
-    """For the operator, who has killed the symbol: CANCELLED and the level that changed, for each order of the book."""
+def expire(matcher: Matcher, books: Mapping[str, Book], expiries: Expiries, ts_us: int) -> list[Output]:
+    """EXPIRED and the level that changed, for each order that is due, REMOVALS_MAX at most."""
     outputs: list[Output] = []
-    for resting in list(book.orders.values()):
-        outputs += _end(matcher, book, resting, _KILLED, ts_us)
+    for _ in range(REMOVALS_MAX):
+        due = expiries.take(books)
+        if due is None:
+            break
+        outputs += _end(matcher, *due, _EXPIRED, ts_us)
     return outputs
 
 
-def expire(
-    matcher: Matcher, books: Mapping[str, Book], expiries: Expiries, now_us: int, ts_us: int
-) -> Sequence[Output]:
-    """EXPIRED and the level that changed, for each order that is due."""
+def clear(matcher: Matcher, books: Iterable[Book], ts_us: int) -> list[Output]:
+    """CANCELLED and the level that changed, for each order of killed books, REMOVALS_MAX at most."""
     outputs: list[Output] = []
-    while (due := expiries.take(now_us, books)) is not None:
-        outputs += _end(matcher, *due, _EXPIRED, ts_us)
+    meant = ((book, order) for book in books for order in list(islice(book.orders.values(), REMOVALS_MAX)))
+    for book, order in islice(meant, REMOVALS_MAX):
+        outputs += _end(matcher, book, order, _KILLED, ts_us)
     return outputs
 
 

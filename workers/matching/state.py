@@ -39,6 +39,7 @@ class BookState(msgspec.Struct, frozen=True, array_like=True):
     taker_fee_e8: int
     change_sequence: int
     orders: list[OrderState]
+    resumes: bool = False
 
     @classmethod
     def of(cls, book: Book) -> Self:
@@ -61,13 +62,13 @@ class BookState(msgspec.Struct, frozen=True, array_like=True):
             )
             for order in book.orders.values()
         ]
-        return cls(book.symbol, book.maker_fee_e8, book.taker_fee_e8, book.change_sequence, orders)
+        return cls(book.symbol, book.maker_fee_e8, book.taker_fee_e8, book.change_sequence, orders, book.resumes)
 
     def book(self) -> Book:
         """A book in this state."""
         book = Book(intern(self.symbol))
         book.maker_fee_e8, book.taker_fee_e8 = self.maker_fee_e8, self.taker_fee_e8
-        book.change_sequence = self.change_sequence
+        book.change_sequence, book.resumes = self.change_sequence, self.resumes
         for order in self.orders:
             book.append(
                 OpenOrder(
@@ -98,6 +99,7 @@ class ShardState(msgspec.Struct, frozen=True, array_like=True):
     books: list[BookState]
     gate: tuple[list[str], list[tuple[str, Pair]]]
     killed: list[BookState] = []
+    now_us: int = 0
 
 
 encode = msgspec.msgpack.Encoder().encode

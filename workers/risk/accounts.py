@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 OPEN_ORDERS_MAX_DEFAULT: Final = 10_000
 """Most open orders of an account whose ACCOUNT record names no limit."""
 
+REMOVALS_MAX: Final = 50_000
+"""Orders of an account that one record takes out of the books; repeating it takes the next ones. One transaction must
+hold them."""
+
 FINAL_ORDERS_MAX: Final = 1_000
 """Final orders remembered of each account, newest first to stay: a client_order_id may be used again after that many
 others have ended."""
@@ -62,6 +66,7 @@ class Account:
         "open_orders_max",
         "open_quantities",
         "orders",
+        "removable",
         "self_trade_prevention",
         "status",
     )
@@ -80,6 +85,8 @@ class Account:
         self.orders: dict[int, RiskOrder] = {}
         """All orders remembered, by order_id."""
         self.by_client_id: dict[str, RiskOrder] = {}
+        self.removable: dict[tuple[str, Side], dict[int, RiskOrder]] = {}
+        """Orders that the book may hold and that nobody takes out yet, by symbol and side."""
         self.finals: deque[int] = deque()
         """Those of them that ended, oldest end first."""
 
@@ -123,11 +130,13 @@ class Account:
         command_id: int,
         rules: SymbolRules,
         pairs: Mapping[Pair, SymbolRules],
+        *,
+        keeps_quantity: bool,
     ) -> Refusal | None:
         """Hold what an open order may cost, be it amended or not, or say why the account cannot."""
         amended.fee_rate_e8 = max(order.fee_rate_e8, rules.fee_rate_e8)
         leaves_e8 = max(amended.quantity_e8 - order.cumulative_e8, 0)
-        needed_e8 = self._needed_e8(amended, amended.worst_price_e8, leaves_e8)
+        needed_e8 = self._needed_e8(order, amended.worst_price_e8, leaves_e8, amended.fee_rate_e8)
         more_e8 = needed_e8 - order.reserved_e8
         if more_e8 > 0:
             if self.kind is _MARGIN:
@@ -140,25 +149,27 @@ class Account:
                 if more_e8 > available_e8:
                     numbers = available_e8 + order.reserved_e8, needed_e8
                     return Refusal(Reason.FUNDS_INSUFFICIENT, *map(int64, numbers))
-        order.fee_rate_e8 = amended.fee_rate_e8
-        order.amend_id = command_id
-        order.amend_price_e8, order.amend_quantity_e8 = amended.worst_price_e8, amended.quantity_e8
+        order.amend_id, order.amend_fee_rate_e8 = command_id, amended.fee_rate_e8
+        order.amend_price_e8 = amended.worst_price_e8
+        order.amend_quantity_e8 = 0 if keeps_quantity else amended.quantity_e8
         self.hold(order, rules, order.leaves_e8)
         return None
 
     def hold(self, order: RiskOrder, rules: SymbolRules, leaves_e8: int) -> None:
         """Hold for what is left of an order, or would be left if the amendment under way is made, and no more."""
-        needed_e8 = self._needed_e8(order, order.worst_price_e8, leaves_e8)
+        needed_e8 = self._needed_e8(order, order.worst_price_e8, leaves_e8, order.fee_rate_e8)
         if order.amend_id:
-            amended_e8 = max(order.amend_quantity_e8 - order.quantity_e8 + leaves_e8, 0)
-            needed_e8 = max(needed_e8, self._needed_e8(order, order.amend_price_e8, amended_e8))
+            quantity_e8 = order.amend_quantity_e8 or order.quantity_e8
+            amended_e8 = max(quantity_e8 - order.quantity_e8 + leaves_e8, 0)
+            amended = order.amend_price_e8, amended_e8, order.amend_fee_rate_e8
+            needed_e8 = max(needed_e8, self._needed_e8(order, *amended))
         self._reserve(order, rules, needed_e8)
         order.leaves_e8 = leaves_e8
 
-    def _needed_e8(self, order: RiskOrder, price_e8: int, leaves_e8: int) -> int:
+    def _needed_e8(self, order: RiskOrder, price_e8: int, leaves_e8: int, fee_rate_e8: int) -> int:
         """What is held for so much of an order: quote currency for a cash account's buy, else base."""
         if order.side is _BUY and self.kind is not _MARGIN:
-            return worst_cost_e8(price_e8, leaves_e8, order.fee_rate_e8)
+            return worst_cost_e8(price_e8, leaves_e8, fee_rate_e8)
         return leaves_e8
 
     def _reserve(self, order: RiskOrder, rules: SymbolRules, needed_e8: int) -> None:
@@ -192,8 +203,32 @@ class Account:
         self.orders[order.order_id] = order
         self.by_client_id[order.client_order_id] = order
 
+    def await_end(self, order: RiskOrder) -> None:
+        """The order goes to the book: it may be taken out, once."""
+        if not order.removing:
+            self.removable.setdefault((order.symbol, order.side), {})[order.order_id] = order
+
+    def take_out(self, symbol: str | None = None, side: Side | None = None) -> list[RiskOrder]:
+        """Orders to take out of the books, oldest first, REMOVALS_MAX at most; those that leave already are left out.
+
+        The work is that of the orders that are meant, however many others are open.
+        """
+        meant = [orders for (at, way), orders in self.removable.items() if symbol in {None, at} and side in {None, way}]
+        taken = sorted((order for orders in meant for order in orders.values()), key=lambda order: order.order_id)
+        for order in taken[:REMOVALS_MAX]:
+            order.removing = True
+            self._forget_removable(order)
+        return taken[:REMOVALS_MAX]
+
+    def _forget_removable(self, order: RiskOrder) -> None:
+        key = order.symbol, order.side
+        orders = self.removable.get(key)
+        if orders is not None and orders.pop(order.order_id, None) is not None and not orders:
+            del self.removable[key]
+
     def finish(self, order: RiskOrder) -> None:
         """Count an order among the final ones; forget the one that ended first when there are too many."""
+        self._forget_removable(order)
         self.finals.append(order.order_id)
         if len(self.finals) > FINAL_ORDERS_MAX:
             oldest = self.orders.pop(self.finals.popleft())

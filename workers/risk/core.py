@@ -19,14 +19,11 @@ from schemas.messages import (
     Execution,
     ExecutionKind,
     Mark,
-    Order,
     OrderKind,
     OrderStatus,
-    OrderType,
     Reason,
     SelfTradePrevention,
     Side,
-    TimeInForce,
 )
 from schemas.order_states import FINAL, may_become
 from schemas.seal import (
@@ -42,7 +39,8 @@ from workers.kernel.controls import ControlGate, Pair
 from workers.kernel.stage import Input, Output
 from workers.risk import state
 from workers.risk.accounts import OPEN_ORDERS_MAX_DEFAULT, Account
-from workers.risk.orders import ECHO_CHARACTERS_MAX, RiskOrder, order_of, sayable_us
+from workers.risk.answers import REFUSED, Answers, to_book
+from workers.risk.orders import RiskOrder, order_of, sayable_us
 from workers.risk.rules import (
     Refusal,
     SymbolRules,
@@ -52,7 +50,7 @@ from workers.risk.rules import (
     symbol_rules,
 )
 
-BEHAVIOUR: Final = 4
+BEHAVIOUR: Final = 5
 
 # Members looked up once: an attribute of an enum class costs as much as a dict lookup at each use.
 _NEW_COMMAND: Final = CommandKind.NEW
@@ -71,13 +69,6 @@ _AMEND_REJECTED: Final = ExecutionKind.AMEND_REJECTED
 _CANCEL_REJECTED: Final = ExecutionKind.CANCEL_REJECTED
 _NONE: Final = Reason.NONE
 
-_REFUSED: Final = {
-    _CANCEL_COMMAND: _CANCEL_REJECTED,
-    _CANCEL_ALL_COMMAND: _CANCEL_REJECTED,
-    _AMEND_COMMAND: _AMEND_REJECTED,
-}
-"""How a command that places nothing is refused; all others place an order, and are REJECTED."""
-
 
 class RiskCore:
     """The accounts of one shard, and every symbol."""
@@ -95,7 +86,7 @@ class RiskCore:
         """The symbol by whose mark a pair is valued: the first that was set."""
         self._marks: dict[str, int] = {}
         self._accounts: dict[str, Account] = {}
-        self._sequence = 0
+        self._answers = Answers(shard)
         self._handlers: dict[str, Callable[[Input], Sequence[Output]]] = {
             "control": self._on_control,
             "marks": self._on_mark,
@@ -109,14 +100,15 @@ class RiskCore:
 
     def dump(self) -> bytes:
         """The whole state. Equal states give equal bytes."""
-        return state.dump(self._sequence, self._gate, self._symbols, self._marks, self._accounts)
+        return state.dump(self._answers.sequence, self._gate, self._symbols, self._marks, self._accounts)
 
     def load(self, state_bytes: bytes, behaviour: int) -> None:
         """Replace the state by one that `dump` gave."""
         if not 1 <= behaviour <= BEHAVIOUR:
             message = f"a state of behaviour version {behaviour}: this release reads versions 1 to {BEHAVIOUR}"
             raise ValueError(message)
-        self._sequence, self._symbols, self._marks, self._accounts = state.load(state_bytes, self._gate, behaviour)
+        sequence, self._symbols, self._marks, self._accounts = state.load(state_bytes, self._gate, behaviour)
+        self._answers.sequence = sequence
         self._pairs = {}
         for rules in self._symbols.values():
             self._pairs.setdefault((rules.base, rules.quote), rules)
@@ -139,11 +131,10 @@ class RiskCore:
         return ()
 
     def _kill(self, record: Input, account: Account) -> Sequence[Output]:
-        """Take every open order of an account out of the books; they answer nobody."""
+        """Take an account's open orders out of the books; the removals answer nobody."""
         return [
-            _to_book(_REMOVE_ORDER, order.order_id, account.name, order, None, record.ts_us, Reason.KILLED)
-            for order in account.orders.values()
-            if order.status not in FINAL
+            to_book(_REMOVE_ORDER, order.order_id, account.name, order, None, record.ts_us, Reason.KILLED)
+            for order in account.take_out()
         ]
 
     def _set_symbol(self, control: Control) -> None:
@@ -231,11 +222,11 @@ class RiskCore:
         account = self._accounts.get(command.account)
         reason = self._seal_reason(record, account)
         if reason is not None:
-            return self._refuse(record, command, Refusal(reason))
+            return self._answers.refuse(record, command, Refusal(reason))
         if command.kind is CommandKind.UNKNOWN:
-            return self._refuse(record, command, Refusal(Reason.KIND_UNKNOWN))
+            return self._answers.refuse(record, command, Refusal(Reason.KIND_UNKNOWN))
         if account is None or account.kind is None:
-            return self._refuse(record, command, Refusal(Reason.ACCOUNT_UNKNOWN))
+            return self._answers.refuse(record, command, Refusal(Reason.ACCOUNT_UNKNOWN))
         if command.kind is _NEW_COMMAND:
             return self._place(record, command, account)
         if command.kind is _CANCEL_ALL_COMMAND:
@@ -262,17 +253,19 @@ class RiskCore:
 
     def _place(self, record: Input, command: Command, account: Account) -> Sequence[Output]:
         if account.status is not _ACTIVE or account.kind is AccountKind.UNKNOWN:
-            return self._refuse(record, command, Refusal(Reason.ACCOUNT_SUSPENDED))
+            return self._answers.refuse(record, command, Refusal(Reason.ACCOUNT_SUSPENDED))
         refusal = client_order_id_refusal(command.client_order_id)
         if refusal is not None:
-            return self._refuse(record, command, refusal)
-        order = order_of(command, self._base_id | record.offset, record.ts_us, account.self_trade_prevention)
-        first = account.by_client_id.get(order.client_order_id)
+            return self._answers.refuse(record, command, refusal)
+        first = account.by_client_id.get(command.client_order_id or "")
+        # What a command leaves out is as it was when it was sent first: the account's default may have changed.
+        default = account.self_trade_prevention if first is None else first.self_trade_prevention
+        order = order_of(command, self._base_id | record.offset, record.ts_us, default)
         if first is not None:
             if first.same_content(order):
                 why = Refusal(_status_reason(first), first.limit_e8, first.actual_e8)
-                return self._report(record, command, first, ExecutionKind.STATUS, why)
-            return self._refuse(record, command, Refusal(Reason.CLIENT_ORDER_ID_REUSED))
+                return self._answers.report(record, command, first, ExecutionKind.STATUS, why)
+            return self._answers.refuse(record, command, Refusal(Reason.CLIENT_ORDER_ID_REUSED))
         rules = self._symbols.get(order.symbol)
         if rules is None:
             refusal = Refusal(Reason.SYMBOL_UNKNOWN)
@@ -283,8 +276,9 @@ class RiskCore:
             order.status = OrderStatus.REJECTED
             order.reason, order.limit_e8, order.actual_e8 = refusal
             account.finish(order)
-            return self._refuse(record, command, refusal)
-        return (_to_book(_NEW_ORDER, order.order_id, account.name, order, command.correlation_id, record.ts_us),)
+            return self._answers.refuse(record, command, refusal)
+        account.await_end(order)
+        return (to_book(_NEW_ORDER, order.order_id, account.name, order, command.correlation_id, record.ts_us),)
 
     def _account_refusal(self, account: Account, order: RiskOrder, rules: SymbolRules) -> Refusal | None:
         open_count = account.open_count()
@@ -299,29 +293,25 @@ class RiskCore:
         elif command.client_order_id is not None:
             order = account.by_client_id.get(command.client_order_id)
         else:
-            return self._refuse(record, command, Refusal(Reason.MALFORMED))
+            return self._answers.refuse(record, command, Refusal(Reason.MALFORMED))
         if order is None:
-            return self._refuse(record, command, Refusal(Reason.ORDER_UNKNOWN))
+            return self._answers.refuse(record, command, Refusal(Reason.ORDER_UNKNOWN))
         if order.status in FINAL:
-            return self._report(record, command, order, _REFUSED[command.kind], Refusal(Reason.ORDER_FINAL))
+            return self._answers.report(record, command, order, REFUSED[command.kind], Refusal(Reason.ORDER_FINAL))
         if command.kind is _CANCEL_COMMAND:
             command_id, correlation_id = self._base_id | record.offset, command.correlation_id
-            return (_to_book(_CANCEL_ORDER, command_id, account.name, order, correlation_id, record.ts_us),)
+            return (to_book(_CANCEL_ORDER, command_id, account.name, order, correlation_id, record.ts_us),)
         return self._amend(record, command, account, order)
 
     def _cancel_all(self, record: Input, command: Command, account: Account) -> Sequence[Output]:
         """The answer, and a removal of each open order that is meant."""
-        symbol, side = command.symbol, command.side
         command_id = self._base_id | record.offset
         removals = [
-            _to_book(_REMOVE_ORDER, command_id, account.name, order, command.correlation_id, record.ts_us)
-            for order in account.orders.values()
-            if order.status not in FINAL
-            and (symbol is None or order.symbol == symbol)
-            and (side is None or order.side is side)
+            to_book(_REMOVE_ORDER, command_id, account.name, order, command.correlation_id, record.ts_us)
+            for order in account.take_out(command.symbol, command.side)
         ]
         count = Refusal(_NONE, None, len(removals) * E8)
-        return (*self._answer(record, command, ExecutionKind.CANCELLING_ALL, count), *removals)
+        return (*self._answers.answer(record, command, ExecutionKind.CANCELLING_ALL, count), *removals)
 
     def _amend(self, record: Input, command: Command, account: Account, order: RiskOrder) -> Sequence[Output]:
         command_id, rules = self._base_id | record.offset, self._symbols[order.symbol]
@@ -339,84 +329,15 @@ class RiskCore:
                 quantity_e8=order.quantity_e8 if command.quantity_e8 is None else command.quantity_e8,
                 expire_us=order.expire_us if command.expire_us is None else sayable_us(command.expire_us),
             )
-            refusal = amend_refusal(rules, amended, order, record.ts_us) or account.cover_amended(
-                order, amended, command_id, rules, self._pairs
+            refusal = amend_refusal(rules, amended, command, record.ts_us) or account.cover_amended(
+                order, amended, command_id, rules, self._pairs, keeps_quantity=command.quantity_e8 is None
             )
             if refusal is None:
-                return (
-                    _to_book(_AMEND_ORDER, command_id, account.name, amended, command.correlation_id, record.ts_us),
-                )
-        return self._report(record, command, order, _AMEND_REJECTED, refusal)
-
-    # Answers
-
-    def _next_execution_id(self) -> int:
-        self._sequence += 1
-        return self._base_id | RISK_BIT | self._sequence
-
-    def _refuse(self, record: Input, command: Command, refusal: Refusal) -> Sequence[Output]:
-        return self._answer(record, command, _REFUSED.get(command.kind, ExecutionKind.REJECTED), refusal)
-
-    def _answer(self, record: Input, command: Command, kind: ExecutionKind, why: Refusal) -> Sequence[Output]:
-        """An answer that is made from the command alone, so that it reveals no order."""
-        places = kind is ExecutionKind.REJECTED
-        command_id = self._base_id | record.offset
-        execution = Execution(
-            kind=kind,
-            execution_id=self._next_execution_id(),
-            command_id=command_id,
-            order_id=command_id if places else command.order_id or 0,
-            account=command.account,
-            client_order_id=(command.client_order_id or "")[:ECHO_CHARACTERS_MAX],
-            symbol=(command.symbol or "")[:ECHO_CHARACTERS_MAX],
-            side=command.side or Side.UNKNOWN,
-            order_type=command.order_type or OrderType.UNKNOWN,
-            time_in_force=command.time_in_force or TimeInForce.UNKNOWN,
-            price_e8=command.price_e8,
-            quantity_e8=command.quantity_e8 or 0,
-            status=OrderStatus.REJECTED if places else OrderStatus.UNKNOWN,
-            leaves_e8=0,
-            cumulative_e8=0,
-            cumulative_notional_e8=0,
-            reason=why.reason,
-            limit_e8=why.limit_e8,
-            actual_e8=why.actual_e8,
-            command_us=record.ts_us,
-            ts_us=record.ts_us,
-            correlation_id=_echo(command.correlation_id),
-        )
-        return (Output("executions", command.account, execution),)
-
-    def _report(
-        self, record: Input, command: Command, order: RiskOrder, kind: ExecutionKind, why: Refusal
-    ) -> Sequence[Output]:
-        """An answer that says how an order of the account stands."""
-        execution = Execution(
-            kind=kind,
-            execution_id=self._next_execution_id(),
-            command_id=self._base_id | record.offset,
-            order_id=order.order_id,
-            account=command.account,
-            client_order_id=order.client_order_id,
-            symbol=order.symbol,
-            side=order.side,
-            order_type=order.order_type,
-            time_in_force=order.time_in_force,
-            price_e8=order.price_e8,
-            quantity_e8=order.quantity_e8,
-            status=order.status,
-            leaves_e8=order.leaves_e8,
-            cumulative_e8=order.cumulative_e8,
-            cumulative_notional_e8=order.cumulative_notional_e8,
-            reason=why.reason,
-            limit_e8=why.limit_e8,
-            actual_e8=why.actual_e8,
-            command_us=order.command_us,
-            ts_us=record.ts_us,
-            correlation_id=_echo(command.correlation_id),
-            expire_us=order.expire_us,
-        )
-        return (Output("executions", command.account, execution),)
+                if command.quantity_e8 is None:
+                    amended.quantity_e8 = 0  # the book keeps what it has: it may know of a decrement already
+                correlation_id, now_us = command.correlation_id, record.ts_us
+                return (to_book(_AMEND_ORDER, command_id, account.name, amended, correlation_id, now_us),)
+        return self._answers.report(record, command, order, _AMEND_REJECTED, refusal)
 
 
 def _settle(account: Account, rules: SymbolRules, execution: Execution) -> None:
@@ -432,42 +353,6 @@ def _settle(account: Account, rules: SymbolRules, execution: Execution) -> None:
     quote.total_e8 -= execution.fee_e8 or 0
 
 
-def _to_book(
-    kind: OrderKind,
-    command_id: int,
-    account: str,
-    order: RiskOrder,
-    correlation_id: str | None,
-    command_us: int,
-    reason: Reason | None = None,
-) -> Output:
-    """The order as the book takes it, by position: by name it costs ten times as much."""
-    message = Order(
-        kind,
-        command_id,
-        order.order_id,
-        account,
-        order.client_order_id,
-        order.symbol,
-        order.side,
-        order.order_type,
-        order.time_in_force,
-        order.worst_price_e8,
-        order.quantity_e8,
-        order.post_only,
-        order.self_trade_prevention,
-        command_us,
-        _echo(correlation_id),
-        order.expire_us,
-        reason,
-    )
-    return Output("orders", order.symbol, message)
-
-
 def _status_reason(first: RiskOrder) -> Reason:
     """Why the first ended; where it has no such reason, that the command is a repetition."""
     return Reason.REPEATED_COMMAND if first.reason is _NONE else first.reason
-
-
-def _echo(text: str | None) -> str | None:
-    return None if text is None else text[:ECHO_CHARACTERS_MAX]

@@ -68,13 +68,17 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
     amend_price_e8: int = 0
     """What it would make of the price."""
     amend_quantity_e8: int = 0
-    """What it would make of the quantity."""
+    """What it would make of the quantity; 0 if that stays."""
     placed_as: tuple[int | None, int] | None = None
     """Price and quantity as it was placed, once it has been amended."""
     expire_us: int | None = None
     """GTD: when it ends, by the log's clock."""
     placed_until_us: int | None = None
     """The end that it was placed with, once it has been amended."""
+    amend_fee_rate_e8: int = 0
+    """The dearest fee when the amendment was accepted, or the order's own if that was dearer."""
+    removing: bool = False
+    """A command about many orders takes it out of the book."""
 
     def same_content(self, other: "RiskOrder") -> bool:
         """Whether two commands ask the same: sent_us and correlation_id do not matter, absent is as its default."""
@@ -104,7 +108,7 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
         if execution.kind is _AMENDED:
             self._become(execution)
             if execution.command_id == self.amend_id:
-                self.amend_id = 0
+                self.amend_id, self.fee_rate_e8 = 0, self.amend_fee_rate_e8
         elif execution.status in FINAL:
             self.amend_id = 0
             self.reason = execution.reason

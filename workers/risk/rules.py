@@ -4,8 +4,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from schemas.messages import Control, OrderType, Reason, SelfTradePrevention, Side, SymbolStatus, TimeInForce
-from schemas.units import E8, INT64_MAX, INT64_MIN, TIME_US_MAX
+from schemas.messages import Command, Control, OrderType, Reason, SelfTradePrevention, Side, SymbolStatus, TimeInForce
+from schemas.units import E8, INT64_MAX, INT64_MIN, TIME_US_MAX, US_E8
 from workers.risk.orders import RiskOrder
 
 CLIENT_ORDER_ID_CHARACTERS_MAX: Final = 64
@@ -17,8 +17,6 @@ _LIMIT: Final = OrderType.LIMIT
 _MARKET: Final = OrderType.MARKET
 _GTC: Final = TimeInForce.GTC
 _GTD: Final = TimeInForce.GTD
-_US_E8: Final = E8 // 1_000_000
-"""Microseconds to 10^-8 seconds: the unit in which a refusal gives times."""
 _UNKNOWN_TIME: Final = TimeInForce.UNKNOWN
 _UNKNOWN_PREVENTION: Final = SelfTradePrevention.UNKNOWN
 
@@ -111,7 +109,7 @@ def rule_refusal(rules: SymbolRules, order: RiskOrder) -> Refusal | None:  # noq
     if order.self_trade_prevention is _UNKNOWN_PREVENTION:
         return Refusal(Reason.MALFORMED)
     refusal = _limit_price(rules, order) if order_type is _LIMIT else _market_price(rules, order)
-    return refusal or _quantity(rules, order)
+    return refusal or _quantity(rules, order) or _notional(rules, order)
 
 
 def _expiry(order: RiskOrder, now_us: int) -> Refusal | None:
@@ -119,14 +117,15 @@ def _expiry(order: RiskOrder, now_us: int) -> Refusal | None:
     if order.time_in_force is not _GTD or order.expire_us is None:
         return Refusal(Reason.EXPIRY_INVALID)
     if not now_us < order.expire_us < TIME_US_MAX:
-        return Refusal(Reason.EXPIRY_INVALID, now_us * _US_E8, min(order.expire_us * _US_E8, INT64_MAX))
+        return Refusal(Reason.EXPIRY_INVALID, now_us * US_E8, min(order.expire_us * US_E8, INT64_MAX))
     return None
 
 
-def amend_refusal(rules: SymbolRules, amended: RiskOrder, order: RiskOrder, now_us: int) -> Refusal | None:
+def amend_refusal(rules: SymbolRules, amended: RiskOrder, command: Command, now_us: int) -> Refusal | None:
     """The first rule that an open order would break once it is amended. Sets the amended order's worst price.
 
-    A price that stays is not checked again: the band may have moved, and a smaller quantity must stay possible.
+    Rules are asked of what the command names only: what stays may have come to be beyond them, by a moved band, a
+    changed lot or a decrement.
     """
     if not rules.trading:
         return Refusal(Reason.SYMBOL_HALTED)
@@ -134,10 +133,14 @@ def amend_refusal(rules: SymbolRules, amended: RiskOrder, order: RiskOrder, now_
         return Refusal(Reason.TYPE_INVALID)
     if not amended.may_rest():
         return Refusal(Reason.TIME_IN_FORCE_INVALID)
-    refusal = _expiry(amended, now_us) if amended.expire_us != order.expire_us else None
-    if refusal is None and amended.price_e8 != order.price_e8:
+    refusal = _expiry(amended, now_us) if command.expire_us is not None else None
+    if refusal is None and command.price_e8 is not None:
         refusal = _limit_price(rules, amended)
-    return refusal or _quantity(rules, amended)
+    if refusal is None and command.quantity_e8 is not None:
+        refusal = _quantity(rules, amended)
+    if refusal is None and (command.price_e8 is not None or command.quantity_e8 is not None):
+        refusal = _notional(rules, amended)
+    return refusal
 
 
 def _limit_price(rules: SymbolRules, order: RiskOrder) -> Refusal | None:  # noqa: PLR0911 - one return a rule
@@ -176,7 +179,7 @@ def _market_price(rules: SymbolRules, order: RiskOrder) -> Refusal | None:
     return None
 
 
-def _quantity(rules: SymbolRules, order: RiskOrder) -> Refusal | None:  # noqa: PLR0911 - one return a rule
+def _quantity(rules: SymbolRules, order: RiskOrder) -> Refusal | None:
     quantity_e8 = order.quantity_e8
     if quantity_e8 <= 0:
         return Refusal(Reason.QUANTITY_NOT_POSITIVE, 0, quantity_e8)
@@ -186,7 +189,11 @@ def _quantity(rules: SymbolRules, order: RiskOrder) -> Refusal | None:  # noqa: 
         return Refusal(Reason.QUANTITY_TOO_SMALL, rules.quantity_min_e8, quantity_e8)
     if quantity_e8 > rules.quantity_max_e8:
         return Refusal(Reason.QUANTITY_TOO_LARGE, rules.quantity_max_e8, quantity_e8)
-    notional_e8, rest = divmod(order.worst_price_e8 * quantity_e8, E8)
+    return None
+
+
+def _notional(rules: SymbolRules, order: RiskOrder) -> Refusal | None:
+    notional_e8, rest = divmod(order.worst_price_e8 * order.quantity_e8, E8)
     if notional_e8 < rules.notional_min_e8:
         return Refusal(Reason.NOTIONAL_TOO_SMALL, rules.notional_min_e8, notional_e8)
     if notional_e8 + (rest > 0) > rules.notional_max_e8:

@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from schemas.messages import AccountKind, AccountStatus, SelfTradePrevention, Side
+from schemas.order_states import FINAL
 from schemas.seal import public_key
 from workers.kernel.controls import ControlGate, Pair
 from workers.risk.accounts import Account, Balance, OpenQuantity
@@ -106,6 +107,8 @@ def _load_account(item: _Account, symbols: dict[str, SymbolRules]) -> Account:
     account.finals = deque(item.finals)
     for order in item.orders:
         account.remember(order)
+        if order.status not in FINAL:
+            account.await_end(order)
         if order.reserved_e8:
             _hold_again(account, order, symbols[order.symbol])
     return account

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from schemas.messages import BookChange, Execution, ExecutionKind, OrderKind, Reason
+from schemas.messages import BookChange, Execution, ExecutionKind, OrderKind, OrderStatus, Reason, SelfTradePrevention
 from schemas.units import E8
 from tests.oracle.order_stream import amend_order, as_input, cancel_order
 from tests.unit.matching.ladder import Market, rungs
@@ -126,3 +126,26 @@ def test_a_removal_tells_the_owner_and_answers_nobody() -> None:
     assert market.core.apply(as_input(order, 91)) == ()
     foreign = replace(cancel_order(92, market.orders[BOB], account="mallory"), kind=OrderKind.REMOVE)
     assert market.core.apply(as_input(foreign, 92)) == ()
+
+
+def test_a_quantity_that_stays_is_the_one_that_the_book_has() -> None:
+    market = Market("---\n99 5 dave")
+    market.sell("dave", 2, 99, prevention=SelfTradePrevention.DECREMENT_AND_CANCEL)
+    assert market.ladder() == rungs("---\n99 3 dave")
+    assert market.amend(1, 0, 98) == ["dave AMENDED"]
+    assert market.ladder() == rungs("---\n98 3 dave")
+
+
+def test_a_refusal_says_how_the_order_stands() -> None:
+    market = Market(LADDER)
+    market.buy("zoe", 1, 100)
+    wanted = replace(market.orders[ALICE], post_only=True)
+    market.buy("zoe", 1, 98)
+    (told,) = market.core.apply(as_input(amend_order(90, wanted, 98 * E8, 9 * E8), 90))
+    answer = told.message
+    assert isinstance(answer, Execution)
+    assert (answer.kind, answer.status, answer.command_id) == (
+        *(ExecutionKind.AMEND_REJECTED, OrderStatus.PARTIALLY_FILLED),
+        90,
+    )
+    assert (answer.price_e8, answer.quantity_e8, answer.leaves_e8, answer.cumulative_e8) == (100 * E8, 2 * E8, E8, E8)

@@ -1,11 +1,14 @@
 """Orders that are good till a date: what time ends, and what an entry that nobody needs any more costs."""
 
+import pytest
 from msgspec.structs import replace
 
-from schemas.messages import Execution, Order, OrderKind, Side, Tick, TimeInForce
+from schemas.codec import local_codec
+from schemas.messages import Execution, ExecutionKind, Order, OrderKind, Reason, Side, Tick, TimeInForce
 from schemas.units import E8
 from tests.oracle.order_stream import amend_order, as_input, cancel_order, new_order, open_core
 from tests.unit.matching.ladder import Market, rungs
+from workers.matching import matcher, remove
 from workers.matching.core import MatchingCore
 from workers.matching.expiry import SWEEP_FROM
 
@@ -55,6 +58,62 @@ def test_a_loaded_core_knows_what_is_due() -> None:
     core.apply(as_input(dated(1, 5 * SECOND_US), 1))
     loaded.load(core.dump(), core.behaviour)
     assert expired(loaded, 5 * SECOND_US) == [1]
+
+
+@pytest.mark.parametrize("time_in_force", [TimeInForce.GTC, TimeInForce.GTD])
+def test_a_level_that_cannot_hold_an_order_refuses_it(time_in_force: TimeInForce) -> None:
+    core, codec = open_core(), local_codec()
+    end_us = 5 * SECOND_US if time_in_force is TimeInForce.GTD else None
+    for number, kind in ((1, ExecutionKind.NEW), (2, ExecutionKind.REJECTED)):
+        huge = new_order(number, Side.BUY, 1, 5 * 10**18, time_in_force=time_in_force, expire_us=end_us)
+        outputs = core.apply(as_input(replace(huge, account=f"account-{number}"), number))
+        assert isinstance(outputs[0].message, Execution)
+        assert outputs[0].message.kind is kind
+        assert all(codec.encode(output.message) for output in outputs)
+    assert outputs[0].message.reason is Reason.BOOK_FULL
+
+
+@pytest.mark.parametrize("time_in_force", [TimeInForce.GTC, TimeInForce.GTD])
+def test_a_full_book_takes_no_more(time_in_force: TimeInForce, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matcher, "ORDERS_MAX", 1)
+    core = open_core()
+    end_us = 5 * SECOND_US if time_in_force is TimeInForce.GTD else None
+    for number, reason in ((1, Reason.NONE), (2, Reason.BOOK_FULL)):
+        order = new_order(number, Side.BUY, 99 * E8, E8, time_in_force=time_in_force, expire_us=end_us)
+        told = core.apply(as_input(order, number))[0].message
+        assert isinstance(told, Execution)
+        assert told.reason is reason
+
+
+def test_an_order_that_comes_after_its_date_is_refused_and_trades_with_nobody() -> None:
+    market = Market("100 1 alice \n ---")
+    market.clock(60)
+    assert market.buy("zoe", 1, 100, time_in_force=TimeInForce.GTD, until=60) == ["zoe REJECTED EXPIRY_INVALID"]
+    assert market.ladder() == rungs("100 1 alice \n ---")
+    told = market.core.apply(as_input(dated(9, 59 * SECOND_US), 9))[0].message
+    assert isinstance(told, Execution)
+    assert (told.limit_e8, told.actual_e8) == (60 * E8, 59 * E8)
+
+
+def test_an_amendment_that_comes_after_its_new_date_leaves_the_order() -> None:
+    core = open_core()
+    core.apply(as_input(dated(1, 90 * SECOND_US), 1))
+    expired(core, 60 * SECOND_US)
+    restarted = MatchingCore(0, 1)
+    restarted.load(core.dump(), core.behaviour)
+    (told,) = restarted.apply(as_input(amend_order(2, dated(1, 0), 98 * E8, E8, expire_us=60 * SECOND_US), 2))
+    assert isinstance(told.message, Execution)
+    assert (told.message.kind, told.message.reason) == (ExecutionKind.AMEND_REJECTED, Reason.EXPIRY_INVALID)
+    assert (told.message.expire_us, told.message.leaves_e8) == (90 * SECOND_US, E8)
+    assert expired(restarted, 90 * SECOND_US) == [1]
+
+
+def test_a_tick_ends_so_many_at_most_and_the_next_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remove, "REMOVALS_MAX", 2)
+    core = open_core()
+    for number in (1, 2, 3):
+        core.apply(as_input(dated(number, SECOND_US), number))
+    assert [expired(core, second * SECOND_US) for second in (1, 2, 3)] == [[1, 2], [3], []]
 
 
 def test_what_left_before_its_date_is_swept() -> None:

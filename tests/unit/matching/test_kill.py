@@ -4,7 +4,19 @@ import pytest
 from msgspec.structs import replace
 
 from schemas.controls import control_error
-from schemas.messages import BookChange, Execution, ExecutionKind, Message, Reason, Side, SymbolStatus
+from schemas.messages import (
+    AccountStatus,
+    BookChange,
+    Control,
+    ControlKind,
+    Execution,
+    ExecutionKind,
+    Message,
+    Reason,
+    Side,
+    SymbolStatus,
+    Tick,
+)
 from schemas.units import E8
 from tests.oracle.order_stream import (
     MAKER_FEE_E8,
@@ -16,6 +28,7 @@ from tests.oracle.order_stream import (
     open_core,
     symbol_control,
 )
+from workers.matching import remove
 from workers.matching.core import MatchingCore
 
 KILL = replace(symbol_control(control_id="kill"), symbol_status=SymbolStatus.HALTED, cancel_open=True)
@@ -77,6 +90,65 @@ def test_killing_twice_does_nothing_more(killed: MatchingCore) -> None:
     assert SYMBOL not in killed.books
 
 
+def test_another_change_does_not_reopen_it(killed: MatchingCore) -> None:
+    dearer = replace(symbol_control(control_id="dearer", taker_fee_e8=1), symbol_status=SymbolStatus.HALTED)
+    assert said(killed, dearer, 10) == []
+    (answer,) = said(killed, new_order(11, Side.BUY, 99 * E8, E8), 11)
+    assert isinstance(answer, Execution)
+    assert answer.reason is Reason.SYMBOL_HALTED
+
+
+def test_a_large_book_is_cleared_in_pieces_and_takes_nothing_until_it_is_empty(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(remove, "REMOVALS_MAX", 2)
+    core = open_core()
+    for number in range(1, 6):
+        core.apply(as_input(new_order(number, Side.BUY, (90 + number) * E8, E8), number))
+
+    def ended(messages: list[Message]) -> list[int]:
+        return [m.order_id for m in messages if isinstance(m, Execution) and m.reason is Reason.KILLED]
+
+    assert ended(said(core, KILL, 10)) == [1, 2]
+    refused = said(core, amend_order(11, new_order(5, Side.BUY, 95 * E8, E8), 94 * E8, E8), 11)[0]
+    assert isinstance(refused, Execution)
+    assert (refused.kind, refused.reason, refused.leaves_e8) == (
+        *(ExecutionKind.AMEND_REJECTED, Reason.SYMBOL_HALTED),
+        E8,
+    )
+    restarted = MatchingCore(0, 1)
+    restarted.load(core.dump(), core.behaviour)
+    cancelled = said(restarted, cancel_order(12, new_order(5, Side.BUY, 95 * E8, E8)), 12)[0]
+    assert isinstance(cancelled, Execution)
+    assert (cancelled.kind, cancelled.command_id) == (ExecutionKind.CANCELLED, 12)
+    assert ended(said(restarted, Tick(sequence=1, ts_us=1), 13)) == [3, 4]
+    restarted.apply(as_input(symbol_control(control_id="go on"), 14))
+    accepted = said(restarted, new_order(15, Side.BUY, 99 * E8, E8), 15)[0]
+    assert isinstance(accepted, Execution)
+    assert accepted.kind is ExecutionKind.NEW
+
+
+def test_one_that_shall_go_on_does_so_when_it_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remove, "REMOVALS_MAX", 1)
+    core = open_core()
+    for number in (1, 2, 3):
+        core.apply(as_input(new_order(number, Side.BUY, 99 * E8, E8), number))
+    core.apply(as_input(KILL, 4))
+    core.apply(as_input(symbol_control(control_id="go on"), 5))
+    answers = []
+    for number in (6, 8):
+        answers.append(said(core, new_order(number, Side.BUY, 99 * E8, E8), number)[0])
+        core.apply(as_input(Tick(sequence=1, ts_us=1), number + 1))
+    assert [answer.reason for answer in answers if isinstance(answer, Execution)] == [Reason.SYMBOL_HALTED, Reason.NONE]
+
+
 def test_only_what_is_stopped_is_cleared() -> None:
     assert "cancel_open goes with" in (control_error(replace(KILL, symbol_status=SymbolStatus.TRADING)) or "")
     assert control_error(KILL) is None
+    funds = Control(ControlKind.FUNDS, "funds", account="alice", currency="USD", amount_e8=1)
+    assert control_error(funds) is None
+    for other in (
+        replace(funds, account_status=AccountStatus.SUSPENDED, cancel_open=True),
+        replace(KILL, symbol_status=SymbolStatus.TRADING, account_status=AccountStatus.SUSPENDED),
+    ):
+        assert "cancel_open goes with" in (control_error(other) or "")

@@ -46,7 +46,8 @@ def cost(price: int, quantity_e8: int) -> int:
 
 
 def answered(desk: Desk, order: Order, kind: ExecutionKind, amended: Order, **fields: object) -> None:
-    numbers = {"price_e8": amended.price_e8, "quantity_e8": amended.quantity_e8, "command_id": amended.command_id}
+    quantity_e8 = amended.quantity_e8 or order.quantity_e8
+    numbers = {"price_e8": amended.price_e8, "quantity_e8": quantity_e8, "command_id": amended.command_id}
     status = OrderStatus.PARTIALLY_FILLED if fields.get("cumulative_e8") else OrderStatus.NEW
     desk.executed(order, kind, status, **(numbers | fields))
 
@@ -56,7 +57,7 @@ def test_an_amendment_goes_to_the_book_with_what_stays_filled_in(desk: Desk) -> 
     sent = desk.amend(order_id=order.order_id, price_e8=990 * E8)
     assert isinstance(sent, Order)
     assert (sent.kind, sent.order_id, sent.post_only) == (OrderKind.AMEND, order.order_id, True)
-    assert (sent.price_e8, sent.quantity_e8) == (990 * E8, E8)
+    assert (sent.price_e8, sent.quantity_e8) == (990 * E8, 0)  # 0: the book keeps the quantity that it has
     assert sent.command_id != order.command_id
 
 
@@ -204,7 +205,7 @@ def test_a_dated_order_gets_another_end(desk: Desk) -> None:
     later_us = desk.ts_us + 20_000_000
     sent = desk.amend(order_id=order.order_id, expire_us=later_us)
     assert isinstance(sent, Order)
-    assert (sent.expire_us, sent.price_e8, sent.quantity_e8) == (later_us, order.price_e8, order.quantity_e8)
+    assert (sent.expire_us, sent.price_e8, sent.quantity_e8) == (later_us, order.price_e8, 0)
     assert rejected(desk, order_id=desk.placed().order_id, expire_us=later_us) == (Reason.EXPIRY_INVALID, None, None)
 
 
@@ -219,3 +220,34 @@ def test_the_first_command_repeated_is_the_same_order_with_its_first_end_only(de
     assert isinstance(again, Execution)
     assert (again.kind, again.expire_us) == (ExecutionKind.STATUS, until_us + 1)
     assert desk.refused(expire_us=until_us + 1, **dated)[0] is Reason.CLIENT_ORDER_ID_REUSED
+
+
+def test_a_refused_amendment_leaves_what_was_held_although_fees_have_risen() -> None:
+    desk = Desk()
+    desk.symbol(maker_fee_e8=0, taker_fee_e8=0)
+    desk.account("alice", funds={"USD": 1_000 * E8})
+    order = desk.placed(post_only=True)
+    desk.symbol(maker_fee_e8=0, taker_fee_e8=E8 // 100)
+    sent = desk.amend(order_id=order.order_id, price_e8=1_005 * E8, quantity_e8=9 * E8 // 10)
+    assert isinstance(sent, Order)
+    assert held(desk) == 1_000 * E8
+    answered(desk, order, ExecutionKind.AMEND_REJECTED, sent, reason=Reason.POST_ONLY_WOULD_TRADE)
+    assert held(desk) == 1_000 * E8
+    sent = desk.amend(order_id=order.order_id, quantity_e8=E8 // 2)
+    assert isinstance(sent, Order)
+    answered(desk, order, ExecutionKind.AMENDED, sent, leaves_e8=E8 // 2)
+    assert held(desk) == worst_cost_e8(1_000 * E8, E8 // 2, E8 // 100)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"lot_e8": 3 * E8 // 10}, {"quantity_min_e8": 2 * E8}, {"quantity_max_e8": E8 // 2}]
+)
+def test_rules_are_not_asked_of_a_quantity_that_nobody_sent(desk: Desk, changed: dict[str, int]) -> None:
+    order = desk.placed()
+    desk.symbol(**changed)
+    sent = desk.amend(order_id=order.order_id, price_e8=990 * E8)
+    assert isinstance(sent, Order)
+    answered(desk, order, ExecutionKind.AMENDED, sent, leaves_e8=E8)
+    assert rejected(desk, order_id=order.order_id, quantity_e8=E8)[0] in {
+        *(Reason.QUANTITY_OFF_LOT, Reason.QUANTITY_TOO_SMALL, Reason.QUANTITY_TOO_LARGE),
+    }

@@ -17,6 +17,7 @@ from schemas.messages import (
 )
 from schemas.units import E8
 from tests.oracle.risk_desk import Desk, open_desk
+from workers.risk import accounts
 
 
 def cancel_all(desk: Desk, account: str = "alice", **fields: object) -> tuple[Execution, list[int]]:
@@ -47,13 +48,45 @@ def test_open_orders_of_the_account_are_taken_out_and_counted(desk: Desk) -> Non
     assert answer.command_id is not None
 
 
-def test_a_symbol_or_a_side_narrows_it(desk: Desk) -> None:
-    buy, sell = desk.placed(), desk.placed(side=Side.SELL)
-    other = desk.placed(symbol="BTC-EUR", side=Side.SELL)
-    assert cancel_all(desk, side=Side.BUY)[1] == [buy.order_id]
-    assert cancel_all(desk, symbol="BTC-USD")[1] == [buy.order_id, sell.order_id]
-    assert cancel_all(desk, symbol="BTC-EUR", side=Side.SELL)[1] == [other.order_id]
-    assert cancel_all(desk, symbol="BTC-EUR", side=Side.BUY)[1] == []
+@pytest.mark.parametrize(
+    ("fields", "meant"),
+    [
+        ({"side": Side.BUY}, ["buy"]),
+        ({"symbol": "BTC-USD"}, ["buy", "sell"]),
+        ({"symbol": "BTC-EUR", "side": Side.SELL}, ["other"]),
+        ({"symbol": "BTC-EUR", "side": Side.BUY}, []),
+        ({"symbol": "DOGE-USD"}, []),
+    ],
+)
+def test_a_symbol_or_a_side_narrows_it(desk: Desk, fields: dict[str, object], meant: list[str]) -> None:
+    orders = {
+        "other": desk.placed(symbol="BTC-EUR", side=Side.SELL),
+        "buy": desk.placed(),
+        "sell": desk.placed(side=Side.SELL),
+    }
+    assert cancel_all(desk, **fields)[1] == [orders[name].order_id for name in meant]
+
+
+def test_what_leaves_already_is_not_taken_out_again_after_a_restart_neither(desk: Desk) -> None:
+    orders = [desk.placed() for _ in range(3)]
+    assert len(cancel_all(desk)[1]) == 3
+    answer, removed = cancel_all(desk)
+    assert (answer.kind, answer.actual_e8, removed) == (ExecutionKind.CANCELLING_ALL, 0, [])
+    desk.core.load(desk.core.dump(), desk.core.behaviour)
+    assert cancel_all(desk)[1] == []
+    newest = desk.placed()
+    assert cancel_all(desk)[1] == [newest.order_id]
+    for order in orders:
+        desk.ended(order)
+    assert desk.core._accounts["alice"].removable == {}
+
+
+def test_one_command_takes_out_so_many_at_most_the_oldest_first(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accounts, "REMOVALS_MAX", 2)
+    ids = [desk.placed(side=side).order_id for side in (Side.BUY, Side.SELL, Side.BUY)]
+    answer, removed = cancel_all(desk)
+    assert (answer.actual_e8, removed) == (2 * E8, ids[:2])
+    assert cancel_all(desk)[1] == ids[2:]
 
 
 def test_a_suspended_account_may(desk: Desk) -> None:

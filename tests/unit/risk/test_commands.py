@@ -303,3 +303,13 @@ def test_a_shard_keeps_only_its_own_accounts() -> None:
 def test_a_record_of_another_type_ends_the_process(topic: str) -> None:
     with pytest.raises(TypeError, match=f"{topic} carries .* records, not Tick"):
         Desk().core.apply(Input(topic, 0, 0, 0, "k", Tick(1, 1), b""))
+
+
+def test_a_repetition_is_one_although_the_accounts_default_has_changed() -> None:
+    at = desk()
+    order = at.placed(client_order_id="mine")
+    at.account("alice", self_trade_prevention=SelfTradePrevention.CANCEL_OLDEST)
+    again = at.place(client_order_id="mine")
+    assert isinstance(again, Execution)
+    assert (again.kind, again.order_id) == (ExecutionKind.STATUS, order.order_id)
+    assert at.placed().self_trade_prevention is SelfTradePrevention.CANCEL_OLDEST

@@ -6,7 +6,16 @@ import msgspec
 import pytest
 
 from schemas.controls import control_error
-from schemas.messages import AccountKind, AccountStatus, Control, ControlKind, DeadLetter, DeadLetterReason, Message
+from schemas.messages import (
+    AccountKind,
+    AccountStatus,
+    Control,
+    ControlKind,
+    DeadLetter,
+    DeadLetterReason,
+    Message,
+    SelfTradePrevention,
+)
 from schemas.units import E8
 from tests.oracle.risk_desk import BTC, open_desk
 from workers.kernel import controls
@@ -65,6 +74,8 @@ def test_a_complete_control_has_no_error(control: Control) -> None:
         (ACCOUNT, {"account_status": None}, "account_status is missing"),
         (ACCOUNT, {"account_kind": AccountKind.MARGIN}, "leverage_e8 is None: a MARGIN account needs a positive one"),
         (ACCOUNT, {"open_orders_max": -1}, "open_orders_max is -1: it must not be negative"),
+        (ACCOUNT, {"self_trade_prevention": SelfTradePrevention.UNKNOWN}, "self_trade_prevention is one that this"),
+        (ACCOUNT, {"cancel_open": True}, "cancel_open goes with a HALTED symbol or a SUSPENDED account"),
         (KEY, {"account": None}, "account None must be"),
         (KEY, {"key_id": "two words"}, "key_id 'two words' must be 1 to 64 printable"),
         (KEY, {"public_key": bytes(31)}, "public_key has 31 bytes: an Ed25519 key has 32"),

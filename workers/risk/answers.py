@@ -1,0 +1,143 @@
+"""What pre-trade risk says: executions that answer commands, and orders for the book."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from schemas.messages import (
+    Command,
+    CommandKind,
+    Execution,
+    ExecutionKind,
+    Order,
+    OrderKind,
+    OrderStatus,
+    OrderType,
+    Reason,
+    Side,
+    TimeInForce,
+)
+from schemas.units import NUMBER_BITS, RISK_BIT
+from workers.kernel.stage import Input, Output
+from workers.risk.orders import ECHO_CHARACTERS_MAX, RiskOrder
+from workers.risk.rules import Refusal
+
+REFUSED: Final = {
+    CommandKind.CANCEL: ExecutionKind.CANCEL_REJECTED,
+    CommandKind.CANCEL_ALL: ExecutionKind.CANCEL_REJECTED,
+    CommandKind.AMEND: ExecutionKind.AMEND_REJECTED,
+}
+"""How a command that places nothing is refused; all others place an order, and are REJECTED."""
+
+
+class Answers:
+    """Makes the executions of one shard, and numbers them."""
+
+    def __init__(self, shard: int) -> None:
+        self._base_id = shard << NUMBER_BITS
+        self.sequence = 0
+        """Of the last execution."""
+
+    def refuse(self, record: Input, command: Command, refusal: Refusal) -> Sequence[Output]:
+        """The command does nothing."""
+        return self.answer(record, command, REFUSED.get(command.kind, ExecutionKind.REJECTED), refusal)
+
+    def answer(self, record: Input, command: Command, kind: ExecutionKind, why: Refusal) -> Sequence[Output]:
+        """An answer that is made from the command alone, so that it reveals no order."""
+        places = kind is ExecutionKind.REJECTED
+        command_id = self._base_id | record.offset
+        execution = Execution(
+            kind=kind,
+            execution_id=self._next_id(),
+            command_id=command_id,
+            order_id=command_id if places else command.order_id or 0,
+            account=command.account,
+            client_order_id=(command.client_order_id or "")[:ECHO_CHARACTERS_MAX],
+            symbol=(command.symbol or "")[:ECHO_CHARACTERS_MAX],
+            side=command.side or Side.UNKNOWN,
+            order_type=command.order_type or OrderType.UNKNOWN,
+            time_in_force=command.time_in_force or TimeInForce.UNKNOWN,
+            price_e8=command.price_e8,
+            quantity_e8=command.quantity_e8 or 0,
+            status=OrderStatus.REJECTED if places else OrderStatus.UNKNOWN,
+            leaves_e8=0,
+            cumulative_e8=0,
+            cumulative_notional_e8=0,
+            reason=why.reason,
+            limit_e8=why.limit_e8,
+            actual_e8=why.actual_e8,
+            command_us=record.ts_us,
+            ts_us=record.ts_us,
+            correlation_id=_echo(command.correlation_id),
+        )
+        return (Output("executions", command.account, execution),)
+
+    def report(
+        self, record: Input, command: Command, order: RiskOrder, kind: ExecutionKind, why: Refusal
+    ) -> Sequence[Output]:
+        """An answer that says how an order of the account stands."""
+        execution = Execution(
+            kind=kind,
+            execution_id=self._next_id(),
+            command_id=self._base_id | record.offset,
+            order_id=order.order_id,
+            account=command.account,
+            client_order_id=order.client_order_id,
+            symbol=order.symbol,
+            side=order.side,
+            order_type=order.order_type,
+            time_in_force=order.time_in_force,
+            price_e8=order.price_e8,
+            quantity_e8=order.quantity_e8,
+            status=order.status,
+            leaves_e8=order.leaves_e8,
+            cumulative_e8=order.cumulative_e8,
+            cumulative_notional_e8=order.cumulative_notional_e8,
+            reason=why.reason,
+            limit_e8=why.limit_e8,
+            actual_e8=why.actual_e8,
+            command_us=order.command_us,
+            ts_us=record.ts_us,
+            correlation_id=_echo(command.correlation_id),
+            expire_us=order.expire_us,
+        )
+        return (Output("executions", command.account, execution),)
+
+    def _next_id(self) -> int:
+        self.sequence += 1
+        return self._base_id | RISK_BIT | self.sequence
+
+
+def to_book(
+    kind: OrderKind,
+    command_id: int,
+    account: str,
+    order: RiskOrder,
+    correlation_id: str | None,
+    command_us: int,
+    reason: Reason | None = None,
+) -> Output:
+    """The order as the book takes it, by position: by name it costs ten times as much."""
+    message = Order(
+        kind,
+        command_id,
+        order.order_id,
+        account,
+        order.client_order_id,
+        order.symbol,
+        order.side,
+        order.order_type,
+        order.time_in_force,
+        order.worst_price_e8,
+        order.quantity_e8,
+        order.post_only,
+        order.self_trade_prevention,
+        command_us,
+        _echo(correlation_id),
+        order.expire_us,
+        reason,
+    )
+    return Output("orders", order.symbol, message)
+
+
+def _echo(text: str | None) -> str | None:
+    return None if text is None else text[:ECHO_CHARACTERS_MAX]
