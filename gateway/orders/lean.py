@@ -77,6 +77,8 @@ class LeanOrders:
         if unknown := query.keys() - {"symbol", "side", "wait"}:
             name = min(unknown)[:64]
             raise ApiError(Code.VALIDATION_FAILED, f"{name!r} is not a parameter of this.", field=name)
+        if twice := [name for name, texts in query.items() if len(texts) > 1]:
+            raise ApiError(Code.VALIDATION_FAILED, f"{twice[0]} stands there twice.", field=twice[0])
         symbol = parse_symbol(query["symbol"][-1]) if "symbol" in query else None
         side = parse_side(query["side"][-1]) if "side" in query else None
         wait_s = self._wait_s(request.query)

@@ -14,7 +14,7 @@ _SENTENCES: Final[dict[str, str]] = {
     Reason.SEAL_INVALID: "The seal is not one of the bytes that were sent",
     Reason.ACCOUNT_UNKNOWN: "There is no account {account}",
     Reason.ACCOUNT_SUSPENDED: "Account {account} is suspended: it may only cancel",
-    Reason.KIND_UNKNOWN: "A command is NEW, AMEND or CANCEL",
+    Reason.KIND_UNKNOWN: "A command is NEW, AMEND, CANCEL or CANCEL_ALL",
     Reason.MALFORMED: "The command lacks a field, or has a value that is not known",
     Reason.CLIENT_ORDER_ID_INVALID: "client_order_id has {actual} characters, not 1 to {limit} of printable ASCII",
     Reason.CLIENT_ORDER_ID_REUSED: "client_order_id {client_order_id} stands for another order of this account",

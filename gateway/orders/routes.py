@@ -65,7 +65,12 @@ def router(*, database: Database, tokens: Tokens) -> APIRouter:
             raise ApiError(Code.NOT_FOUND, "There is no such order.")
         happened = await database.rows(
             select(*_EXECUTION.columns)
-            .where(executions.c.order_id == order.order_id, executions.c.account == identity.account)
+            .where(
+                executions.c.order_id == order.order_id,
+                executions.c.account == identity.account,
+                # 0 is an order's id, and stands for none where a command named none.
+                executions.c.client_order_id == order.client_order_id,
+            )
             .order_by(executions.c.execution_id.desc())
             .limit(EXECUTIONS_OF_ORDER_MAX)
         )

@@ -133,6 +133,7 @@ def running(stack: Any) -> Iterator[Running]:
                 rows.execute(insert(tables.orders), [order_row(1, "alice", "NEW"), order_row(2, "alice", "FILLED")])
                 rows.execute(insert(tables.orders), [order_row(3, "bob", "NEW")])
                 rows.execute(insert(tables.executions), [repeat_row(4, 2, "alice"), repeat_row(5, 3, "bob")])
+                rows.execute(insert(tables.executions), [repeat_row(6, 2, "alice") | {"client_order_id": ""}])
             engine.dispose()
             port = free_port()
             environment = {

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 
 from schemas.messages import Control
 from schemas.registry import connect
@@ -112,6 +113,7 @@ def test_every_partition_holds_the_same_decisions(venue: Venue) -> None:
         (("symbols", "NEW-USD", "--tick", "1e3", "--lot", "1"), "--tick: '1e3' is not a plain decimal number"),
         (("symbols", "NEW-USD", "--tick", "0", "--lot", "1"), "tick_e8 is 0: it must be positive"),
         (("symbols", "BTC-USD", "--status", "unknown"), "--status is 'unknown'; it must be one of trading, halted."),
+        (("symbols", "BTC-USD", "--quote", "EUR"), "BTC-USD trades BTC for USD, it cannot become BTC for EUR"),
         (("accounts", "zoe", "--status", "active"), "zoe is new: it needs at least --kind."),
         (("accounts", "zoe", "--kind", "margin"), "a MARGIN account needs a positive one"),
         (("accounts", "zoe", "--deposit", "5", "USD"), "There is no account zoe; --kind makes it."),
@@ -136,8 +138,13 @@ def test_an_account_is_made_and_a_deposit_with_an_id_is_made_once(venue: Venue) 
         "open_orders_max": None,
         "self_trade_prevention": "cancel_both",
     }
-    for _ in range(2):
-        venue.facts("accounts", "alice", "--deposit", "1000.5", "USD", "--id", "wire-7")
+    deposit = ("accounts", "alice", "--deposit", "1000.5", "USD", "--id", "wire-7")
+    assert venue.type_in(*deposit)[0] == 0
+    before = venue.controls()
+    code, said = venue.type_in(*deposit)
+    assert (code, "The decision wire-7 was made before; nothing was done." in said) == (0, True)
+    venue.type_in("accounts", "alice", "--status", "suspended", "--id", "wire-7")
+    assert (venue.controls(), venue.facts("accounts")["alice"]["status"]) == (before, "active")
     venue.facts("accounts", "alice", "--deposit", "-0.5", "USD")
     suspended = venue.facts("accounts", "alice", "--status", "suspended")
     assert suspended == {"alice": made["alice"] | {"status": "suspended"}}
@@ -148,6 +155,14 @@ def test_an_account_is_made_and_a_deposit_with_an_id_is_made_once(venue: Venue) 
         core.apply(Input("control", 0, offset, 1, "", control, value))
     account = core._accounts["alice"]
     assert (account.balance("USD").total_e8, account.status) == (1_000 * E8, "SUSPENDED")
+
+
+def test_what_is_no_decision_does_not_keep_the_operator_from_deciding(venue: Venue) -> None:
+    producer = Producer({"bootstrap.servers": venue.log.bootstrap})
+    for partition in range(SHARDS):
+        producer.produce(f"{venue.prefix}control", b"not a decision", partition=partition)
+    assert producer.flush(10) == 0
+    assert venue.facts("symbols", "BTC-USD", "--status", "trading")["BTC-USD"]["status"] == "trading"
 
 
 def test_a_kill_asks_first_and_says_what_it_stopped(venue: Venue) -> None:

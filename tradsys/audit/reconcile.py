@@ -113,7 +113,7 @@ def _figures(contents: Contents) -> dict[str, int]:
         "commands": len(commands) + sum(1 for r in contents.undecodable if r.topic == "commands"),
         "new orders": sum(1 for c in commands if c.kind is CommandKind.NEW),
         "amendments": sum(1 for c in commands if c.kind is CommandKind.AMEND),
-        "cancels": sum(1 for c in commands if c.kind is CommandKind.CANCEL),
+        "cancels": sum(1 for c in commands if c.kind in {CommandKind.CANCEL, CommandKind.CANCEL_ALL}),
         "accepted": kinds[ExecutionKind.NEW],
         "amended": kinds[ExecutionKind.AMENDED],
         "refused": kinds[ExecutionKind.REJECTED],

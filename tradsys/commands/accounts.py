@@ -12,7 +12,7 @@ from tradsys import connections
 from tradsys.commands.options import AsJson, DecisionId, Home
 from tradsys.errors import CommandError
 from tradsys.operator.decisions import Decisions
-from tradsys.operator.typed import EXIT_USAGE, shown_e8, typed_choice, typed_e8
+from tradsys.operator.typed import EXIT_USAGE, made_before, shown_e8, typed_choice, typed_e8
 from tradsys.settings import environment_of
 
 
@@ -40,7 +40,7 @@ def command(
     """
     environ = environment_of(home)
     decisions = Decisions(connections.log(environ), connections.codec(environ))
-    accounts = decisions.newest(ControlKind.ACCOUNT, lambda control: control.account)
+    accounts = decisions.accounts
     given: dict[str, Any] = {
         "account_kind": typed_choice("--kind", kind, AccountKind),
         "account_status": typed_choice("--status", status, AccountStatus),
@@ -55,19 +55,20 @@ def command(
         raise CommandError("A deposit is a decision of its own: give it without other options.", exit_code=EXIT_USAGE)
     if account is not None and account not in accounts and not changes:
         raise CommandError(f"There is no account {account}; --kind makes it.")
+    decided = True
     if account is not None and changes:
         before = accounts.get(account)
         if before is None and not kind:
             raise CommandError(f"{account} is new: it needs at least --kind.", exit_code=EXIT_USAGE)
         kept = {name: getattr(before, name) for name in given} if before else {"account_status": AccountStatus.ACTIVE}
-        accounts = {
-            account: decisions.decide(ControlKind.ACCOUNT, decision_id, **(kept | changes | {"account": account}))
-        }
-    if account is not None and deposit is not None:
+        decided = decisions.decide(ControlKind.ACCOUNT, decision_id, **(kept | changes | {"account": account}))
+    elif account is not None and deposit is not None:
         amount, currency = deposit
-        amount_e8 = typed_e8("--deposit", amount)
-        decisions.decide(ControlKind.FUNDS, decision_id, account=account, currency=currency, amount_e8=amount_e8)
-    shown = {name: control for name, control in accounts.items() if account in {None, name}}
+        moved = {"account": account, "currency": currency, "amount_e8": typed_e8("--deposit", amount)}
+        decided = decisions.decide(ControlKind.FUNDS, decision_id, **moved)
+    if not decided:
+        typer.echo(made_before(decision_id), err=True)
+    shown = {name: control for name, control in decisions.accounts.items() if account in {None, name}}
     if as_json:
         typer.echo(json.dumps({name: _facts(control) for name, control in shown.items()}, indent=2))
     else:

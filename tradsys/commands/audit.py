@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from typing import Annotated, Final
 
 import psycopg
@@ -10,9 +11,9 @@ from confluent_kafka import KafkaException
 from rich.console import Console
 
 from tradsys import connections
-from tradsys.audit.kafka_log import KafkaLog
 from tradsys.audit.prove import Evidence
 from tradsys.audit.quiet import QUIET_S, Quiet
+from tradsys.audit.reconcile import Reconciliation
 from tradsys.audit.report import as_json, as_table
 from tradsys.commands.options import AsJson, Home
 from tradsys.errors import CommandError
@@ -40,8 +41,7 @@ def command(
     try:
         with Console(stderr=True).status("waiting until nobody trades") as status:
             evidence = Evidence(connections.log(environ), connections.codec(environ), connections.database(environ))
-            _wait(evidence.log, wait_s)
-            result = evidence.prove(status.update)
+            result = prove_at_rest(Quiet(evidence.log), lambda: evidence.prove(status.update), wait_s)
     except CommandError as error:
         raise CommandError(error.sentence, exit_code=EXIT_NOT_AUDITED) from error
     except (KafkaException, TimeoutError) as error:
@@ -56,12 +56,17 @@ def command(
         raise typer.Exit(EXIT_DISAGREES)
 
 
-def _wait(log: KafkaLog, wait_s: float) -> None:
-    quiet, deadline_s = Quiet(log), time.monotonic() + wait_s
-    while not quiet.look():
-        if time.monotonic() > deadline_s:
-            raise CommandError(
-                f"Somebody trades: the log did not rest for {QUIET_S:.0f} s within {wait_s:.0f} s. "
-                "Stop what sends orders, or give it longer with --wait."
-            )
-        time.sleep(LOOK_AGAIN_S)
+def prove_at_rest(quiet: Quiet, prove: Callable[[], Reconciliation], wait_s: float) -> Reconciliation:
+    """The result over a log that rested before and while it was read. Raises CommandError if it does not rest."""
+    deadline_s = time.monotonic() + wait_s
+    while True:
+        while not quiet.look():
+            if time.monotonic() > deadline_s:
+                raise CommandError(
+                    f"Somebody trades, or orders end by their dates: the log did not rest for {QUIET_S:.0f} s. "
+                    "Stop what sends orders, or give it longer with --wait."
+                )
+            time.sleep(LOOK_AGAIN_S)
+        result = prove()
+        if quiet.look():
+            return result

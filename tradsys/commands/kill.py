@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 import typer
 
-from schemas.messages import AccountStatus, Control, ControlKind, SymbolStatus
+from schemas.messages import AccountStatus, Control, SymbolStatus
 from tradsys import connections
 from tradsys.commands.options import Home
 from tradsys.errors import CommandError
@@ -23,7 +23,8 @@ def command(
 ) -> None:
     """Stop a symbol, an account, or all symbols of the venue, and take out what rests.
 
-    It takes effect in the log: every order after it is refused, and each that rests ends with the reason KILLED.
+    It takes effect in the log: every order after it is refused, and each that rests ends with the reason KILLED; many
+    of them end over the next seconds. An account with more than 50,000 open orders must be killed again for the rest.
     `tradsys symbols NAME --status trading` and `tradsys accounts NAME --status active` let them go on.
     """
     if what not in KINDS or (name is None) is not (what == "venue"):
@@ -36,17 +37,17 @@ def command(
     meant = _meant(decisions, what, name)
     if not yes:
         typer.confirm(f"Stop {', '.join(meant)}, and cancel all that rests there?", abort=True)
-    decisions.write(meant.values())
+    decisions.write(meant.values(), "Killing twice is harmless: repeat it.")
     typer.echo(f"Stopped: {', '.join(meant)}.")
 
 
 def _meant(decisions: Decisions, what: str, name: str | None) -> dict[str, Control]:
     """The decisions that stop what is meant, by name. Raises CommandError where there is no such thing."""
     if what == "account":
-        known = decisions.newest(ControlKind.ACCOUNT, lambda control: control.account)
+        known = decisions.accounts
         stop: dict[str, object] = {"account_status": AccountStatus.SUSPENDED}
     else:
-        known = decisions.newest(ControlKind.SYMBOL, lambda control: control.symbol)
+        known = decisions.symbols
         stop = {"symbol_status": SymbolStatus.HALTED}
     if name is not None and name not in known:
         raise CommandError(f"There is no {what} {name}; there are {', '.join(known) or 'none'}.")

@@ -12,7 +12,7 @@ from tradsys import connections
 from tradsys.commands.options import AsJson, DecisionId, Home
 from tradsys.errors import CommandError
 from tradsys.operator.decisions import Decisions
-from tradsys.operator.typed import EXIT_USAGE, shown_e8, typed_choice, typed_e8
+from tradsys.operator.typed import EXIT_USAGE, made_before, shown_e8, typed_choice, typed_e8
 from tradsys.settings import environment_of
 
 NUMBERS: Final = (
@@ -48,7 +48,7 @@ def command(
     """
     environ = environment_of(home)
     decisions = Decisions(connections.log(environ), connections.codec(environ))
-    symbols = decisions.newest(ControlKind.SYMBOL, lambda control: control.symbol)
+    symbols = decisions.symbols
     texts = (tick, lot, quantity_min, quantity_max, notional_min, notional_max, price_band, reference_price)
     given: dict[str, Any] = {
         name: typed_e8(f"--{name.removesuffix('_e8').replace('_', '-')}", text)
@@ -65,8 +65,9 @@ def command(
         if before is None and not (tick and lot):
             raise CommandError(f"{symbol} is new: it needs at least --tick and --lot.", exit_code=EXIT_USAGE)
         kept = {name: getattr(before, name) for name in given} if before else _new(symbol)
-        symbols = {symbol: decisions.decide(ControlKind.SYMBOL, decision_id, **(kept | changes | {"symbol": symbol}))}
-    shown = {name: control for name, control in symbols.items() if symbol in {None, name}}
+        if not decisions.decide(ControlKind.SYMBOL, decision_id, **(kept | changes | {"symbol": symbol})):
+            typer.echo(made_before(decision_id), err=True)
+    shown = {name: control for name, control in decisions.symbols.items() if symbol in {None, name}}
     if as_json:
         typer.echo(json.dumps({name: _facts(control) for name, control in shown.items()}, indent=2))
     else:

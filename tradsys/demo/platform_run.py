@@ -113,7 +113,7 @@ class PlatformRun:
 
     def _decide(self, decisions: Iterable[Control]) -> None:
         """Write the venue's controls to every partition, and wait until risk has read them."""
-        Decisions(self.log, self.codec).write(decisions)
+        Decisions(self.log, self.codec).write(decisions, "Start the demo again.")
         patience = Patience(time.monotonic())
         self.metrics.look()
         while left := self._left(("risk",)):

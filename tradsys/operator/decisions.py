@@ -1,19 +1,20 @@
-"""The control topic as the operator's commands use it: read whole, written to every partition at once."""
+"""The control topic for the operator's commands: read as the stages read it, written to all partitions or none."""
 
 import getpass
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from confluent_kafka import KafkaException, Producer
 from msgspec.structs import replace
 
-from schemas.codec import Codec
-from schemas.controls import control_error
+from schemas.codec import Codec, CodecError
 from schemas.messages import Control, ControlKind
 from tradsys.audit.kafka_log import KafkaLog
 from tradsys.errors import CommandError
+from workers.kernel.controls import ControlGate
+from workers.kernel.stage import Input, Record
 
 WRITE_S_MAX: Final = 15.0
 
@@ -22,53 +23,48 @@ class Decisions:
     """What has been decided, and the way to decide more."""
 
     def __init__(self, log: KafkaLog, codec: Codec) -> None:
-        """Reads nothing yet."""
+        """Reads what has been decided. Raises CommandError when Kafka is away."""
         self._log = log
         self._codec = codec
-
-    def newest(self, kind: ControlKind, name: Callable[[Control], str | None]) -> dict[str, Control]:
-        """The newest decision of a kind about each name, names sorted. Raises CommandError when Kafka is away."""
-        found: dict[str, Control] = {}
-        seen: set[str] = set()
+        self._gate = ControlGate("operator")
+        self._newest: dict[ControlKind, dict[str, Control]] = {}
         try:
-            for record in self._log.records("control", partitions=(0,)):
-                control = self._codec.decode(record.value or b"", "Control")
-                if not isinstance(control, Control) or control.kind is not kind or control.control_id in seen:
-                    continue
-                seen.add(control.control_id)
-                if control_error(control) is None:
-                    found[name(control) or ""] = control
+            for record in log.records("control", partitions=(0,)):
+                self._read(record)
         except (KafkaException, TimeoutError) as error:
             raise CommandError(f"The log cannot be read: {error}.") from error
-        return dict(sorted(found.items()))
 
-    def decide(self, kind: ControlKind, control_id: str | None, **fields: Any) -> Control:
-        """Write a decision to every partition, or to none. Raises CommandError for one that cannot be."""
-        control = Control(
-            kind=kind,
-            control_id=control_id or f"{kind.value.lower()}-{secrets.token_hex(8)}",
-            issued_us=time.time_ns() // 1_000,
-            issued_by=getpass.getuser(),
-            **fields,
-        )
-        self.write([control])
-        return control
+    @property
+    def symbols(self) -> Mapping[str, Control]:
+        """The newest decision about each symbol, by name."""
+        return dict(sorted(self._newest.get(ControlKind.SYMBOL, {}).items()))
+
+    @property
+    def accounts(self) -> Mapping[str, Control]:
+        """The newest decision about each account, by name."""
+        return dict(sorted(self._newest.get(ControlKind.ACCOUNT, {}).items()))
+
+    def decide(self, kind: ControlKind, control_id: str | None, **fields: Any) -> bool:
+        """Make a decision. False if one of that id was made before: then nothing is done. Raises CommandError."""
+        if control_id is not None and self._gate.knows(control_id):
+            return False
+        control = Control(kind=kind, control_id=control_id or _new_id(kind), **_signed(), **fields)
+        self.write([control], f"With --id {control.control_id} it is safe to repeat: it is made once.")
+        return True
 
     def changed(self, before: Control, **changes: Any) -> Control:
         """A new decision that keeps what it does not change. It is not written yet."""
-        return replace(
-            before,
-            control_id=f"{before.kind.value.lower()}-{secrets.token_hex(8)}",
-            issued_us=time.time_ns() // 1_000,
-            issued_by=getpass.getuser(),
-            **changes,
-        )
+        return replace(before, control_id=_new_id(before.kind), **_signed(), **changes)
 
-    def write(self, controls: Iterable[Control]) -> None:
-        """Write decisions to every partition, or none of them to any. Raises CommandError."""
+    def write(self, controls: Iterable[Control], when_unknown: str) -> None:
+        """Write decisions to every partition, or none of them to any.
+
+        Raises CommandError, also for one that the stages would not apply; `when_unknown` says what to do when Kafka
+        does not answer whether it took them.
+        """
         decided = list(controls)
         for control in decided:
-            if error := control_error(control):
+            if error := self._gate.error(control):
                 raise CommandError(f"Nothing was decided: {error}.")
         producer = Producer(
             {
@@ -87,7 +83,32 @@ class Decisions:
                     producer.produce(topic, value, partition=partition)
             producer.commit_transaction(WRITE_S_MAX)
         except KafkaException as error:
-            sentence = (
-                f"Kafka did not take the decision: {error.args[0].str()}. It is safe to repeat with the same --id."
-            )
+            sentence = f"Kafka did not say that it took the decision: {error.args[0].str()}. {when_unknown}"
             raise CommandError(sentence) from error
+        for control in decided:
+            self._take(control)
+
+    def _read(self, record: Record) -> None:
+        """As the stages do: what is not a decision is passed over, and one that is seen twice counts once."""
+        value = record.value or b""
+        try:
+            message = self._codec.decode(value, "Control")
+        except CodecError:
+            return
+        read = Input(record.topic, record.partition, record.offset, record.ts_us, "", message, value)
+        admitted = self._gate.admit(read)
+        if isinstance(admitted, Control):
+            self._take(admitted)
+
+    def _take(self, control: Control) -> None:
+        name = control.symbol if control.kind is ControlKind.SYMBOL else control.account
+        self._newest.setdefault(control.kind, {})[name or ""] = control
+
+
+def _new_id(kind: ControlKind) -> str:
+    return f"{kind.value.lower()}-{secrets.token_hex(8)}"
+
+
+def _signed() -> dict[str, Any]:
+    """When and by whom."""
+    return {"issued_us": time.time_ns() // 1_000, "issued_by": getpass.getuser()}

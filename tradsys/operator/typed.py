@@ -31,6 +31,11 @@ def typed_choice(option: str, text: str | None, choices: type[C]) -> C | None:
     return known[text.lower()]
 
 
+def made_before(decision_id: str | None) -> str:
+    """What is said when an --id is given a second time."""
+    return f"The decision {decision_id} was made before; nothing was done."
+
+
 def shown_e8(value_e8: int | None) -> str:
     """A number of 10^-8 for people; empty where there is none."""
     return "" if value_e8 is None else format_e8(value_e8)

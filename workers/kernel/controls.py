@@ -29,9 +29,9 @@ class ControlGate:
         if not isinstance(control, Control):
             message = f"control carries Control records, not {type(control).__name__}"
             raise TypeError(message)
-        if control.control_id in self._seen:
+        if self.knows(control.control_id):
             return ()
-        error = control_error(control) or self._pair_error(control)
+        error = self.error(control)
         if error is not None:
             return (self._dead_letter(record, error),)
         if len(self._seen) >= CONTROL_IDS_MAX:
@@ -40,6 +40,14 @@ class ControlGate:
         if control.kind is ControlKind.SYMBOL and control.symbol and control.base and control.quote:
             self.pairs[control.symbol] = (control.base, control.quote)
         return control
+
+    def knows(self, control_id: str) -> bool:
+        """Whether a decision of this id was let through: another one does nothing."""
+        return control_id in self._seen
+
+    def error(self, control: Control) -> str | None:
+        """A sentence that says why a decision cannot be applied; None when it can."""
+        return control_error(control) or self._pair_error(control)
 
     def dump(self) -> tuple[list[str], list[tuple[str, Pair]]]:
         """The gate's state; both lists are in the order in which things were first seen."""

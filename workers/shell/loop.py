@@ -102,6 +102,7 @@ class ShardLoop(threading.Thread):
         helped = [(runner, self._helpers.submit(self._work, runner, batch)) for runner, batch in others]
         self._guarded(mine[0], partial(self._work, *mine))
         for runner, future in helped:
+            self.turned_at = monotonic()
             self._guarded(runner, future.result)
         self.turned_at = monotonic()
 

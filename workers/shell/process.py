@@ -40,8 +40,12 @@ def run(name: str, instance: int, codec: Codec | None, work: Callable[[settings.
 
 
 def end_now(error: WorkerError) -> NoReturn:
+    """Say why, and end without waiting for any thread."""
+    abandon(_told(error))
+
+
+def abandon(code: Exit) -> NoReturn:
     """End without waiting for any thread: a successor fences whatever one is still in."""
-    code = _told(error)
     logging.flush()
     os._exit(code)
 

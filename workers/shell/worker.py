@@ -125,3 +125,5 @@ class Worker:
             await asyncio.wait_for(self._app.stop(), STOP_TIMEOUT_S)
         except Exception as error:  # noqa: BLE001 - whatever the libraries raise
             _log.warning("the group was not left in good order", error=str(error))
+        if self._shard_loop.is_alive():
+            process.abandon(Exit.STOPPED)

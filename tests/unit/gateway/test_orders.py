@@ -250,7 +250,14 @@ async def test_cancelling_all_becomes_a_command(served: Any, client: Any) -> Non
 
 
 @pytest.mark.parametrize(
-    ("query", "field"), [("symbol=", "symbol"), ("side=hold", "side"), ("symbl=BTC-USD", "symbl"), ("wait=x", "wait")]
+    ("query", "field"),
+    [
+        ("symbol=", "symbol"),
+        ("side=hold", "side"),
+        ("symbl=BTC-USD", "symbl"),
+        ("wait=x", "wait"),
+        ("symbol=A&symbol=B", "symbol"),
+    ],
 )
 async def test_what_would_cancel_something_else_is_refused(served: Any, client: Any, query: str, field: str) -> None:
     answer = await client.delete(f"/api/v1/orders?{query}", headers=served.bearer())

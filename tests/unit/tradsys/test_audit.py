@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from copy import copy
 from itertools import islice
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
@@ -21,9 +23,11 @@ from schemas.messages import (
     Trade,
 )
 from tradsys.audit.contents import Contents
-from tradsys.audit.reconcile import reconcile
+from tradsys.audit.reconcile import Reconciliation, reconcile
+from tradsys.commands.audit import prove_at_rest
 from tradsys.demo.flow import synthetic
 from tradsys.demo.memory import MemoryVenue
+from tradsys.errors import CommandError
 from workers.kernel.stage import Record
 
 Entries = list[tuple[Record, Message]]
@@ -152,3 +156,30 @@ def test_a_swapped_priority_is_found(good: Contents) -> None:
         entries[number] = (record, msgspec.structs.replace(fill, order_id=behind.order_id))
 
     assert "priority" in damaged(good, "executions", change)
+
+
+def test_what_was_written_to_while_it_was_read_is_read_again(good: Contents) -> None:
+    class Log:
+        """Somebody writes between the first look and the second."""
+
+        looks = 0
+
+        def look(self) -> bool:
+            self.looks += 1
+            return self.looks != 2
+
+    proofs = []
+
+    def prove() -> Reconciliation:
+        proofs.append(reconcile(good))
+        return proofs[-1]
+
+    log: Any = Log()
+    assert prove_at_rest(log, prove, wait_s=60) is proofs[1]
+    assert len(proofs) == 2
+
+
+def test_a_log_that_does_not_rest_is_not_judged() -> None:
+    busy: Any = SimpleNamespace(look=lambda: False)
+    with pytest.raises(CommandError, match="Somebody trades, or orders end by their dates"):
+        prove_at_rest(busy, pytest.fail, wait_s=-1)
