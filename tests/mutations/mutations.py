@@ -7,12 +7,14 @@ from typing import NamedTuple
 
 MATCHER = "workers/matching/matcher.py"
 BOOK = "workers/matching/book.py"
+SELF_TRADE = "workers/matching/self_trade.py"
 AMEND = "workers/matching/amend.py"
 REMOVE = "workers/matching/remove.py"
 EXPIRY = "workers/matching/expiry.py"
 MATCHING = "workers/matching/core.py"
 MATCHING_STATE = "workers/matching/state.py"
 RISK = "workers/risk/core.py"
+ANSWERS = "workers/risk/answers.py"
 RULES = "workers/risk/rules.py"
 ACCOUNTS = "workers/risk/accounts.py"
 ORDERS = "workers/risk/orders.py"
@@ -99,27 +101,33 @@ MUTATIONS = (
     ),
     Mutation(
         "cancel oldest ends the aggressor too",
-        MATCHER,
-        "ends_order = prevention is not _PREVENT_OLDEST",
-        "ends_order = True",
+        SELF_TRADE,
+        "if both_e8 else prevention is not _OLDEST",
+        "if both_e8 else True",
     ),
     Mutation(
         "cancel both leaves the maker",
-        MATCHER,
-        "ends_maker = prevention is _PREVENT_OLDEST or prevention is _PREVENT_BOTH",
-        "ends_maker = prevention is _PREVENT_OLDEST",
+        SELF_TRADE,
+        "prevention in {_OLDEST, _BOTH}",
+        "prevention is _OLDEST",
     ),
-    Mutation("decrement leaves the level as it was", MATCHER, "            maker.level.quantity_e8 -= both_e8\n", ""),
+    Mutation("decrement leaves the level as it was", SELF_TRADE, "        maker.level.quantity_e8 -= both_e8\n", ""),
+    Mutation(
+        "decrement tells the maker nothing",
+        SELF_TRADE,
+        "        tell(maker, maker.leaves_e8, maker.cumulative_notional_e8, ends=False)\n",
+        "",
+    ),
     Mutation(
         "decrement keeps the aggressor's quantity",
-        MATCHER,
+        SELF_TRADE,
         "quantity_e8=order.quantity_e8 - both_e8)",
         "quantity_e8=order.quantity_e8)",
     ),
     Mutation(
         "a market order rests",
         MATCHER,
-        "may_rest = order.order_type is _LIMIT and order.time_in_force in _RESTING",
+        "may_rest = order.order_type is _LIMIT and order.time_in_force in {_GTC, _GTD}",
         "may_rest = True",
     ),
     Mutation("anybody cancels", MATCHER, "if resting is None or resting.account != account:", "if resting is None:"),
@@ -179,7 +187,10 @@ MUTATIONS = (
         "    mine: dict[int, Level] = {}\n",
     ),
     Mutation(
-        "an order ends a tick late", EXPIRY, "while due and due[0][0] <= now_us:", "while due and due[0][0] < now_us:"
+        "an order ends a tick late",
+        EXPIRY,
+        "while due and due[0][0] <= self.now_us:",
+        "while due and due[0][0] < self.now_us:",
     ),
     Mutation(
         "the first date counts",
@@ -203,22 +214,49 @@ MUTATIONS = (
     Mutation(
         "a killed symbol still trades",
         MATCHING,
-        "                self._killed[symbol] = book\n",
-        "                self.books[symbol] = book\n",
+        "            self._killed[symbol] = self.books.pop(symbol, book)\n",
+        "            self._killed[symbol] = self.books[symbol]\n",
+    ),
+    Mutation(
+        "a killed symbol opens by itself", MATCHING, "if book.resumes and not book.orders]", "if not book.orders]"
+    ),
+    Mutation(
+        "a killed symbol opens before it is empty", MATCHING, "if book.resumes and not book.orders]", "if book.resumes]"
+    ),
+    Mutation("an end that has passed rests", MATCHING, "if late and order.kind is _NEW:", "if False:"),
+    Mutation(
+        "an amendment to an end that has passed is made",
+        MATCHING,
+        "if late and resting is not None and resting.account == order.account:",
+        "if False:",
+    ),
+    Mutation("a kill is one record's work, however large", REMOVE, "in islice(meant, REMOVALS_MAX):", "in meant:"),
+    Mutation("a date has no limit a tick", REMOVE, "for _ in range(REMOVALS_MAX):", "while True:"),
+    Mutation(
+        "a book takes more than it may",
+        MATCHER,
+        "        if len(orders) >= ORDERS_MAX:\n",
+        "        if False:\n",
+    ),
+    Mutation(
+        "an amendment without a quantity takes all",
+        AMEND,
+        "        order = replace(order, quantity_e8=resting.quantity_e8)\n",
+        "        order = replace(order, quantity_e8=resting.leaves_e8)\n",
     ),
     Mutation("a date is lost in a snapshot", MATCHING_STATE, "                    expire_us=order.expire_us,\n", ""),
     # Risk
     Mutation(
-        "an account sees orders of none",
+        "an order that ended is cancelled again",
         RISK,
-        "if order.status in FINAL:\n            return self._report",
-        "if False:\n            return self._report",
+        "if order.status in FINAL:\n            return self._answers.report",
+        "if False:\n            return self._answers.report",
     ),
     Mutation(
         "a suspended account trades",
         RISK,
-        "account.status is not _ACTIVE or account.kind is AccountKind.UNKNOWN:\n            return self._refuse",
-        "account.kind is AccountKind.UNKNOWN:\n            return self._refuse",
+        "account.status is not _ACTIVE or account.kind is AccountKind.UNKNOWN:\n            return self._answers",
+        "account.kind is AccountKind.UNKNOWN:\n            return self._answers",
     ),
     Mutation("a repeated command places again", RISK, "        if first is not None:\n", "        if False:\n"),
     Mutation(
@@ -229,7 +267,26 @@ MUTATIONS = (
     ),
     Mutation("two amendments at a time", RISK, "        elif order.amend_id:\n", "        elif False:\n"),
     Mutation("a fee is not taken", RISK, "    quote.total_e8 -= execution.fee_e8 or 0\n", ""),
-    Mutation("cancel all takes the other side too", RISK, "            and (side is None or order.side is side)\n", ""),
+    Mutation("cancel all takes the other side too", ACCOUNTS, " and side in {None, way}]", "]"),
+    Mutation(
+        "cancel all takes an order twice",
+        ACCOUNTS,
+        "            self._forget_removable(order)\n        return",
+        "        return",
+    ),
+    Mutation(
+        "cancel all has no limit",
+        ACCOUNTS,
+        "        for order in taken[:REMOVALS_MAX]:\n",
+        "        for order in taken:\n",
+    ),
+    Mutation(
+        "a repeated command has today's default",
+        RISK,
+        "default = account.self_trade_prevention if first is None else first.self_trade_prevention",
+        "default = account.self_trade_prevention",
+    ),
+    Mutation("a refusal is numbered as the last one", ANSWERS, "        self.sequence += 1\n", ""),
     Mutation(
         "a forged seal passes",
         RISK,
@@ -260,7 +317,7 @@ MUTATIONS = (
     Mutation(
         "a price that stays is measured again",
         RULES,
-        "if refusal is None and amended.price_e8 != order.price_e8:",
+        "if refusal is None and command.price_e8 is not None:",
         "if refusal is None:",
     ),
     Mutation(
@@ -295,6 +352,12 @@ MUTATIONS = (
         ACCOUNTS,
         "if exposure_e16 * E8 <= equity_e16 * self.leverage_e8:",
         "if exposure_e16 <= equity_e16:",
+    ),
+    Mutation(
+        "an amendment is held at the order's fee",
+        ACCOUNTS,
+        "amended = order.amend_price_e8, amended_e8, order.amend_fee_rate_e8",
+        "amended = order.amend_price_e8, amended_e8, order.fee_rate_e8",
     ),
     Mutation("ended orders are never forgotten", ACCOUNTS, "if len(self.finals) > FINAL_ORDERS_MAX:", "if False:"),
     Mutation(
@@ -340,7 +403,7 @@ MUTATIONS = (
     Mutation(
         "a decision is made twice",
         CONTROLS,
-        "        if control.control_id in self._seen:\n            return ()\n",
+        "        if self.knows(control.control_id):\n            return ()\n",
         "",
     ),
     Mutation("a fee is rounded down", UNITS, "return -(-value_e8 * rate_e8 // E8)", "return value_e8 * rate_e8 // E8"),

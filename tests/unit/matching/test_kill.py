@@ -142,6 +142,19 @@ def test_one_that_shall_go_on_does_so_when_it_is_empty(monkeypatch: pytest.Monke
     assert [answer.reason for answer in answers if isinstance(answer, Execution)] == [Reason.SYMBOL_HALTED, Reason.NONE]
 
 
+def test_one_tick_clears_so_many_however_many_books_are_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remove, "REMOVALS_MAX", 2)
+    core = open_core()
+    core.apply(as_input(replace(symbol_control(control_id="another"), symbol="ETH-USD", base="ETH"), 1))
+    for number in range(2, 10):
+        order = new_order(number, Side.BUY, 99 * E8, E8)
+        core.apply(as_input(replace(order, symbol="ETH-USD") if number % 2 else order, number))
+    for number, symbol, base in ((10, SYMBOL, "BTC"), (11, "ETH-USD", "ETH")):
+        core.apply(as_input(replace(KILL, control_id=f"kill {symbol}", symbol=symbol, base=base), number))
+    pieces = [said(core, Tick(sequence=number, ts_us=number), 11 + number) for number in (1, 2, 3)]
+    assert [sum(isinstance(message, Execution) for message in piece) for piece in pieces] == [2, 2, 0]
+
+
 def test_only_what_is_stopped_is_cleared() -> None:
     assert "cancel_open goes with" in (control_error(replace(KILL, symbol_status=SymbolStatus.TRADING)) or "")
     assert control_error(KILL) is None
