@@ -14,6 +14,9 @@ from schemas.units import E8
 CONTROL_ID_CHARACTERS_MAX: Final = 128
 """Longest control_id."""
 
+TRADE_FREQUENCY_S_MAX: Final = 86_400
+"""Longest time in which a trade frequency comes back."""
+
 _SYMBOL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", re.ASCII)
 _CURRENCY: Final = re.compile(r"[A-Za-z0-9]{1,16}", re.ASCII)
 _ACCOUNT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", re.ASCII)
@@ -47,9 +50,15 @@ def _prevention(control: Control) -> str | None:
     return None
 
 
-def _symbol(control: Control) -> str | None:
+def _symbol_name(control: Control) -> str | None:
     if control.symbol is None or not _SYMBOL.fullmatch(control.symbol):
         return f"symbol {control.symbol!r} must be 1 to 32 letters, digits, '.', '_' or '-', such as BTC-USD"
+    return None
+
+
+def _symbol(control: Control) -> str | None:
+    if (detail := _symbol_name(control)) is not None:
+        return detail
     for name, currency in (("base", control.base), ("quote", control.quote)):
         if currency is None or not _CURRENCY.fullmatch(currency):
             return f"{name} {currency!r} must be 1 to 16 letters or digits, such as BTC"
@@ -88,6 +97,40 @@ def _symbol_fees(control: Control) -> str | None:
         return f"taker_fee_e8 is {taker_e8}: it must be from 0 to {E8} (a whole)"
     if not -E8 <= maker_e8 <= E8:
         return f"maker_fee_e8 is {maker_e8}: it must be from {-E8} (a rebate) to {E8} (a whole)"
+    return None
+
+
+_LIMITS: Final = (
+    "max_order_size_e8",
+    "max_position_size_e8",
+    "max_daily_volume_e8",
+    "max_open_orders",
+    "fat_finger_limit_e8",
+    "concentration_limit_e8",
+    "max_leverage_e8",
+)
+
+
+def _limits(control: Control) -> str | None:
+    if control.account is not None and (detail := _account_name(control)) is not None:
+        return detail
+    if control.symbol is not None and (detail := _symbol_name(control)) is not None:
+        return detail
+    for name in _LIMITS:
+        value = getattr(control, name)
+        if value is not None and value < 0:
+            return f"{name} is {value}: it must not be negative (null: no limit)"
+    return _trade_frequency(control)
+
+
+def _trade_frequency(control: Control) -> str | None:
+    count, seconds = control.trade_frequency, control.trade_frequency_s
+    if (count is None) is not (seconds is None):
+        return "trade_frequency and trade_frequency_s go together: so many orders, and the seconds for them"
+    if count is not None and count < 1:
+        return f"trade_frequency is {count}: it must be at least 1 (a suspended account sends none)"
+    if seconds is not None and not 1 <= seconds <= TRADE_FREQUENCY_S_MAX:
+        return f"trade_frequency_s is {seconds}: it must be from 1 to {TRADE_FREQUENCY_S_MAX} (a day)"
     return None
 
 
@@ -136,4 +179,5 @@ _CHECKS: Final[dict[ControlKind, Callable[[Control], str | None]]] = {
     ControlKind.ACCOUNT: _account,
     ControlKind.KEY: _key,
     ControlKind.FUNDS: _funds,
+    ControlKind.LIMITS: _limits,
 }

@@ -47,6 +47,7 @@ class ControlKind(StrEnum):
     ACCOUNT = "ACCOUNT"
     KEY = "KEY"
     FUNDS = "FUNDS"
+    LIMITS = "LIMITS"
 
 
 class DeadLetterReason(StrEnum):
@@ -184,6 +185,14 @@ class Reason(StrEnum):
     EXPIRY_INVALID = "EXPIRY_INVALID"
     EXPIRY_REACHED = "EXPIRY_REACHED"
     KILLED = "KILLED"
+    ORDER_SIZE_LIMIT = "ORDER_SIZE_LIMIT"
+    FAT_FINGER = "FAT_FINGER"
+    SYMBOL_OPEN_ORDERS_LIMIT = "SYMBOL_OPEN_ORDERS_LIMIT"
+    TRADE_FREQUENCY_LIMIT = "TRADE_FREQUENCY_LIMIT"
+    DAILY_VOLUME_LIMIT = "DAILY_VOLUME_LIMIT"
+    POSITION_LIMIT = "POSITION_LIMIT"
+    CONCENTRATION_LIMIT = "CONCENTRATION_LIMIT"
+    LEVERAGE_LIMIT = "LEVERAGE_LIMIT"
 
 
 class SelfTradePrevention(StrEnum):
@@ -331,12 +340,14 @@ class Command(msgspec.Struct, frozen=True, gc=False):
 
 
 class Control(msgspec.Struct, frozen=True, gc=False):
-    """What the operator decides: instruments, accounts, keys, funds. Written to every partition, so that every shard
-    of every stage sees it.
+    """What the operator decides: instruments, accounts, keys, funds, limits. Written to every partition, so that every
+    shard of every stage sees it.
     """
 
     kind: ControlKind
-    """SYMBOL and ACCOUNT create or replace; KEY registers or revokes a signing key; FUNDS deposits or withdraws."""
+    """SYMBOL and ACCOUNT create or replace; KEY registers or revokes a signing key; FUNDS deposits or withdraws;
+    LIMITS replaces the limits of an account, a symbol, both, or the venue's defaults.
+    """
     control_id: str
     """Unique per decision. Seeing one twice does nothing the second time."""
     issued_us: int = 0
@@ -344,7 +355,7 @@ class Control(msgspec.Struct, frozen=True, gc=False):
     issued_by: str | None = None
     """Who decided it."""
     symbol: str | None = None
-    """SYMBOL: its name, such as BTC-USD."""
+    """SYMBOL: its name, such as BTC-USD. LIMITS: the symbol that they are for; null for every one."""
     symbol_status: SymbolStatus | None = None
     """SYMBOL: TRADING or HALTED (cancels only)."""
     base: str | None = None
@@ -372,7 +383,7 @@ class Control(msgspec.Struct, frozen=True, gc=False):
     taker_fee_e8: int | None = None
     """SYMBOL: fraction of the notional that the aggressor pays, in 10^-8."""
     account: str | None = None
-    """ACCOUNT, KEY, FUNDS: the account."""
+    """ACCOUNT, KEY, FUNDS: the account. LIMITS: the account that they are for; null for every one."""
     account_kind: AccountKind | None = None
     """ACCOUNT: CASH reserves what an order may cost; MARGIN needs equity times leverage to cover it."""
     account_status: AccountStatus | None = None
@@ -395,6 +406,26 @@ class Control(msgspec.Struct, frozen=True, gc=False):
     """SYMBOL HALTED, ACCOUNT SUSPENDED: also take out what rests, with the reason KILLED; a symbol's book then takes
     nothing until it is TRADING again.
     """
+    max_order_size_e8: int | None = None
+    """LIMITS: largest quantity of an order; 10^-8 base."""
+    max_position_size_e8: int | None = None
+    """LIMITS: largest holding of the base currency, long or short, were all open orders of one side filled; 10^-8
+    base.
+    """
+    max_daily_volume_e8: int | None = None
+    """LIMITS: most that is traded in a UTC day, open orders counted as if filled; 10^-8 quote."""
+    max_open_orders: int | None = None
+    """LIMITS: most open orders of one symbol at a time."""
+    trade_frequency: int | None = None
+    """LIMITS: how many orders and amendments may be sent at once, and again within trade_frequency_s."""
+    trade_frequency_s: int | None = None
+    """LIMITS: seconds in which the whole of trade_frequency comes back."""
+    fat_finger_limit_e8: int | None = None
+    """LIMITS: how far a price may lie from the mark on the side that is worse for the account, as a fraction in 10^-8."""
+    concentration_limit_e8: int | None = None
+    """LIMITS: largest value of one position as a fraction of the equity, open orders counted as if filled; 10^-8."""
+    max_leverage_e8: int | None = None
+    """LIMITS: largest exposure per equity, where that is below the account's own leverage; 10^-8."""
 
 
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):

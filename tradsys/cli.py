@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "audit": "Prove from the log and the database that nothing was lost and nothing happened twice.",
     "symbols": "Show what can be traded, make a symbol, or change it.",
     "accounts": "Show who may trade, make an account, change it, or move its funds.",
+    "limits": "Show what accounts may do at most, change it, or show who changed it.",
     "kill": "Stop a symbol, an account or all symbols, and take out what rests.",
     "provision": "Make topics, schemas and tables agree with this release, or check whether they do.",
     "topology": "Print every topic and stage, and how they connect.",

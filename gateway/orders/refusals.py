@@ -35,15 +35,38 @@ _SENTENCES: Final[dict[str, str]] = {
     Reason.PRICE_NOT_ALLOWED: "A market order has no price; this one has {actual}",
     Reason.PRICE_NOT_POSITIVE: "Price {actual} is not above zero",
     Reason.PRICE_OFF_TICK: "Price {actual} is not a multiple of the tick {limit}; nearest valid: {nearest}",
-    Reason.PRICE_OUTSIDE_BAND: "Price {actual} is beyond {limit}, the edge of the price band of {symbol}",
+    Reason.PRICE_OUTSIDE_BAND: "Price {actual} is outside the price band of {symbol}; nearest valid: {limit}",
     Reason.NO_MARK: "There is no mark yet that the order could be valued at",
     Reason.QUANTITY_NOT_POSITIVE: "Quantity {actual} is not above zero",
     Reason.QUANTITY_OFF_LOT: "Quantity {actual} is not a multiple of the lot {limit}; nearest valid: {nearest}",
-    Reason.QUANTITY_TOO_SMALL: "Quantity {actual} is below {limit}, the smallest of {symbol}",
-    Reason.QUANTITY_TOO_LARGE: "Quantity {actual} is above {limit}, the largest of {symbol}",
+    Reason.QUANTITY_TOO_SMALL: "Quantity {actual} is below the smallest of {symbol}; nearest valid: {limit}",
+    Reason.QUANTITY_TOO_LARGE: "Quantity {actual} is above the largest of {symbol}; nearest valid: {limit}",
     Reason.NOTIONAL_TOO_SMALL: "Price times quantity is {actual}, below {limit}, the smallest of {symbol}",
     Reason.NOTIONAL_TOO_LARGE: "Price times quantity is {actual}, above {limit}, the largest of {symbol}",
     Reason.OPEN_ORDERS_LIMIT: "This would be open order number {actual}; account {account} may have {limit}",
+    Reason.ORDER_SIZE_LIMIT: (
+        "Quantity {actual} is above {limit}, the most that account {account} may order of {symbol} at once"
+    ),
+    Reason.FAT_FINGER: (
+        "Price {actual} is further from the mark than account {account} may go in {symbol}; nearest valid: {limit}"
+    ),
+    Reason.SYMBOL_OPEN_ORDERS_LIMIT: (
+        "This would be open order number {actual} in {symbol}; account {account} may have {limit} there"
+    ),
+    Reason.TRADE_FREQUENCY_LIMIT: (
+        "Account {account} may send {limit} orders at once and this would make it {actual}; wait, and send it again"
+    ),
+    Reason.DAILY_VOLUME_LIMIT: (
+        "The day's volume could become {actual}, all open orders filled; account {account} may trade {limit}"
+    ),
+    Reason.POSITION_LIMIT: (
+        "The position in {symbol} could become {actual}, all open orders filled; account {account} may have {limit}"
+    ),
+    Reason.CONCENTRATION_LIMIT: (
+        "The position in {symbol} could be worth {actual}, all open orders filled; "
+        "of its equity account {account} may have {limit} there"
+    ),
+    Reason.LEVERAGE_LIMIT: "The exposure would be {actual}, and equity times the largest leverage is {limit}",
     Reason.FUNDS_INSUFFICIENT: "The order may cost {actual}, and {limit} is available",
     Reason.MARGIN_INSUFFICIENT: "The exposure would be {actual}, and equity times leverage is {limit}",
     Reason.POST_ONLY_WOULD_TRADE: "At {actual} the post-only order would trade with {limit}, the best opposite price",

@@ -1,4 +1,4 @@
-"""`tradsys symbols` and `tradsys accounts`, as the operator types them, on a real log."""
+"""`tradsys symbols`, `tradsys accounts` and `tradsys limits`, as the operator types them, on a real log."""
 
 import json
 import os
@@ -52,11 +52,10 @@ class Venue:
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout + done.stderr
 
-    def facts(self, *words: str) -> dict[str, Any]:
+    def facts(self, *words: str) -> Any:
         code, said = self.type_in(*words, "--json")
         assert code == 0, said
-        found: dict[str, Any] = json.loads(said)
-        return found
+        return json.loads(said)
 
     def controls(self) -> list[list[bytes]]:
         """The records of each partition."""
@@ -71,10 +70,16 @@ def test_the_page_on_operating_works_as_it_stands_there(stack: Any, tmp_path: Pa
     blocks = re.findall(r"^```console\n(.*?)^```$", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
     lines = [line for block in blocks for line in block.splitlines()]
     assert len(lines) > 5
+    shown = {}
     for line in lines:
-        code, said = venue.type_in(*shlex.split(line)[1:])
-        assert code == 0, (line, said)
+        code, shown[line] = venue.type_in(*shlex.split(line)[1:])
+        assert code == 0, (line, shown[line])
+    said = shown["tradsys accounts"]
     assert all(name in said for name in ("desk-1", "suspended", "desk-2", "margin", "cancel_oldest"))
+    assert all(value in shown["tradsys limits desk-1"] for value in ("every", "100/10", "5000000", "2.5", "0.5"))
+    assert "max leverage" not in shown["tradsys limits desk-1"]
+    newest = [line.split() for line in shown["tradsys limits --history"].splitlines() if "leverage" in line]
+    assert [line[-1] for line in newest] == ["3", "3"]
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +123,12 @@ def test_every_partition_holds_the_same_decisions(venue: Venue) -> None:
         (("accounts", "zoe", "--kind", "margin"), "a MARGIN account needs a positive one"),
         (("accounts", "zoe", "--deposit", "5", "USD"), "There is no account zoe; --kind makes it."),
         (("accounts", "zoe", "--kind", "cash", "--deposit", "5", "USD"), "A deposit is a decision of its own"),
+        (("limits", "zoe"), "There is no account zoe; there are none."),
+        (("limits", "--symbol", "NEW-USD"), "There is no symbol NEW-USD; there are BTC-USD."),
+        (("limits", "--max-order-size", "-1"), "max_order_size_e8 is -100000000: it must not be negative"),
+        (("limits", "--max-open-orders", "1.5"), "--max-open-orders is '1.5'; it must be a whole number, or none."),
+        (("limits", "--trade-frequency", "10"), "--trade-frequency is ''; it must be a whole number"),
+        (("limits", "--trade-frequency", "0/1"), "trade_frequency is 0: it must be at least 1"),
     ],
 )
 def test_what_cannot_be_decided_is_said_and_changes_nothing(venue: Venue, words: tuple[str, ...], said: str) -> None:
@@ -155,6 +166,30 @@ def test_an_account_is_made_and_a_deposit_with_an_id_is_made_once(venue: Venue) 
         core.apply(Input("control", 0, offset, 1, "", control, value))
     account = core._accounts["alice"]
     assert (account.balance("USD").total_e8, account.status) == (1_000 * E8, "SUSPENDED")
+
+
+def test_limits_keep_what_is_not_said_and_show_who_changed_what(venue: Venue) -> None:
+    venue.facts("accounts", "lea", "--kind", "cash")
+    made = ("limits", "lea", "--symbol", "BTC-USD", "--max-order-size", "2", "--trade-frequency", "5/60")
+    scope = {"account": "lea", "symbol": "BTC-USD"}
+    assert venue.facts(*made) == [scope | {"max_order_size": "2", "trade_frequency": "5/60"}]
+    venue.facts("limits", "--max-open-orders", "7", "--id", "seven")
+    assert venue.type_in("limits", "--max-open-orders", "8", "--id", "seven")[0] == 0
+    every = {"account": None, "symbol": None, "max_open_orders": 7}
+    changed = venue.facts("limits", "lea", "--symbol", "BTC-USD", "--max-order-size", "none", "--max-leverage", "1.5")
+    assert changed == [every, scope | {"max_leverage": "1.5", "trade_frequency": "5/60"}]
+    assert venue.facts("limits", "lea") == changed
+    history = venue.facts("limits", "lea", "--history")
+    assert [(change["limit"], change["old"], change["new"]) for change in history] == [
+        ("max_order_size", None, "2"),
+        ("trade_frequency", None, "5/60"),
+        ("max_open_orders", None, 7),
+        ("max_order_size", "2", None),
+        ("max_leverage", None, "1.5"),
+    ]
+    assert all(change["by"] and change["time"].endswith("Z") for change in history)
+    code, said = venue.type_in("limits", "--max-open-orders", "none", "--trade-frequency", "none")
+    assert (code, "max open orders" in said) == (0, False)
 
 
 def test_what_is_no_decision_does_not_keep_the_operator_from_deciding(venue: Venue) -> None:

@@ -18,6 +18,9 @@ ANSWERS = "workers/risk/answers.py"
 RULES = "workers/risk/rules.py"
 ACCOUNTS = "workers/risk/accounts.py"
 ORDERS = "workers/risk/orders.py"
+LIMITS = "workers/risk/limits.py"
+LIMIT_TABLE = "workers/risk/limit_table.py"
+USAGE = "workers/risk/usage.py"
 RISK_STATE = "workers/risk/state.py"
 HOLDING = "workers/positions/holding.py"
 LEDGER = "workers/positions/ledger.py"
@@ -356,8 +359,8 @@ MUTATIONS = (
     Mutation(
         "an amendment is held at the order's fee",
         ACCOUNTS,
-        "amended = order.amend_price_e8, amended_e8, order.amend_fee_rate_e8",
-        "amended = order.amend_price_e8, amended_e8, order.fee_rate_e8",
+        "order.amended_leaves_e8(leaves_e8), order.amend_fee_rate_e8",
+        "order.amended_leaves_e8(leaves_e8), order.fee_rate_e8",
     ),
     Mutation("ended orders are never forgotten", ACCOUNTS, "if len(self.finals) > FINAL_ORDERS_MAX:", "if False:"),
     Mutation(
@@ -410,4 +413,71 @@ MUTATIONS = (
     Mutation(
         "a filled order may be cancelled", STATES, "    _PARTIAL: _OPEN |", "    _FILLED: _OPEN,\n    _PARTIAL: _OPEN |"
     ),
+    # Limits
+    Mutation("limit: no order size", LIMITS, "order.quantity_e8 > size_e8 and", "False and"),
+    Mutation("limit: fat finger on the better side", LIMITS, "worse = order.worst_price_e8 > edge_e8", "worse = True"),
+    Mutation(
+        "limit: open orders one too many",
+        LIMITS,
+        "count * E8) if count > limit else None",
+        "count * E8) if count > limit + 1 else None",
+    ),
+    Mutation(
+        "limit: refused orders take tokens",
+        LIMITS,
+        "    if used <= bucket",
+        "    bucket.take(now_us)\n    if used <= bucket",
+    ),
+    Mutation(
+        "limit: a bucket that fills beyond its measure",
+        USAGE,
+        "return max(self.used - max(now_us - self.at_us, 0) * self.count, 0) + self.window_us",
+        "return self.used - max(now_us - self.at_us, 0) * self.count + self.window_us",
+    ),
+    Mutation("limit: yesterday counts", USAGE, "if self.day >= now_us // DAY_US else 0", ""),
+    Mutation("limit: a new day keeps the volume", USAGE, "self.day, self.traded_e8 = day, 0", "self.day = day"),
+    Mutation("limit: open orders are no volume", USAGE, "return self.notional_e8 + (", "return ("),
+    Mutation(
+        "limit: an amendment under way does not count",
+        USAGE,
+        "open_e8 = max(open_e8, amended_e8)",
+        "open_e8 = open_e8 + 0 * amended_e8",
+    ),
+    Mutation("limit: one symbol's volume for all", LIMITS, "    if limits.volume_of:", "    if not limits.volume_of:"),
+    Mutation(
+        "limit: other symbols of the base do not count",
+        LIMITS,
+        "if venue.symbols[name].base == rules.base]",
+        "if name == rules.symbol]",
+    ),
+    Mutation("limit: what is held does not count", LIMITS, "+ asked.more_e8 - held_e8", "+ asked.more_e8"),
+    Mutation("limit: a way out is closed", LIMITS, "is not None and after_e8 > 0:", "is not None:"),
+    Mutation("limit: equity without the holdings", LIMITS, "equity_e16 += balance.total_e8 * valued.mark_e8", "pass"),
+    Mutation("limit: leverage refuses what reduces", LIMITS, "open_e8) <= before_e8:", "open_e8) < 0:"),
+    Mutation(
+        "limit: the account's before the symbol's",
+        LIMIT_TABLE,
+        '((account, symbol), (account, ""), ("", symbol), ("", ""))',
+        '((account, ""), (account, symbol), ("", symbol), ("", ""))',
+    ),
+    Mutation("limit: a record that sets nothing stays", LIMIT_TABLE, "self.scopes.pop(scope, None)", "pass"),
+    Mutation(
+        "limit: what holds is never looked up anew",
+        LIMIT_TABLE,
+        "(getattr(control, name) for name in SET))\n        self._resolved.clear()",
+        "(getattr(control, name) for name in SET))",
+    ),
+    Mutation(
+        "limit: an amendment takes no token",
+        RISK,
+        "                if limits is not None:\n",
+        "                if False:\n",
+    ),
+    Mutation(
+        "limit: every shard keeps every limit",
+        RISK,
+        "!= self._shard:\n            return ()",
+        "!= self._shard and False:\n            return ()",
+    ),
+    Mutation("limit: the day's volume is forgotten", RISK_STATE, "usage.day, usage.traded_e8 = day, traded_e8", "pass"),
 )

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from schemas.messages import (
     AccountKind,
     AccountStatus,
+    ControlKind,
     Execution,
     ExecutionKind,
     Message,
@@ -21,6 +22,7 @@ from schemas.messages import (
 )
 from schemas.units import E8, fee_e8, notional_e8
 from tests.oracle.naive_funds import NaiveFunds, OpenOrder
+from tests.oracle.naive_limits import NaiveLimits
 from tests.oracle.risk_desk import Desk
 
 ACCOUNTS = ("cash", "purse", "margin")
@@ -36,6 +38,7 @@ class RandomMarket:
         self.rng = rng
         self.desk = Desk()
         self.naive = NaiveFunds()
+        self.limits = NaiveLimits(self.naive)
         self.open: dict[int, Order] = {}
         self.filled: dict[int, int] = {}
         self.placed: dict[int, Order] = {}
@@ -69,6 +72,8 @@ class RandomMarket:
             self._funds,
             self._rules,
             self._kind,
+            self._limit,
+            self._wait,
         ]
         self.rng.choice(actions)()
 
@@ -126,6 +131,28 @@ class RandomMarket:
     def _kind(self) -> None:
         self._set_account(self.rng.choice(ACCOUNTS), self.rng.choice((None, None, 1, 5)))
 
+    def _limit(self) -> None:
+        """Other limits for some accounts and symbols, and most often none."""
+        chance = self.rng
+        drawn = {
+            "max_order_size_e8": chance.randint(E8, 4 * E8),
+            "max_position_size_e8": chance.randint(0, 60 * E8),
+            "max_daily_volume_e8": chance.randint(0, 20_000 * E8),
+            "max_open_orders": chance.randint(0, 8),
+            "fat_finger_limit_e8": chance.randint(0, E8),
+            "concentration_limit_e8": chance.randint(0, 2 * E8),
+            "max_leverage_e8": chance.randint(0, 3 * E8),
+        }
+        fields = {name: value for name, value in drawn.items() if not chance.randint(0, 5)}
+        if not chance.randint(0, 3):
+            fields |= {"trade_frequency": chance.randint(1, 5), "trade_frequency_s": chance.choice((1, 7, 60))}
+        account, symbol = chance.choice((None, *ACCOUNTS)), chance.choice((None, *SYMBOLS))
+        self.desk.control(ControlKind.LIMITS, account=account, symbol=symbol, **fields)
+        self.limits.records.append((account, symbol, fields))
+
+    def _wait(self) -> None:
+        self.desk.ts_us += self.rng.choice((0, 300_000, 2_000_000, 9_000_000, 40_000_000_000))
+
     def _mark(self) -> None:
         symbol = self.rng.choice(list(SYMBOLS))
         price_e8 = SYMBOLS[symbol][2] * self.rng.randint(E8 // 2, 3 * E8 // 2)
@@ -153,11 +180,13 @@ class RandomMarket:
             quantity_e8=quantity_e8,
         )
         new = OpenOrder(account, symbol, side.value, worst_e8, quantity_e8, self.rates[symbol])
-        self._compare(answer, new)
+        self._compare(answer, new, priced=not market)
 
-    def _compare(self, answer: Message, new: OpenOrder) -> None:
-        expected = self.naive.refusal(new)
+    def _compare(self, answer: Message, new: OpenOrder, *, priced: bool) -> None:
+        now_us = self.desk.ts_us
+        expected = self.limits.refusal(new, new.leaves, now_us, None, priced=priced) or self.naive.refusal(new)
         if isinstance(answer, Order):
+            self.limits.passes(new, now_us)
             assert expected is None
             assert answer.price_e8 == new.worst_price
             self.open[answer.order_id] = self.placed[answer.order_id] = answer
@@ -204,8 +233,13 @@ class RandomMarket:
         leaves_e8 = max(quantity_e8 - self.filled[order.order_id], 0)
         expected: tuple[str, int | None, int | None] | None = ("AMEND_PENDING", None, None)
         if order.order_id not in self.amends:
-            expected = self.naive.amend_refusal(old, price_e8, leaves_e8, self.rates[order.symbol])
+            new = OpenOrder(old.account, old.symbol, old.side, price_e8, leaves_e8, 0)
+            now_us, changed_e8 = self.desk.ts_us, 0 if quantity_e8 == order.quantity_e8 else quantity_e8
+            expected = self.limits.refusal(new, changed_e8, now_us, old, priced=True) or self.naive.amend_refusal(
+                old, price_e8, leaves_e8, self.rates[order.symbol]
+            )
         if isinstance(answer, Order):
+            self.limits.passes(old, self.desk.ts_us)
             assert expected is None
             assert (answer.price_e8, answer.quantity_e8) == (price_e8, asked_e8)
             old.amended = price_e8, leaves_e8, max(old.fee_rate, self.rates[order.symbol])
@@ -253,6 +287,7 @@ class RandomMarket:
         fee = fee_e8(value_e8, self.rng.choice((0, self.naive.orders[order.order_id].fee_rate)))
         self.desk.filled(order, quantity_e8, price_e8, before_e8=before_e8, fee_e8=fee)
         self.naive.fill(order.order_id, quantity_e8, value_e8, fee)
+        self.limits.fills.append((order.account, order.symbol, value_e8, self.desk.ts_us))
         self.filled[order.order_id] += quantity_e8
         if order.order_id not in self.naive.orders:
             del self.open[order.order_id]

@@ -28,6 +28,8 @@ class Decisions:
         self._codec = codec
         self._gate = ControlGate("operator")
         self._newest: dict[ControlKind, dict[str, Control]] = {}
+        self.limit_changes: list[Control] = []
+        """Every decision about limits, oldest first."""
         try:
             for record in log.records("control", partitions=(0,)):
                 self._read(record)
@@ -43,6 +45,12 @@ class Decisions:
     def accounts(self) -> Mapping[str, Control]:
         """The newest decision about each account, by name."""
         return dict(sorted(self._newest.get(ControlKind.ACCOUNT, {}).items()))
+
+    @property
+    def limits(self) -> Mapping[tuple[str, str], Control]:
+        """The newest decision about the limits of each scope, as `scope_of` names it."""
+        newest = {scope_of(control): control for control in self.limit_changes}
+        return dict(sorted(newest.items()))
 
     def decide(self, kind: ControlKind, control_id: str | None, **fields: Any) -> bool:
         """Make a decision. False if one of that id was made before: then nothing is done. Raises CommandError."""
@@ -101,8 +109,16 @@ class Decisions:
             self._take(admitted)
 
     def _take(self, control: Control) -> None:
+        if control.kind is ControlKind.LIMITS:
+            self.limit_changes.append(control)
+            return
         name = control.symbol if control.kind is ControlKind.SYMBOL else control.account
         self._newest.setdefault(control.kind, {})[name or ""] = control
+
+
+def scope_of(limits: Control) -> tuple[str, str]:
+    """Account and symbol that limits are for, each empty where they are for every one."""
+    return limits.account or "", limits.symbol or ""
 
 
 def _new_id(kind: ControlKind) -> str:

@@ -13,6 +13,7 @@ from schemas.units import E8, INT64_MAX, INT64_MIN
 from workers.kernel.controls import Pair
 from workers.risk.orders import RiskOrder
 from workers.risk.rules import Refusal, SymbolRules
+from workers.risk.usage import Bucket, Usage
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -57,6 +58,7 @@ class Account:
 
     __slots__ = (
         "balances",
+        "buckets",
         "by_client_id",
         "finals",
         "keys",
@@ -69,6 +71,7 @@ class Account:
         "removable",
         "self_trade_prevention",
         "status",
+        "usages",
     )
 
     def __init__(self, name: str) -> None:
@@ -89,6 +92,10 @@ class Account:
         """Orders that the book may hold and that nobody takes out yet, by symbol and side."""
         self.finals: deque[int] = deque()
         """Those of them that ended, oldest end first."""
+        self.usages: dict[str, Usage] = {}
+        """By symbol."""
+        self.buckets: dict[str, Bucket] = {}
+        """By the symbol whose orders they count; empty for all."""
 
     def balance(self, currency: str) -> Balance:
         """The balance of a currency, from now on kept."""
@@ -96,6 +103,18 @@ class Account:
         if balance is None:
             balance = self.balances[currency] = Balance()
         return balance
+
+    def held_e8(self, currency: str) -> int:
+        """The balance of a currency."""
+        balance = self.balances.get(currency)
+        return 0 if balance is None else balance.total_e8
+
+    def usage(self, symbol: str) -> Usage:
+        """What is used of the limits in a symbol, from now on kept."""
+        usage = self.usages.get(symbol)
+        if usage is None:
+            usage = self.usages[symbol] = Usage()
+        return usage
 
     def open_count(self) -> int:
         """Orders that have not ended."""
@@ -109,9 +128,10 @@ class Account:
             if refusal is None:
                 self.hold(order, rules, order.quantity_e8)
             return refusal
+        notional_e8 = -(-order.worst_price_e8 * order.quantity_e8 // E8)
         if order.side is _BUY:
             balance = self.balance(rules.quote)
-            needed_e8 = worst_cost_e8(order.worst_price_e8, order.quantity_e8, order.fee_rate_e8)
+            needed_e8 = notional_e8 - (-notional_e8 * order.fee_rate_e8 // E8)
         else:
             balance = self.balance(rules.base)
             needed_e8 = order.quantity_e8
@@ -121,6 +141,7 @@ class Account:
         balance.reserved_e8 += needed_e8
         order.reserved_e8 = needed_e8
         order.leaves_e8 = order.quantity_e8
+        self.usage(order.symbol).add(order, notional_e8)
         return None
 
     def cover_amended(
@@ -157,14 +178,18 @@ class Account:
 
     def hold(self, order: RiskOrder, rules: SymbolRules, leaves_e8: int) -> None:
         """Hold for what is left of an order, or would be left if the amendment under way is made, and no more."""
+        if not leaves_e8 and not order.amend_id:
+            self._reserve(order, rules, 0)
+            order.leaves_e8 = 0
+            self.usages[order.symbol].release(order)
+            return
         needed_e8 = self._needed_e8(order, order.worst_price_e8, leaves_e8, order.fee_rate_e8)
         if order.amend_id:
-            quantity_e8 = order.amend_quantity_e8 or order.quantity_e8
-            amended_e8 = max(quantity_e8 - order.quantity_e8 + leaves_e8, 0)
-            amended = order.amend_price_e8, amended_e8, order.amend_fee_rate_e8
+            amended = order.amend_price_e8, order.amended_leaves_e8(leaves_e8), order.amend_fee_rate_e8
             needed_e8 = max(needed_e8, self._needed_e8(order, *amended))
         self._reserve(order, rules, needed_e8)
         order.leaves_e8 = leaves_e8
+        self.usage(order.symbol).count(order, leaves_e8)
 
     def _needed_e8(self, order: RiskOrder, price_e8: int, leaves_e8: int, fee_rate_e8: int) -> int:
         """What is held for so much of an order: quote currency for a cash account's buy, else base."""

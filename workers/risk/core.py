@@ -1,7 +1,7 @@
 """Pre-trade risk: every command is answered, or goes to the book with its cost covered.
 
 Checks come in this order, and the first that fails is the answer: seal, kind, account, client_order_id, repeated
-command, symbol and its rules, open orders, funds. docs/refusals.md describes each code.
+command, symbol and its rules, open orders, limits, funds. docs/refusals.md describes each code.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -40,6 +40,8 @@ from workers.kernel.stage import Input, Output
 from workers.risk import state
 from workers.risk.accounts import OPEN_ORDERS_MAX_DEFAULT, Account
 from workers.risk.answers import REFUSED, Answers, to_book
+from workers.risk.limit_table import LimitTable
+from workers.risk.limits import Venue, limit_refusal, take_token
 from workers.risk.orders import RiskOrder, order_of, sayable_us
 from workers.risk.rules import (
     Refusal,
@@ -50,7 +52,7 @@ from workers.risk.rules import (
     symbol_rules,
 )
 
-BEHAVIOUR: Final = 5
+BEHAVIOUR: Final = 6
 
 # Members looked up once: an attribute of an enum class costs as much as a dict lookup at each use.
 _NEW_COMMAND: Final = CommandKind.NEW
@@ -86,6 +88,7 @@ class RiskCore:
         """The symbol by whose mark a pair is valued: the first that was set."""
         self._marks: dict[str, int] = {}
         self._accounts: dict[str, Account] = {}
+        self._limits = LimitTable()
         self._answers = Answers(shard)
         self._handlers: dict[str, Callable[[Input], Sequence[Output]]] = {
             "control": self._on_control,
@@ -100,15 +103,16 @@ class RiskCore:
 
     def dump(self) -> bytes:
         """The whole state. Equal states give equal bytes."""
-        return state.dump(self._answers.sequence, self._gate, self._symbols, self._marks, self._accounts)
+        parts = self._gate, self._symbols, self._marks, self._accounts, self._limits
+        return state.dump(self._answers.sequence, *parts)
 
     def load(self, state_bytes: bytes, behaviour: int) -> None:
         """Replace the state by one that `dump` gave."""
         if not 1 <= behaviour <= BEHAVIOUR:
             message = f"a state of behaviour version {behaviour}: this release reads versions 1 to {BEHAVIOUR}"
             raise ValueError(message)
-        sequence, self._symbols, self._marks, self._accounts = state.load(state_bytes, self._gate, behaviour)
-        self._answers.sequence = sequence
+        loaded = state.load(state_bytes, self._gate, self._limits, behaviour)
+        self._answers.sequence, self._symbols, self._marks, self._accounts = loaded
         self._pairs = {}
         for rules in self._symbols.values():
             self._pairs.setdefault((rules.base, rules.quote), rules)
@@ -121,7 +125,11 @@ class RiskCore:
             return control
         if control.kind is ControlKind.SYMBOL:
             self._set_symbol(control)
-        elif control.account is not None and partition_of(control.account, self._shards) == self._shard:
+        elif control.account is not None and partition_of(control.account, self._shards) != self._shard:
+            return ()
+        elif control.kind is ControlKind.LIMITS:
+            self._limits.set(control)
+        elif control.account is not None:
             account = self._accounts.get(control.account)
             if account is None:
                 account = self._accounts[control.account] = Account(control.account)
@@ -199,6 +207,7 @@ class RiskCore:
         rules = self._symbols[order.symbol]
         if kind is _TRADE:
             _settle(account, rules, execution)
+            account.usage(order.symbol).trade(execution.last_notional_e8 or 0, record.ts_us)
         order.fold(execution)
         if kind is _AMENDED or execution.leaves_e8 != order.leaves_e8:
             account.hold(order, rules, execution.leaves_e8)
@@ -284,7 +293,15 @@ class RiskCore:
         open_count = account.open_count()
         if open_count >= account.open_orders_max:
             return Refusal(Reason.OPEN_ORDERS_LIMIT, account.open_orders_max * E8, (open_count + 1) * E8)
-        return account.cover(order, rules, self._pairs)
+        limits = self._limits.of(account.name, order.symbol) if self._limits.scopes else None
+        if limits is None:
+            return account.cover(order, rules, self._pairs)
+        venue, now_us = Venue(self._symbols, self._pairs), order.command_us
+        refusal = limit_refusal(limits, order, None, account, rules, venue, now_us)
+        refusal = refusal or account.cover(order, rules, self._pairs)
+        if refusal is None:
+            take_token(limits, account, now_us)
+        return refusal
 
     def _change(self, record: Input, command: Command, account: Account) -> Sequence[Output]:
         """A command about one open order."""
@@ -329,14 +346,21 @@ class RiskCore:
                 quantity_e8=order.quantity_e8 if command.quantity_e8 is None else command.quantity_e8,
                 expire_us=order.expire_us if command.expire_us is None else sayable_us(command.expire_us),
             )
-            refusal = amend_refusal(rules, amended, command, record.ts_us) or account.cover_amended(
+            now_us = record.ts_us
+            limits = self._limits.of(account.name, order.symbol) if self._limits.scopes else None
+            refusal = amend_refusal(rules, amended, command, now_us)
+            if refusal is None and limits is not None:
+                venue = Venue(self._symbols, self._pairs)
+                refusal = limit_refusal(limits, amended, order, account, rules, venue, now_us)
+            refusal = refusal or account.cover_amended(
                 order, amended, command_id, rules, self._pairs, keeps_quantity=command.quantity_e8 is None
             )
             if refusal is None:
+                if limits is not None:
+                    take_token(limits, account, now_us)
                 if command.quantity_e8 is None:
                     amended.quantity_e8 = 0  # the book keeps what it has: it may know of a decrement already
-                correlation_id, now_us = command.correlation_id, record.ts_us
-                return (to_book(_AMEND_ORDER, command_id, account.name, amended, correlation_id, now_us),)
+                return (to_book(_AMEND_ORDER, command_id, account.name, amended, command.correlation_id, now_us),)
         return self._answers.report(record, command, order, _AMEND_REJECTED, refusal)
 
 

@@ -79,6 +79,10 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
     """The dearest fee when the amendment was accepted, or the order's own if that was dearer."""
     removing: bool = False
     """A command about many orders takes it out of the book."""
+    open_e8: int = 0
+    """What of it counts in the account's usage: what may still trade at worst, 10^-8 base."""
+    open_notional_e8: int = 0
+    """For how much, 10^-8 quote."""
 
     def same_content(self, other: "RiskOrder") -> bool:
         """Whether two commands ask the same: sent_us and correlation_id do not matter, absent is as its default."""
@@ -99,6 +103,10 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
     def may_rest(self) -> bool:
         """Whether its time in force lets it wait in the book."""
         return self.time_in_force is _GTC or self.time_in_force is _GTD
+
+    def amended_leaves_e8(self, leaves_e8: int) -> int:
+        """What would be left of it by the amendment under way, where so much is left without."""
+        return max((self.amend_quantity_e8 or self.quantity_e8) - self.quantity_e8 + leaves_e8, 0)
 
     def fold(self, execution: Execution) -> None:
         """What the book has made of it; all but what is held."""

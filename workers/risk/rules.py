@@ -49,30 +49,36 @@ class SymbolRules(msgspec.Struct, array_like=True, gc=False):
     mark_e8: int | None = None
     """The newest Mark, else the reference price, else None."""
     low_e8: int = INT64_MIN
-    """Lowest price within the band."""
+    """Lowest price within the band, on a tick."""
     high_e8: int = INT64_MAX
-    """Highest price within the band."""
+    """Highest price within the band, on a tick."""
 
     def set_mark(self, mark_e8: int | None) -> None:
         """Value at this price from now on; the band moves with it."""
         self.mark_e8 = mark_e8
         if mark_e8 is not None and self.band_e8 is not None:
-            self.low_e8 = -(-mark_e8 * (E8 - self.band_e8) // E8)
-            self.high_e8 = min(mark_e8 * (E8 + self.band_e8) // E8, INT64_MAX)
+            tick_e8 = self.tick_e8
+            self.low_e8 = max(-(-mark_e8 * (E8 - self.band_e8) // (E8 * tick_e8)), 1) * tick_e8
+            self.high_e8 = min(mark_e8 * (E8 + self.band_e8) // E8, INT64_MAX) // tick_e8 * tick_e8
 
 
 def symbol_rules(control: Control) -> SymbolRules:
-    """The rules in a SYMBOL record that passed `control_error`. Absent limits become the largest numbers there are."""
+    """The rules in a SYMBOL record that passed `control_error`. Absent limits become the largest numbers there are.
+
+    The smallest and the largest quantity are whole lots, so that a refusal names one that could be ordered.
+    """
     fees = (control.maker_fee_e8 or 0, control.taker_fee_e8 or 0)
+    lot_e8 = control.lot_e8 or 1
+    largest_e8 = INT64_MAX if control.quantity_max_e8 is None else control.quantity_max_e8
     return SymbolRules(
         symbol=control.symbol or "",
         base=control.base or "",
         quote=control.quote or "",
         trading=control.symbol_status is SymbolStatus.TRADING,
         tick_e8=control.tick_e8 or 1,
-        lot_e8=control.lot_e8 or 1,
-        quantity_min_e8=control.quantity_min_e8 or 0,
-        quantity_max_e8=INT64_MAX if control.quantity_max_e8 is None else control.quantity_max_e8,
+        lot_e8=lot_e8,
+        quantity_min_e8=-(-(control.quantity_min_e8 or 0) // lot_e8) * lot_e8,
+        quantity_max_e8=largest_e8 // lot_e8 * lot_e8,
         notional_min_e8=control.notional_min_e8 or 0,
         notional_max_e8=INT64_MAX if control.notional_max_e8 is None else control.notional_max_e8,
         band_e8=control.price_band_e8,
@@ -170,12 +176,9 @@ def _market_price(rules: SymbolRules, order: RiskOrder) -> Refusal | None:
         return Refusal(Reason.NO_MARK)
     if rules.band_e8 is None:
         return Refusal(Reason.PRICE_OUTSIDE_BAND)
-    tick_e8 = rules.tick_e8
-    lowest_e8 = max(-(-rules.low_e8 // tick_e8), 1) * tick_e8
-    highest_e8 = rules.high_e8 // tick_e8 * tick_e8
-    if lowest_e8 > highest_e8:
-        return Refusal(Reason.PRICE_OUTSIDE_BAND, rules.high_e8, lowest_e8)
-    order.worst_price_e8 = highest_e8 if order.side is _BUY else lowest_e8
+    if rules.low_e8 > rules.high_e8:
+        return Refusal(Reason.PRICE_OUTSIDE_BAND)
+    order.worst_price_e8 = rules.high_e8 if order.side is _BUY else rules.low_e8
     return None
 
 

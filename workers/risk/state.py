@@ -10,11 +10,16 @@ from schemas.order_states import FINAL
 from schemas.seal import public_key
 from workers.kernel.controls import ControlGate, Pair
 from workers.risk.accounts import Account, Balance, OpenQuantity
+from workers.risk.limit_table import Limits, LimitTable
 from workers.risk.orders import RiskOrder
 from workers.risk.rules import SymbolRules
+from workers.risk.usage import Bucket
 
 RESERVES_MARGIN: Final = 2
 """The first behaviour version whose orders of margin accounts say themselves how much they hold."""
+
+WHOLE_LOTS: Final = 6
+"""The first behaviour version whose symbols keep their limits in whole lots and ticks."""
 
 
 class _Account(msgspec.Struct, array_like=True, gc=False):
@@ -30,6 +35,10 @@ class _Account(msgspec.Struct, array_like=True, gc=False):
     finals: list[int]
     """In the order in which they ended."""
     self_trade_prevention: SelfTradePrevention = SelfTradePrevention.CANCEL_NEWEST
+    traded: list[tuple[str, int, int]] = []
+    """Symbol, day and notional of its fills, sorted."""
+    buckets: list[Bucket] = []
+    """Sorted by what they count."""
 
 
 class _State(msgspec.Struct, array_like=True, gc=False):
@@ -39,6 +48,7 @@ class _State(msgspec.Struct, array_like=True, gc=False):
     """In the order in which they were first set."""
     marks: list[tuple[str, int]]
     accounts: list[_Account]
+    limits: list[tuple[str, str, Limits]] = []
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
@@ -51,6 +61,7 @@ def dump(
     symbols: dict[str, SymbolRules],
     marks: dict[str, int],
     accounts: dict[str, Account],
+    limits: LimitTable,
 ) -> bytes:
     """The state as MessagePack; equal states give equal bytes."""
     return _ENCODER.encode(
@@ -60,17 +71,24 @@ def dump(
             list(symbols.values()),
             sorted(marks.items()),
             [_dump_account(accounts[name]) for name in sorted(accounts)],
+            limits.dump(),
         )
     )
 
 
 def load(
-    state_bytes: bytes, gate: ControlGate, behaviour: int
+    state_bytes: bytes, gate: ControlGate, limits: LimitTable, behaviour: int
 ) -> tuple[int, dict[str, SymbolRules], dict[str, int], dict[str, Account]]:
-    """Execution sequence, symbols, marks and accounts of a dumped state; the gate takes its own part."""
+    """Execution sequence, symbols, marks and accounts of a dumped state; gate and limits take their own parts."""
     state = _DECODER.decode(state_bytes)
     gate.load(state.gate)
+    limits.load(state.limits)
     symbols = {rules.symbol: rules for rules in state.symbols}
+    if behaviour < WHOLE_LOTS:
+        for rules in symbols.values():
+            rules.quantity_min_e8 = -(-rules.quantity_min_e8 // rules.lot_e8) * rules.lot_e8
+            rules.quantity_max_e8 = rules.quantity_max_e8 // rules.lot_e8 * rules.lot_e8
+            rules.set_mark(rules.mark_e8)
     if behaviour < RESERVES_MARGIN:
         for item in state.accounts:
             if item.kind is AccountKind.MARGIN:
@@ -92,6 +110,8 @@ def _dump_account(account: Account) -> _Account:
         list(account.orders.values()),
         list(account.finals),
         account.self_trade_prevention,
+        [(name, used.day, used.traded_e8) for name, used in sorted(account.usages.items()) if used.day],
+        [account.buckets[scope] for scope in sorted(account.buckets)],
     )
 
 
@@ -105,12 +125,18 @@ def _load_account(item: _Account, symbols: dict[str, SymbolRules]) -> Account:
     account.keys = {key_id: public_key(raw) for key_id, raw in item.keys}
     account.balances = {currency: Balance(total_e8) for currency, total_e8 in item.balances}
     account.finals = deque(item.finals)
+    account.buckets = {bucket.scope: bucket for bucket in item.buckets}
+    for symbol, day, traded_e8 in item.traded:
+        usage = account.usage(symbol)
+        usage.day, usage.traded_e8 = day, traded_e8
     for order in item.orders:
         account.remember(order)
         if order.status not in FINAL:
             account.await_end(order)
         if order.reserved_e8:
             _hold_again(account, order, symbols[order.symbol])
+            order.open_e8 = order.open_notional_e8 = 0
+            account.usage(order.symbol).count(order, order.leaves_e8)
     return account
 
 

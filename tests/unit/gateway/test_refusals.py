@@ -34,7 +34,7 @@ ORDER = {"account": "alice", "client_order_id": "one", "symbol": "BTC-USD"}
             Reason.PRICE_OUTSIDE_BAND,
             "1100",
             "1200.5",
-            "Price 1200.5 is beyond 1100, the edge of the price band of BTC-USD.",
+            "Price 1200.5 is outside the price band of BTC-USD; nearest valid: 1100.",
         ),
         (
             Reason.PRICE_OUTSIDE_BAND,
@@ -47,6 +47,24 @@ ORDER = {"account": "alice", "client_order_id": "one", "symbol": "BTC-USD"}
             "60",
             "61",
             "This would be open order number 61; account alice may have 60.",
+        ),
+        (
+            Reason.QUANTITY_TOO_SMALL,
+            "0.01",
+            "0.001",
+            "Quantity 0.001 is below the smallest of BTC-USD; nearest valid: 0.01.",
+        ),
+        (
+            Reason.FAT_FINGER,
+            "1050",
+            "1060",
+            "Price 1060 is further from the mark than account alice may go in BTC-USD; nearest valid: 1050.",
+        ),
+        (
+            Reason.POSITION_LIMIT,
+            "5",
+            "5.5",
+            "The position in BTC-USD could become 5.5, all open orders filled; account alice may have 5.",
         ),
         (Reason.SYMBOL_UNKNOWN, None, None, "There is no symbol BTC-USD; the list is at /api/v1/symbols."),
         (Reason.NONE, None, None, None),

@@ -28,6 +28,7 @@ ACCOUNT = Control(
 )
 KEY = Control(ControlKind.KEY, "c-3", account="alice@example.com", key_id="bot-1", public_key=bytes(32))
 FUNDS = Control(ControlKind.FUNDS, "c-4", account="a", currency="USD", amount_e8=-1)
+LIMITS = Control(ControlKind.LIMITS, "c-5", account="a", symbol="BTC-USD", max_order_size_e8=E8)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,9 @@ FUNDS = Control(ControlKind.FUNDS, "c-4", account="a", currency="USD", amount_e8
         msgspec.structs.replace(SYMBOL, quantity_max_e8=None, price_band_e8=None, taker_fee_e8=None, maker_fee_e8=-5),
         msgspec.structs.replace(ACCOUNT, account_kind=AccountKind.MARGIN, leverage_e8=1, open_orders_max=0),
         msgspec.structs.replace(KEY, public_key=None),
+        Control(ControlKind.LIMITS, "c-6"),
+        msgspec.structs.replace(LIMITS, max_open_orders=0, trade_frequency=1, trade_frequency_s=86_400),
+        msgspec.structs.replace(LIMITS, account=None, concentration_limit_e8=0),
     ],
 )
 def test_a_complete_control_has_no_error(control: Control) -> None:
@@ -57,6 +61,19 @@ def test_a_complete_control_has_no_error(control: Control) -> None:
         (SYMBOL, {"symbol": "B" * 33}, "must be 1 to 32 letters"),
         (SYMBOL, {"base": None}, "base None must be 1 to 16 letters or digits"),
         (SYMBOL, {"quote": "US D"}, "quote 'US D' must be"),
+        (LIMITS, {"account": ""}, "account '' must be 1 to 64 letters"),
+        (LIMITS, {"symbol": "BTC USD"}, "symbol 'BTC USD' must be 1 to 32 letters"),
+        (LIMITS, {"max_order_size_e8": -1}, "max_order_size_e8 is -1: it must not be negative"),
+        (LIMITS, {"max_position_size_e8": -1}, "max_position_size_e8 is -1"),
+        (LIMITS, {"max_daily_volume_e8": -1}, "max_daily_volume_e8 is -1"),
+        (LIMITS, {"max_open_orders": -1}, "max_open_orders is -1"),
+        (LIMITS, {"fat_finger_limit_e8": -1}, "fat_finger_limit_e8 is -1"),
+        (LIMITS, {"concentration_limit_e8": -1}, "concentration_limit_e8 is -1"),
+        (LIMITS, {"max_leverage_e8": -1}, "max_leverage_e8 is -1"),
+        (LIMITS, {"trade_frequency": 5}, "trade_frequency and trade_frequency_s go together"),
+        (LIMITS, {"trade_frequency": 0, "trade_frequency_s": 1}, "trade_frequency is 0: it must be at least 1"),
+        (LIMITS, {"trade_frequency": 5, "trade_frequency_s": 86_401}, "trade_frequency_s is 86401: it must be from 1"),
+        (LIMITS, {"trade_frequency": 5, "trade_frequency_s": 0}, "trade_frequency_s is 0: it must be from 1"),
         (SYMBOL, {"base": "USD"}, "a currency cannot be traded for itself"),
         (SYMBOL, {"symbol_status": None}, "symbol_status is missing"),
         (SYMBOL, {"tick_e8": None}, "tick_e8 is None: it must be positive"),

@@ -130,6 +130,16 @@ def test_band_edges_are_rounded_inwards() -> None:
     assert at.refused(price_e8=1000 * E8 + 1 + 3001)[0] is Reason.PRICE_OUTSIDE_BAND
 
 
+def test_a_refusal_names_the_nearest_price_and_quantity_that_could_be_ordered() -> None:
+    at = desk()
+    at.symbol(tick_e8=7 * E8, lot_e8=3 * E8, quantity_min_e8=2 * E8, quantity_max_e8=11 * E8)
+    assert at.refused(price_e8=1106 * E8) == (Reason.PRICE_OUTSIDE_BAND, 1099 * E8, 1106 * E8)
+    assert at.refused(price_e8=896 * E8) == (Reason.PRICE_OUTSIDE_BAND, 903 * E8, 896 * E8)
+    assert at.refused(price_e8=1001 * E8, quantity_e8=12 * E8) == (Reason.QUANTITY_TOO_LARGE, 9 * E8, 12 * E8)
+    at.symbol(lot_e8=E8, quantity_min_e8=3 * E8 // 2)
+    assert at.refused(quantity_e8=E8) == (Reason.QUANTITY_TOO_SMALL, 2 * E8, E8)
+
+
 def test_without_a_mark_only_what_needs_one_is_refused() -> None:
     at = desk()
     at.symbol(reference_price_e8=None)
@@ -162,7 +172,7 @@ def test_a_market_sell_under_a_band_of_more_than_the_price_is_worth_at_least_a_t
 def test_a_market_order_is_refused_when_no_tick_lies_in_the_band() -> None:
     at = desk()
     at.symbol(tick_e8=400 * E8)
-    assert at.refused(**MARKET) == (Reason.PRICE_OUTSIDE_BAND, 1100 * E8, 1200 * E8)
+    assert at.refused(**MARKET) == (Reason.PRICE_OUTSIDE_BAND, None, None)
 
 
 def test_largest_notional_counts_what_is_rounded_up() -> None:

@@ -65,7 +65,7 @@ def test_an_account_without_a_record_stays_unknown() -> None:
 
 
 def test_a_state_of_another_behaviour_is_refused() -> None:
-    with pytest.raises(ValueError, match="behaviour version 0: this release reads versions 1 to 5"):
+    with pytest.raises(ValueError, match="behaviour version 0: this release reads versions 1 to 6"):
         Desk().core.load(b"", 0)
 
 
