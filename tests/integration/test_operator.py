@@ -57,6 +57,10 @@ class Venue:
         assert code == 0, said
         return json.loads(said)
 
+    def rows(self, *words: str) -> list[list[str]]:
+        """The words of each line that is said."""
+        return [line.split() for line in self.type_in(*words)[1].splitlines()]
+
     def controls(self) -> list[list[bytes]]:
         """The records of each partition."""
         found: list[list[bytes]] = [[] for _ in range(SHARDS)]
@@ -74,8 +78,16 @@ def test_the_page_on_operating_works_as_it_stands_there(stack: Any, tmp_path: Pa
     for line in lines:
         code, shown[line] = venue.type_in(*shlex.split(line)[1:])
         assert code == 0, (line, shown[line])
-    said = shown["tradsys accounts"]
-    assert all(name in said for name in ("desk-1", "suspended", "desk-2", "margin", "cancel_oldest"))
+    venue.environment["COLUMNS"] = "80"
+    assert venue.rows("symbols") == [
+        ["symbol", "status", "pair", "tick", "lot", "band", "maker", "fee", "taker", "fee"],
+        ["BTC-USD", "halted", "BTC/USD", "0.01", "0.0001", "0.1", "0.0001", "0.0004"],
+    ]
+    assert venue.rows("accounts")[1:] == [["desk-1", "cash", "suspended"], ["desk-2", "margin", "active", "5"]]
+    rules = venue.rows("symbols", "BTC-USD")
+    assert rules[0] == ["BTC-USD"]
+    assert all(row in rules for row in (["quantity", "max", "-"], ["reference", "price", "60000"], ["tick", "0.01"]))
+    assert ["self", "trade", "prevention", "cancel_oldest"] in venue.rows("accounts", "desk-2")
     assert all(value in shown["tradsys limits desk-1"] for value in ("every", "100/10", "5000000", "2.5", "0.5"))
     assert "max leverage" not in shown["tradsys limits desk-1"]
     newest = [line.split() for line in shown["tradsys limits --history"].splitlines() if "leverage" in line]

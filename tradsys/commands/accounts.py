@@ -12,14 +12,14 @@ from tradsys import connections
 from tradsys.commands.options import AsJson, DecisionId, Home
 from tradsys.errors import CommandError
 from tradsys.operator.decisions import Decisions
-from tradsys.operator.typed import EXIT_USAGE, made_before, shown_e8, typed_choice, typed_e8
+from tradsys.operator.typed import EXIT_USAGE, facts_table, made_before, shown_e8, typed_choice, typed_e8
 from tradsys.settings import environment_of
 
 
 def command(
     home: Home,
     account: Annotated[
-        str | None, typer.Argument(help="The account to make or to change; without one all are shown.")
+        str | None, typer.Argument(help="The account to show, make or change; without one all are shown.")
     ] = None,
     kind: Annotated[str | None, typer.Option(help="cash: holds the worst case of its orders; or margin.")] = None,
     status: Annotated[str | None, typer.Option(help="active, or suspended: may only cancel.")] = None,
@@ -34,7 +34,7 @@ def command(
     decision_id: DecisionId = None,
     as_json: AsJson = False,  # noqa: FBT002 - an option
 ) -> None:
-    """Show the accounts; make one, change what is given of it and leave the rest as it is, or move its funds.
+    """Show the accounts, or one; make one, change what is given of it and leave the rest as it is, or move its funds.
 
     Each is a record in the log. A deposit that is repeated with the same --id is made once.
     """
@@ -72,7 +72,7 @@ def command(
     if as_json:
         typer.echo(json.dumps({name: _facts(control) for name, control in shown.items()}, indent=2))
     else:
-        Console().print(_table(shown))
+        Console().print(_table(shown) if account is None else facts_table(account, _facts(shown[account])))
 
 
 def _facts(control: Control) -> dict[str, Any]:
@@ -87,10 +87,12 @@ def _facts(control: Control) -> dict[str, Any]:
 
 
 def _table(accounts: dict[str, Control]) -> Table:
+    """What one wants to see of all accounts, within 80 columns."""
     table = Table("account", "kind", "status", box=None, header_style="bold")
     table.add_column("leverage", justify="right")
     table.add_column("open orders max", justify="right")
-    table.add_column("self-trade prevention")
     for name, control in accounts.items():
-        table.add_row(name, *("" if fact is None else str(fact) for fact in _facts(control).values()))
+        facts = _facts(control)
+        shown = ("" if fact is None else str(fact) for fact in (facts["leverage"], facts["open_orders_max"]))
+        table.add_row(name, facts["kind"], facts["status"], *shown)
     return table

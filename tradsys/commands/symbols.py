@@ -12,7 +12,7 @@ from tradsys import connections
 from tradsys.commands.options import AsJson, DecisionId, Home
 from tradsys.errors import CommandError
 from tradsys.operator.decisions import Decisions
-from tradsys.operator.typed import EXIT_USAGE, made_before, shown_e8, typed_choice, typed_e8
+from tradsys.operator.typed import EXIT_USAGE, facts_table, made_before, shown_e8, typed_choice, typed_e8
 from tradsys.settings import environment_of
 
 NUMBERS: Final = (
@@ -24,7 +24,7 @@ NUMBERS: Final = (
 def command(
     home: Home,
     symbol: Annotated[
-        str | None, typer.Argument(help="The symbol to make or to change; without one all are shown.")
+        str | None, typer.Argument(help="The symbol to show, make or change; without one all are shown.")
     ] = None,
     base: Annotated[str | None, typer.Option(help="What is traded; else what stands before the dash.")] = None,
     quote: Annotated[str | None, typer.Option(help="What it is traded for; else what stands after the dash.")] = None,
@@ -42,7 +42,7 @@ def command(
     decision_id: DecisionId = None,
     as_json: AsJson = False,  # noqa: FBT002 - an option
 ) -> None:
-    """Show the symbols; make one, or change what is given of it and leave the rest as it is.
+    """Show the symbols, or all rules of one; make one, or change what is given of it and leave the rest as it is.
 
     The decision is a record in the log: it takes effect there, for every order after it.
     """
@@ -71,7 +71,7 @@ def command(
     if as_json:
         typer.echo(json.dumps({name: _facts(control) for name, control in shown.items()}, indent=2))
     else:
-        Console().print(_table(shown))
+        Console().print(_table(shown) if symbol is None else facts_table(symbol, _facts(shown[symbol])))
 
 
 def _new(symbol: str) -> dict[str, Any]:
@@ -87,10 +87,12 @@ def _facts(control: Control) -> dict[str, Any]:
 
 
 def _table(symbols: dict[str, Control]) -> Table:
-    table = Table("symbol", "status", "base", "quote", box=None, header_style="bold")
-    for name in NUMBERS:
-        table.add_column(name.removesuffix("_e8").replace("_", " "), justify="right")
+    """What one wants to see of all symbols, within 80 columns."""
+    table = Table("symbol", "status", "pair", box=None, header_style="bold")
+    for heading in ("tick", "lot", "band", "maker fee", "taker fee"):
+        table.add_column(heading, justify="right")
     for name, control in symbols.items():
-        status, base, quote, *numbers = _facts(control).values()
-        table.add_row(name, status, base, quote, *(number or "" for number in numbers))
+        facts = _facts(control)
+        numbers = (facts[fact] or "" for fact in ("tick", "lot", "price_band", "maker_fee", "taker_fee"))
+        table.add_row(name, facts["status"], f"{facts['base']}/{facts['quote']}", *numbers)
     return table

@@ -1,7 +1,10 @@
 """Numbers and choices as the operator types and reads them."""
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
+
+from rich.table import Table
 
 from schemas.units import UnitError, format_e8, parse_e8
 from tradsys.errors import CommandError
@@ -39,3 +42,14 @@ def made_before(decision_id: str | None) -> str:
 def shown_e8(value_e8: int | None) -> str:
     """A number of 10^-8 for people; empty where there is none."""
     return "" if value_e8 is None else format_e8(value_e8)
+
+
+def facts_table(name: str, facts: Mapping[str, Any]) -> Table:
+    """Everything about one thing, a line a fact; a dash where there is none."""
+    table = Table(show_header=False, box=None)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row(name)
+    for fact, value in facts.items():
+        table.add_row(fact.replace("_", " "), "-" if value is None else str(value))
+    return table
