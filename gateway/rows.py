@@ -11,7 +11,9 @@ from sqlalchemy import Column, Row, Table
 
 from schemas.units import format_e8, format_us
 
-_NAMES: Final = frozenset({"kind", "side", "order_type", "time_in_force", "status", "aggressor_side", "liquidity"})
+_NAMES: Final = frozenset(
+    {"kind", "side", "order_type", "time_in_force", "status", "aggressor_side", "liquidity", "trigger_by"}
+)
 _CODES: Final = frozenset({"control_id", "client_order_id", "correlation_id"})
 
 

@@ -77,6 +77,7 @@ class ExecutionKind(StrEnum):
     AMENDED = "AMENDED"
     AMEND_REJECTED = "AMEND_REJECTED"
     CANCELLING_ALL = "CANCELLING_ALL"
+    TRIGGERED = "TRIGGERED"
 
 
 class FrameKind(StrEnum):
@@ -129,11 +130,17 @@ class OrderStatus(StrEnum):
 
 
 class OrderType(StrEnum):
-    """LIMIT trades at its price or better; MARKET at the best prices there are, within the price band."""
+    """LIMIT trades at its price or better; MARKET at the best prices there are, within the price band. The others wait
+    for a trigger and then do as LIMIT (STOP_LIMIT) or as MARKET.
+    """
 
     UNKNOWN = "UNKNOWN"
     LIMIT = "LIMIT"
     MARKET = "MARKET"
+    STOP = "STOP"
+    STOP_LIMIT = "STOP_LIMIT"
+    TAKE_PROFIT = "TAKE_PROFIT"
+    TRAILING_STOP = "TRAILING_STOP"
 
 
 class Reason(StrEnum):
@@ -193,6 +200,9 @@ class Reason(StrEnum):
     POSITION_LIMIT = "POSITION_LIMIT"
     CONCENTRATION_LIMIT = "CONCENTRATION_LIMIT"
     LEVERAGE_LIMIT = "LEVERAGE_LIMIT"
+    TRIGGER_INVALID = "TRIGGER_INVALID"
+    TRAIL_INVALID = "TRAIL_INVALID"
+    TRIGGER_MET = "TRIGGER_MET"
 
 
 class SelfTradePrevention(StrEnum):
@@ -230,6 +240,14 @@ class TimeInForce(StrEnum):
     IOC = "IOC"
     FOK = "FOK"
     GTD = "GTD"
+
+
+class TriggerBy(StrEnum):
+    """Whose price a trigger is compared with."""
+
+    UNKNOWN = "UNKNOWN"
+    LAST = "LAST"
+    MARK = "MARK"
 
 
 class InputRange(msgspec.Struct, frozen=True, gc=False):
@@ -316,11 +334,13 @@ class Command(msgspec.Struct, frozen=True, gc=False):
     side: Side | None = None
     """NEW: BUY or SELL. CANCEL_ALL: only orders of this side; null for both."""
     order_type: OrderType | None = None
-    """NEW: LIMIT or MARKET."""
+    """NEW: what kind of order."""
     time_in_force: TimeInForce | None = None
-    """NEW: GTC, IOC, FOK or GTD; null is GTC for LIMIT and IOC for MARKET."""
+    """NEW: GTC, IOC, FOK or GTD; null is IOC for MARKET and GTC for the others."""
     price_e8: int | None = None
-    """NEW LIMIT: quote currency per unit of base, in 10^-8; null for MARKET. AMEND: the new price, null to keep it."""
+    """NEW LIMIT, STOP_LIMIT: quote currency per unit of base, in 10^-8; null for the others. AMEND: the new price,
+    null to keep it.
+    """
     quantity_e8: int | None = None
     """NEW: base currency, in 10^-8. AMEND: the new quantity, what has been filled included; null to keep it."""
     post_only: bool = False
@@ -337,6 +357,16 @@ class Command(msgspec.Struct, frozen=True, gc=False):
     """NEW GTD: when the order ends, by the log's clock, in microseconds since 1970 UTC. AMEND of a GTD order: the new
     end, null to keep it.
     """
+    trigger_price_e8: int | None = None
+    """NEW STOP, STOP_LIMIT, TAKE_PROFIT: the price at which the order stops waiting, 10^-8 quote. AMEND: the new one,
+    null to keep it.
+    """
+    trigger_by: TriggerBy | None = None
+    """NEW, of an order that waits for a trigger: the price that must reach it; null is LAST, the last trade's."""
+    trail_e8: int | None = None
+    """NEW TRAILING_STOP: how far the trigger follows behind the best price, 10^-8 quote; or trail_rate_e8."""
+    trail_rate_e8: int | None = None
+    """NEW TRAILING_STOP: the same as a fraction of the best price, 10^-8."""
 
 
 class Control(msgspec.Struct, frozen=True, gc=False):
@@ -523,6 +553,18 @@ class Execution(msgspec.Struct, frozen=True, gc=False):
     """Of the command that this answers, else of the one that gave the order its place in the book."""
     expire_us: int | None = None
     """GTD: when the order ends, by the log's clock, in microseconds since 1970 UTC."""
+    trigger_price_e8: int | None = None
+    """Of an order that waits for a trigger, or did: the price at which it stops waiting, as it now is; null while a
+    trailing stop has seen no price. 10^-8 quote.
+    """
+    trigger_by: TriggerBy | None = None
+    """The price that must reach the trigger."""
+    trail_e8: int | None = None
+    """TRAILING_STOP: how far the trigger follows behind the best price, 10^-8 quote."""
+    trail_rate_e8: int | None = None
+    """TRAILING_STOP: the same as a fraction of the best price, 10^-8."""
+    waits: bool = False
+    """The order waits for its trigger and is not in the book yet."""
 
 
 class Frame(msgspec.Struct, frozen=True, gc=False):
@@ -631,11 +673,13 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     side: Side
     """BUY or SELL."""
     order_type: OrderType
-    """LIMIT or MARKET."""
+    """What kind of order."""
     time_in_force: TimeInForce
     """GTC, IOC, FOK or GTD."""
     price_e8: int
-    """The limit; for MARKET the worst price the band allows. 10^-8 quote. AMEND: the price from now on."""
+    """The limit; for an order without one the worst price the band allows, of one that waits for a trigger around
+    that. 10^-8 quote. AMEND: the price from now on.
+    """
     quantity_e8: int
     """Base currency in 10^-8. AMEND: the quantity from now on, what has been filled included; 0 keeps it."""
     post_only: bool
@@ -650,6 +694,16 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     """GTD: when the order ends, by the log's clock, in microseconds since 1970 UTC."""
     reason: Reason | None = None
     """REMOVE: why; null is CANCELLED_BY_CLIENT."""
+    trigger_price_e8: int | None = None
+    """Of an order that waits: the price at which it stops waiting, 10^-8 quote; null for TRAILING_STOP. AMEND: from
+    now on.
+    """
+    trigger_by: TriggerBy | None = None
+    """Of an order that waits for a trigger: the price that must reach it."""
+    trail_e8: int | None = None
+    """TRAILING_STOP: how far the trigger follows behind the best price, 10^-8 quote; or trail_rate_e8."""
+    trail_rate_e8: int | None = None
+    """TRAILING_STOP: the same as a fraction of the best price, 10^-8."""
 
 
 class Position(msgspec.Struct, frozen=True, gc=False):

@@ -18,7 +18,7 @@ _FROM: Final = {
         ExecutionKind.NEW: frozenset({_NEW}),
         ExecutionKind.REJECTED: frozenset({OrderStatus.REJECTED}),
     },
-    _NEW: _OPEN | {ExecutionKind.AMENDED: frozenset({_NEW})},
+    _NEW: _OPEN | {ExecutionKind.AMENDED: frozenset({_NEW}), ExecutionKind.TRIGGERED: frozenset({_NEW})},
     _PARTIAL: _OPEN | {ExecutionKind.AMENDED: frozenset({_PARTIAL})},
 }
 

@@ -9,11 +9,11 @@ again changes nothing. Money and quantities are BIGINT of 10^-8 (`_e8`), times B
 
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text, false, text
 
 METADATA: Final = MetaData(naming_convention={"pk": "pk_%(table_name)s"})
 
-REVISION: Final = "0003"
+REVISION: Final = "0004"
 """The migration that these tables are the result of."""
 
 NEWEST_BY: Final = "newest_by"
@@ -74,6 +74,11 @@ orders: Final = Table(
     _id("execution_id"),
     _text("correlation_id", nullable=True),
     _us("expire_us", nullable=True),
+    _e8("trigger_price_e8", nullable=True),
+    _text("trigger_by", nullable=True),
+    _e8("trail_e8", nullable=True),
+    _e8("trail_rate_e8", nullable=True),
+    Column("waits", Boolean, nullable=False, server_default=false()),
     info={NEWEST_BY: ("execution_id",)},
     comment="One row an order, refused ones included: its newest state",
 )
@@ -119,6 +124,11 @@ executions: Final = Table(
     _us("ts_us"),
     _text("correlation_id", nullable=True),
     _us("expire_us", nullable=True),
+    _e8("trigger_price_e8", nullable=True),
+    _text("trigger_by", nullable=True),
+    _e8("trail_e8", nullable=True),
+    _e8("trail_rate_e8", nullable=True),
+    Column("waits", Boolean, nullable=False, server_default=false()),
     info={NEWEST_BY: ()},
     comment="Everything that happened to orders and commands",
 )

@@ -38,7 +38,7 @@ _STAGES: Final = (
     Stage(
         "matching",
         "The order books: price-time priority",
-        inputs=("control", "clock", "orders"),
+        inputs=("control", "clock", "marks", "orders"),
         outputs=("executions", "trades", "book"),
     ),
     Stage(

@@ -24,15 +24,23 @@ _SENTENCES: Final[dict[str, str]] = {
     Reason.SYMBOL_UNKNOWN: "There is no symbol {symbol}; the list is at /api/v1/symbols",
     Reason.SYMBOL_HALTED: "{symbol} is halted: it takes cancels only",
     Reason.SIDE_INVALID: "The side is buy or sell",
-    Reason.TYPE_INVALID: "The type is limit or market",
+    Reason.TYPE_INVALID: "The type is limit, market, stop, stop_limit, take_profit or trailing_stop",
     Reason.TIME_IN_FORCE_INVALID: (
-        "A limit order is gtc, gtd, ioc or fok, a market order ioc or fok, and a post-only order one that may rest"
+        "A limit or stop_limit order is gtc, gtd, ioc or fok, a market order ioc or fok, any other gtc or gtd, and a "
+        "post-only order a limit order that may rest"
     ),
     Reason.EXPIRY_INVALID: "A gtd order ends at a time that is still to come: {actual} is not after {limit} (seconds)",
     Reason.EXPIRY_REACHED: "Its time was over",
     Reason.KILLED: "The operator took it out of the book",
-    Reason.PRICE_MISSING: "A limit order has a price",
-    Reason.PRICE_NOT_ALLOWED: "A market order has no price; this one has {actual}",
+    Reason.PRICE_MISSING: "A limit or stop_limit order has a price",
+    Reason.PRICE_NOT_ALLOWED: "Only limit and stop_limit orders have a price; this one has {actual}",
+    Reason.TRIGGER_INVALID: (
+        "Trigger price {actual} is not a positive multiple of the tick {limit}; nearest valid: {nearest}"
+    ),
+    Reason.TRIGGER_MET: "The order has met its trigger already, which cannot be moved to {actual}",
+    Reason.TRAIL_INVALID: (
+        "Trail {actual} does not fit {limit}: an amount is a multiple of the tick and below the mark, a rate is below 1"
+    ),
     Reason.PRICE_NOT_POSITIVE: "Price {actual} is not above zero",
     Reason.PRICE_OFF_TICK: "Price {actual} is not a multiple of the tick {limit}; nearest valid: {nearest}",
     Reason.PRICE_OUTSIDE_BAND: "Price {actual} is outside the price band of {symbol}; nearest valid: {limit}",
@@ -81,9 +89,13 @@ _SENTENCES: Final[dict[str, str]] = {
 }
 _WITHOUT_NUMBERS: Final[dict[str, str]] = {
     Reason.EXPIRY_INVALID: "A gtd order names when it ends, and no other order does",
-    Reason.PRICE_OUTSIDE_BAND: "{symbol} has no price band with a tick in it: it takes no market orders",
+    Reason.TRIGGER_INVALID: "A stop, stop_limit or take_profit order has a trigger price, and no other",
+    Reason.TRAIL_INVALID: "A trailing_stop order has a trail or a trail rate, and no other order has",
+    Reason.PRICE_OUTSIDE_BAND: "{symbol} has no price band with a tick in it: it takes no orders without a limit",
 }
-_OF_MULTIPLES: Final[frozenset[str]] = frozenset({Reason.PRICE_OFF_TICK, Reason.QUANTITY_OFF_LOT})
+_OF_MULTIPLES: Final[frozenset[str]] = frozenset(
+    {Reason.PRICE_OFF_TICK, Reason.QUANTITY_OFF_LOT, Reason.TRIGGER_INVALID}
+)
 
 
 def sentence(report: Report) -> str | None:

@@ -10,7 +10,7 @@ import msgspec
 
 from gateway import limits
 from gateway.errors import ApiError, Code
-from schemas.messages import Command, CommandKind, OrderType, SelfTradePrevention, Side, TimeInForce
+from schemas.messages import Command, CommandKind, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerBy
 from schemas.units import INT64_MAX, UnitError, format_e8, parse_e8, parse_us
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -19,7 +19,15 @@ CLIENT_ORDER_ID: Final = rf"^[A-Za-z0-9._:+/=@-]{{1,{limits.CLIENT_ORDER_ID_MAX}
 SYMBOL: Final = rf"^[A-Za-z0-9._-]{{1,{limits.SYMBOL_CHARACTERS_MAX}}}$"
 
 _SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
-_TYPES: Final = {"limit": OrderType.LIMIT, "market": OrderType.MARKET}
+_TYPES: Final = {
+    "limit": OrderType.LIMIT,
+    "market": OrderType.MARKET,
+    "stop": OrderType.STOP,
+    "stop_limit": OrderType.STOP_LIMIT,
+    "take_profit": OrderType.TAKE_PROFIT,
+    "trailing_stop": OrderType.TRAILING_STOP,
+}
+_TRIGGERS: Final = {"last": TriggerBy.LAST, "mark": TriggerBy.MARK}
 _TIMES: Final = {"gtc": TimeInForce.GTC, "ioc": TimeInForce.IOC, "fok": TimeInForce.FOK, "gtd": TimeInForce.GTD}
 _PREVENTIONS: Final = {
     "cancel_newest": SelfTradePrevention.CANCEL_NEWEST,
@@ -28,6 +36,8 @@ _PREVENTIONS: Final = {
     "decrement_and_cancel": SelfTradePrevention.DECREMENT_AND_CANCEL,
     "none": SelfTradePrevention.NONE,
 }
+_PRICED: Final = frozenset({"limit", "stop_limit"})
+_MONEY: Final = frozenset({"price", "quantity", "trigger_price", "trail", "trail_rate"})
 _PATH: Final = re.compile(r" - at `\$\.?([^`]*)`$")
 _UNKNOWN_FIELD: Final = re.compile(r"unknown field `([^`]*)`")
 _MISSING_FIELD: Final = re.compile(r"missing required field `([^`]*)`")
@@ -42,9 +52,11 @@ class OrderRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     symbol: Annotated[str, msgspec.Meta(pattern=SYMBOL, description="The instrument, such as BTC-USD")]
     side: Literal["buy", "sell"]
-    type: Literal["limit", "market"]
+    type: Literal["limit", "market", "stop", "stop_limit", "take_profit", "trailing_stop"]
     quantity: Annotated[str, msgspec.Meta(description='Base currency, a decimal string such as "0.015"')]
-    price: Annotated[str, msgspec.Meta(description="Quote currency, a decimal string; only for limit")] | None = None
+    price: (
+        Annotated[str, msgspec.Meta(description="Quote currency, a decimal string; for limit and stop_limit")] | None
+    ) = None
     time_in_force: Literal["gtc", "ioc", "fok", "gtd"] | None = None
     expire_time: Annotated[str, msgspec.Meta(description=EXPIRE_TIME)] | None = None
     client_order_id: (
@@ -59,6 +71,20 @@ class OrderRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ]
         | None
     ) = None
+    trigger_price: (
+        Annotated[str, msgspec.Meta(description="For stop, stop_limit and take_profit: where it stops waiting")] | None
+    ) = None
+    trigger_by: (
+        Annotated[Literal["last", "mark"], msgspec.Meta(description="The price that must come there; last if left out")]
+        | None
+    ) = None
+    trail: (
+        Annotated[str, msgspec.Meta(description="For trailing_stop: how far behind the best price, quote currency")]
+        | None
+    ) = None
+    trail_rate: (
+        Annotated[str, msgspec.Meta(description='For trailing_stop: the same as a fraction, such as "0.01"')] | None
+    ) = None
 
 
 class AmendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -70,8 +96,12 @@ class AmendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         | None
     ) = None
     expire_time: Annotated[str, msgspec.Meta(description=EXPIRE_TIME)] | None = None
+    trigger_price: Annotated[str, msgspec.Meta(description="Of an order that still waits for its trigger")] | None = (
+        None
+    )
 
 
+_NO_CHANGE: Final = AmendRequest()
 _decode_amend: Final = msgspec.json.Decoder(AmendRequest).decode
 _decode_order: Final = msgspec.json.Decoder(OrderRequest).decode
 
@@ -84,8 +114,10 @@ def parse_order(body: bytes) -> OrderRequest:
 def parse_amend(body: bytes) -> AmendRequest:
     """The amendment in a body. Raises ApiError."""
     request = _parsed(_decode_amend, body)
-    if request.price is None and request.quantity is None and request.expire_time is None:
-        raise ApiError(Code.VALIDATION_FAILED, "An amendment names a new price, quantity or expire_time.")
+    if request == _NO_CHANGE:
+        raise ApiError(
+            Code.VALIDATION_FAILED, "An amendment names a new price, quantity, trigger_price or expire_time."
+        )
     return request
 
 
@@ -101,14 +133,11 @@ def _parsed(decode: Callable[[bytes], S], body: bytes) -> S:
 def new_order(request: OrderRequest, account: str, sent_us: int, correlation_id: str) -> Command:
     """The command that asks for an order. Raises ApiError where its numbers cannot be."""
     quantity_e8 = _positive(request.quantity, "quantity")
-    if request.type == "limit":
+    if request.type in _PRICED:
         if request.price is None:
-            raise ApiError(Code.VALIDATION_FAILED, "A limit order needs a price.", field="price")
-        price_e8 = _positive(request.price, "price")
-    else:
-        if request.price is not None:
-            raise ApiError(Code.VALIDATION_FAILED, "A market order has no price; leave it out.", field="price")
-        price_e8 = None
+            raise ApiError(Code.VALIDATION_FAILED, f"A {request.type} order needs a price.", field="price")
+    elif request.price is not None:
+        raise ApiError(Code.VALIDATION_FAILED, f"A {request.type} order has no price; leave it out.", field="price")
     return Command(
         kind=CommandKind.NEW,
         account=account,
@@ -117,13 +146,17 @@ def new_order(request: OrderRequest, account: str, sent_us: int, correlation_id:
         side=_SIDES[request.side],
         order_type=_TYPES[request.type],
         time_in_force=_TIMES[request.time_in_force] if request.time_in_force else None,
-        price_e8=price_e8,
+        price_e8=_positive_or_none(request.price, "price"),
         quantity_e8=quantity_e8,
         post_only=request.post_only,
         self_trade_prevention=_PREVENTIONS[request.self_trade_prevention] if request.self_trade_prevention else None,
         sent_us=sent_us,
         correlation_id=correlation_id,
         expire_us=_moment(request.expire_time),
+        trigger_price_e8=_positive_or_none(request.trigger_price, "trigger_price"),
+        trigger_by=_TRIGGERS[request.trigger_by] if request.trigger_by else None,
+        trail_e8=_positive_or_none(request.trail, "trail"),
+        trail_rate_e8=_positive_or_none(request.trail_rate, "trail_rate"),
     )
 
 
@@ -133,11 +166,12 @@ def amend_order(order_id: int, request: AmendRequest, account: str, sent_us: int
         kind=CommandKind.AMEND,
         account=account,
         order_id=order_id,
-        price_e8=None if request.price is None else _positive(request.price, "price"),
-        quantity_e8=None if request.quantity is None else _positive(request.quantity, "quantity"),
+        price_e8=_positive_or_none(request.price, "price"),
+        quantity_e8=_positive_or_none(request.quantity, "quantity"),
         sent_us=sent_us,
         correlation_id=correlation_id,
         expire_us=_moment(request.expire_time),
+        trigger_price_e8=_positive_or_none(request.trigger_price, "trigger_price"),
     )
 
 
@@ -200,7 +234,7 @@ def invalid_json(error: msgspec.DecodeError | UnicodeDecodeError | RecursionErro
     path = _PATH.search(text)
     field = path[1] if path else None
     sentence = _PATH.sub("", text)
-    if field in {"price", "quantity"}:
+    if field in _MONEY:
         sentence = f'{field} must be a decimal number in a string, such as "0.015", because JSON numbers lose digits'
     return ApiError(Code.VALIDATION_FAILED, f"{sentence}.", field=field)
 
@@ -227,6 +261,10 @@ def _moment(text: str | None) -> int | None:
         return None if text is None else parse_us(text)
     except UnitError as error:
         raise ApiError(Code.VALIDATION_FAILED, f"expire_time: {error}.", field="expire_time") from None
+
+
+def _positive_or_none(text: str | None, field: str) -> int | None:
+    return None if text is None else _positive(text, field)
 
 
 def _positive(text: str, field: str) -> int:

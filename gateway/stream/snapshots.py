@@ -20,8 +20,10 @@ _ORDER: Final = Renderer(orders)
 _POSITION: Final = Renderer(positions)
 
 _OPEN: Final = frozenset({"new", "partially_filled"})
-_CHANGES: Final = frozenset({"new", "amended", "trade", "cancelled", "expired", "rejected"})
+_CHANGES: Final = frozenset({"new", "amended", "triggered", "trade", "cancelled", "expired", "rejected"})
 """Kinds of executions that change an order. The others answer commands about it."""
+_LEFT_OUT: Final = {"waits": False}
+"""What a field means that a payload leaves out; null for the others."""
 
 
 async def rows(database: Database, kind: str, account: str) -> list[dict[str, Any]]:
@@ -49,7 +51,7 @@ def merge(kind: str, known: Sequence[dict[str, Any]], payloads: Sequence[bytes])
             continue
         row = objects.get(state[name])
         if row is None or int(state[newness]) >= int(row[newness]):
-            objects[state[name]] = {field: state.get(field) for field in fields}
+            objects[state[name]] = {field: state.get(field, _LEFT_OUT.get(field)) for field in fields}
     if kind == "orders":
         return [state for state in objects.values() if state["status"] in _OPEN]
     return list(objects.values())

@@ -17,6 +17,7 @@ from schemas.messages import (
     Execution,
     ExecutionKind,
     Liquidity,
+    Mark,
     Message,
     Order,
     OrderKind,
@@ -28,10 +29,15 @@ from schemas.messages import (
     Tick,
     TimeInForce,
     Trade,
+    TriggerBy,
 )
 
 Levels = dict[tuple[Side, int], tuple[int, int]]
 """(side, price) -> (quantity, orders)."""
+
+
+PRICED = {OrderType.LIMIT, OrderType.STOP_LIMIT}
+"""Types that name a price, and may rest at it."""
 
 
 @dataclass
@@ -43,6 +49,28 @@ class NaiveOrder:
     filled: int = 0
     paid: int = 0
     ended: bool = False
+    waits: bool = False
+    best: int | None = None
+    """Trailing: the best price since it came."""
+
+    def trigger(self) -> int | None:
+        """Where a price has to come."""
+        order = self.order
+        if order.order_type is not OrderType.TRAILING_STOP or not self.waits:
+            return order.trigger_price_e8
+        if self.best is None:
+            return None
+        away = order.trail_e8 or math.ceil(Fraction(self.best * (order.trail_rate_e8 or 0), 10**8))
+        return self.best - away if order.side is Side.SELL else self.best + away
+
+    def met(self, price: int | None) -> bool:
+        """Whether a price has come there."""
+        trigger = self.trigger()
+        if price is None or trigger is None:
+            return False
+        profits = self.order.order_type is OrderType.TAKE_PROFIT
+        upwards = (self.order.side is Side.SELL) if profits else (self.order.side is Side.BUY)
+        return price >= trigger if upwards else price <= trigger
 
     @property
     def left(self) -> int:
@@ -58,11 +86,19 @@ class NaiveBook:
         self.arrivals = self.executions = self.trades = self.changes = 0
         self.said: list[Message] = []
         self.ts_us = self.now_us = 0
+        self.waiting: list[NaiveOrder] = []
+        """As they came."""
+        self.due: list[NaiveOrder] = []
+        self.prices: dict[TriggerBy | None, int | None] = {TriggerBy.LAST: None, TriggerBy.MARK: None}
 
-    def apply(self, order: Order | Tick, ts_us: int) -> list[Message]:
+    def apply(self, order: Order | Tick | Mark, ts_us: int) -> list[Message]:
         self.said, self.ts_us = [], ts_us
         if isinstance(order, Tick):
             self._tick(order)
+            return self.said
+        if isinstance(order, Mark):
+            self._see(TriggerBy.MARK, order.price_e8)
+            self._let_enter()
             return self.said
         before = self.levels()
         if order.kind is OrderKind.CANCEL:
@@ -72,7 +108,49 @@ class NaiveBook:
         else:
             self._new(order)
         self._tell_levels(before, self.levels())
+        self._let_enter()
         return self.said
+
+    def _see(self, by: TriggerBy, price: int) -> None:
+        self.prices[by] = price
+        for each in self.waiting:
+            if each.order.trigger_by is by and each not in self.due:
+                if each.order.order_type is OrderType.TRAILING_STOP:
+                    better = max if each.order.side is Side.SELL else min
+                    each.best = price if each.best is None else better(each.best, price)
+                if each.met(price):
+                    self.due.append(each)
+
+    def _let_enter(self) -> None:
+        """Those that are due, one after the other, and those that they make due."""
+        seen = 0
+        while True:
+            for message in self.said[seen:]:
+                if isinstance(message, Trade):
+                    self._see(TriggerBy.LAST, message.price_e8)
+            seen = len(self.said)
+            if not self.due:
+                return
+            each = self.due.pop(0)
+            each.order = replace(each.order, trigger_price_e8=each.trigger())
+            self.waiting.remove(each)
+            each.waits = False
+            self.arrivals += 1
+            each.arrival = self.arrivals
+            before = self.levels()
+            self._tell(each, ExecutionKind.TRIGGERED, OrderStatus.NEW, Reason.NONE)
+            self._begin(each)
+            self._tell_levels(before, self.levels())
+
+    def _wait(self, each: NaiveOrder) -> None:
+        """From now on."""
+        each.waits = True
+        self.waiting.append(each)
+        price = self.prices[each.order.trigger_by]
+        if each.order.order_type is OrderType.TRAILING_STOP:
+            each.best = price
+        elif each.met(price):
+            self.due.append(each)
 
     def levels(self) -> Levels:
         levels: Levels = {}
@@ -91,18 +169,18 @@ class NaiveBook:
     def _tick(self, tick: Tick) -> None:
         """Orders end one after the other, soonest first, each with its own change of the book."""
         self.now_us = tick.ts_us
-        dated = [each for each in self.resting if each.order.expire_us is not None]
+        dated = [each for each in (*self.resting, *self.waiting) if each.order.expire_us is not None]
         for each in sorted(dated, key=lambda each: (each.order.expire_us, each.order.order_id)):
             if (each.order.expire_us or 0) <= tick.ts_us:
                 before = self.levels()
-                self.resting.remove(each)
+                (self.waiting if each.waits else self.resting).remove(each)
                 self._tell_end(each, ExecutionKind.EXPIRED, Reason.EXPIRY_REACHED)
                 self._tell_levels(before, self.levels())
 
     def _cancel(self, order: Order) -> None:
-        for resting in self.resting:
+        for resting in (*self.resting, *self.waiting):
             if resting.order.order_id == order.order_id and resting.order.account == order.account:
-                self.resting.remove(resting)
+                (self.waiting if resting.waits else self.resting).remove(resting)
                 answer = {"command_id": order.command_id, "command_us": order.command_us}
                 answer["correlation_id"] = order.correlation_id
                 self._tell(
@@ -117,7 +195,7 @@ class NaiveBook:
         answer: dict[str, Any] = {"command_id": order.command_id, "command_us": order.command_us}
         answer["correlation_id"] = order.correlation_id
         refused = (NaiveOrder(order, 0), ExecutionKind.AMEND_REJECTED, OrderStatus.UNKNOWN)
-        mine = [each for each in self.resting if each.order.order_id == order.order_id]
+        mine = [each for each in (*self.resting, *self.waiting) if each.order.order_id == order.order_id]
         if not mine or mine[0].order.account != order.account:
             self._tell(*refused, Reason.ORDER_FINAL, command_id=order.command_id, leaves_e8=0)
             return
@@ -127,6 +205,9 @@ class NaiveBook:
         if self._is_late(order):
             why = Reason.EXPIRY_INVALID
             self._tell(old, ExecutionKind.AMEND_REJECTED, status, why, **answer, **self._times(order))
+            return
+        if old.waits:
+            self._amend_waiting(old, order, answer)
             return
         makers = [maker for maker in self.queue(_other(order.side)) if _agree(order, maker.order)]
         if order.quantity_e8 <= old.filled:
@@ -138,6 +219,10 @@ class NaiveBook:
             numbers = {"limit_e8": makers[0].order.price_e8, "actual_e8": order.price_e8}
             why = Reason.POST_ONLY_WOULD_TRADE
             self._tell(old, ExecutionKind.AMEND_REJECTED, status, why, **answer, **numbers)
+            return
+        if order.trigger_price_e8 != old.order.trigger_price_e8:
+            numbers = {"limit_e8": old.order.trigger_price_e8 or 0, "actual_e8": order.trigger_price_e8 or 0}
+            self._tell(old, ExecutionKind.AMEND_REJECTED, status, Reason.TRIGGER_MET, **answer, **numbers)
             return
         keeps = order.price_e8 == old.order.price_e8 and order.quantity_e8 <= old.order.quantity_e8
         again = NaiveOrder(order, old.arrival, old.filled, old.paid)
@@ -151,6 +236,15 @@ class NaiveBook:
             again.arrival = self.arrivals
             self._work(again, makers)
 
+    def _amend_waiting(self, old: NaiveOrder, order: Order, answer: dict[str, Any]) -> None:
+        if order.trigger_price_e8 == old.order.trigger_price_e8:
+            old.order = order
+        else:
+            self.waiting.remove(old)
+            old = NaiveOrder(order, 0)
+            self._wait(old)
+        self._tell(old, ExecutionKind.AMENDED, OrderStatus.NEW, Reason.NONE, **answer)
+
     def _is_late(self, order: Order) -> bool:
         return order.expire_us is not None and order.expire_us <= self.now_us
 
@@ -163,6 +257,10 @@ class NaiveBook:
         if self._is_late(order):
             refused = (ExecutionKind.REJECTED, OrderStatus.REJECTED, Reason.EXPIRY_INVALID)
             self._tell(taker, *refused, command_id=order.command_id, leaves_e8=0, **self._times(order))
+            return
+        if order.trigger_by is not None:
+            self._wait(taker)
+            self._tell(taker, ExecutionKind.NEW, OrderStatus.NEW, Reason.NONE, command_id=order.command_id)
             return
         makers = [maker for maker in self.queue(_other(order.side)) if _agree(order, maker.order)]
         if makers and order.post_only:
@@ -179,6 +277,12 @@ class NaiveBook:
             )
             return
         self._tell(taker, ExecutionKind.NEW, OrderStatus.NEW, Reason.NONE, command_id=order.command_id)
+        self._begin(taker)
+
+    def _begin(self, taker: NaiveOrder) -> None:
+        """An order comes to the book."""
+        order = taker.order
+        makers = [maker for maker in self.queue(_other(order.side)) if _agree(order, maker.order)]
         if order.time_in_force is TimeInForce.FOK and self._tradable(order, makers) < order.quantity_e8:
             self._tell_end(taker, ExecutionKind.EXPIRED, Reason.FILL_OR_KILL_UNFILLABLE)
             return
@@ -206,9 +310,9 @@ class NaiveBook:
                 self._trade(taker, maker)
         if not taker.left:
             return
-        if order.order_type is OrderType.LIMIT and order.time_in_force in {TimeInForce.GTC, TimeInForce.GTD}:
+        if order.order_type in PRICED and order.time_in_force in {TimeInForce.GTC, TimeInForce.GTD}:
             self.resting.append(taker)
-        elif order.order_type is OrderType.MARKET and not taker.filled:
+        elif order.order_type not in PRICED and not taker.filled:
             self._tell_end(taker, ExecutionKind.EXPIRED, Reason.NO_LIQUIDITY)
         else:
             self._tell_end(taker, ExecutionKind.EXPIRED, Reason.IMMEDIATE_REMAINDER)
@@ -294,7 +398,7 @@ class NaiveBook:
             "side": order.side,
             "order_type": order.order_type,
             "time_in_force": order.time_in_force,
-            "price_e8": order.price_e8 if order.order_type is OrderType.LIMIT else None,
+            "price_e8": order.price_e8 if order.order_type in PRICED else None,
             "quantity_e8": order.quantity_e8,
             "status": status,
             "leaves_e8": naive.left if alive else 0,
@@ -305,6 +409,11 @@ class NaiveBook:
             "ts_us": self.ts_us,
             "correlation_id": order.correlation_id,
             "expire_us": order.expire_us,
+            "trigger_price_e8": naive.trigger(),
+            "trigger_by": order.trigger_by,
+            "trail_e8": order.trail_e8,
+            "trail_rate_e8": order.trail_rate_e8,
+            "waits": naive.waits and alive,
         }
         self.said.append(Execution(**(fields | more)))
 

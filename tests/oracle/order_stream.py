@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -10,6 +11,7 @@ from schemas.messages import (
     Control,
     ControlKind,
     Execution,
+    Mark,
     Message,
     Order,
     OrderKind,
@@ -20,9 +22,13 @@ from schemas.messages import (
     Tick,
     TimeInForce,
     Trade,
+    TriggerBy,
 )
 from workers.kernel.stage import Input
 from workers.matching.core import MatchingCore
+
+Asked = Order | Tick | Mark
+"""What a stream is made of."""
 
 SYMBOL = "BTC-USD"
 MAKER_FEE_E8 = 100_000
@@ -30,6 +36,7 @@ TAKER_FEE_E8 = 250_001
 TICK_E8 = 1_234_567
 LOT_E8 = 7_654_321
 RESTING = (TimeInForce.GTC, TimeInForce.GTD)
+WAITING = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT, OrderType.TRAILING_STOP)
 WEIGHTS = {TimeInForce.GTC: 7, TimeInForce.GTD: 1, TimeInForce.IOC: 1, TimeInForce.FOK: 1}
 PREVENTIONS = (
     SelfTradePrevention.CANCEL_NEWEST,
@@ -41,7 +48,7 @@ PREVENTIONS = (
 
 
 def as_input(message: Message, number: int) -> Input:
-    topic = {Order: "orders", Tick: "clock"}.get(type(message), "control")
+    topic = {Order: "orders", Tick: "clock", Mark: "marks"}.get(type(message), "control")
     return Input(topic, 0, number, time_of(number), SYMBOL, message, b"")
 
 
@@ -76,6 +83,10 @@ def new_order(
     post_only: bool = False,
     prevention: SelfTradePrevention = SelfTradePrevention.CANCEL_NEWEST,
     expire_us: int | None = None,
+    trigger_e8: int | None = None,
+    trigger_by: TriggerBy | None = None,
+    trail_e8: int | None = None,
+    trail_rate_e8: int | None = None,
 ) -> Order:
     return Order(
         kind=OrderKind.NEW,
@@ -94,6 +105,10 @@ def new_order(
         command_us=900_000 + number,
         correlation_id=f"correlation-{number}" if number % 2 else None,
         expire_us=expire_us,
+        trigger_price_e8=trigger_e8,
+        trigger_by=trigger_by,
+        trail_e8=trail_e8,
+        trail_rate_e8=trail_rate_e8,
     )
 
 
@@ -117,6 +132,7 @@ def amend_order(
     *,
     account: str | None = None,
     expire_us: int | None = None,
+    trigger_e8: int | None = None,
 ) -> Order:
     return replace(
         order,
@@ -128,6 +144,7 @@ def amend_order(
         command_us=900_000 + number,
         correlation_id=f"amend-{number}",
         expire_us=expire_us or order.expire_us,
+        trigger_price_e8=trigger_e8 or order.trigger_price_e8,
     )
 
 
@@ -136,12 +153,40 @@ def time_of(number: int) -> int:
     return 1_000_000 + number
 
 
-def number_of(message: Order | Tick) -> int:
+def number_of(message: Asked) -> int:
     """Where a message stands in its stream."""
-    return message.sequence if isinstance(message, Tick) else message.command_id
+    return message.command_id if isinstance(message, Order) else message.sequence
 
 
-def random_orders(seed: int, count: int, *, prices: int = 24, accounts: int = 5) -> Iterator[Order | Tick]:
+def mark(number: int, price_e8: int) -> Mark:
+    return Mark(symbol=SYMBOL, price_e8=price_e8, sequence=number, ts_us=time_of(number))
+
+
+def trigger_terms(rng: random.Random, near_e8: int) -> dict[str, Any]:
+    """A type that waits, and for what, near a price."""
+    order_type = rng.choice(WAITING)
+    terms: dict[str, Any] = {"order_type": order_type, "trigger_by": rng.choice((TriggerBy.LAST, TriggerBy.MARK))}
+    if order_type is not OrderType.TRAILING_STOP:
+        return terms | {"trigger_e8": near_e8 + rng.randint(-5, 5) * TICK_E8}
+    if rng.random() < 0.5:
+        return terms | {"trail_e8": rng.randint(1, 6) * TICK_E8}
+    return terms | {"trail_rate_e8": rng.randint(1, 900_000)}
+
+
+def may_be_amended(order: Order) -> bool:
+    """Whether risk would let an amendment of it pass, as long as it is open."""
+    return order.order_type is not OrderType.MARKET and order.time_in_force in RESTING
+
+
+def _moved(rng: random.Random, order: Order) -> int | None:
+    """Its trigger, perhaps at another price."""
+    trigger_e8 = order.trigger_price_e8
+    if trigger_e8 is None or rng.random() < 0.5:
+        return trigger_e8
+    return trigger_e8 + rng.randint(-3, 3) * TICK_E8
+
+
+def random_orders(seed: int, count: int, *, prices: int = 24, accounts: int = 5) -> Iterator[Asked]:
     """A day on a narrow market; every cancel names an order that came, be it open or not. Time passes now and then."""
     rng = random.Random(seed)
     recent: list[Order] = []
@@ -150,15 +195,19 @@ def random_orders(seed: int, count: int, *, prices: int = 24, accounts: int = 5)
         if 0.5 < roll < 0.52:
             yield Tick(sequence=number, ts_us=time_of(number))
             continue
+        if 0.52 < roll < 0.54:
+            yield mark(number, (1_000 + rng.randint(-8, 8)) * TICK_E8)
+            continue
         if roll > 0.85 and recent:
             victim = rng.choice(recent)
-            if victim.order_type is OrderType.LIMIT and victim.time_in_force in RESTING:
+            if may_be_amended(victim):
                 price_e8 = victim.price_e8 + rng.choice((0, 0, 0, -2, -1, 1, 2)) * TICK_E8
                 account = "mallory" if rng.random() < 0.03 else None
                 dated = victim.time_in_force is TimeInForce.GTD
                 expire_us = time_of(number) + rng.randint(-20, 300) if dated and rng.random() < 0.5 else None
                 quantity_e8 = rng.choice((0, rng.randint(1, 40) * LOT_E8))
-                yield amend_order(number, victim, price_e8, quantity_e8, account=account, expire_us=expire_us)
+                changes = {"account": account, "expire_us": expire_us, "trigger_e8": _moved(rng, victim)}
+                yield amend_order(number, victim, price_e8, quantity_e8, **changes)
                 continue
         if roll < 0.35 and recent:
             victim = recent.pop(rng.randrange(len(recent)))
@@ -168,18 +217,24 @@ def random_orders(seed: int, count: int, *, prices: int = 24, accounts: int = 5)
         away = rng.randint(-3, prices // 2)
         price = (1_000 - away if side is Side.BUY else 1_000 + away) * TICK_E8
         market = 0.8 < roll < 0.85
+        terms: dict[str, Any] = {"order_type": OrderType.MARKET if market else OrderType.LIMIT}
         time_in_force = rng.choices(list(WEIGHTS), [0 if market and t in RESTING else w for t, w in WEIGHTS.items()])[0]
+        if 0.54 < roll < 0.62:
+            terms = trigger_terms(rng, price)
+            if terms["order_type"] is not OrderType.STOP_LIMIT:
+                market = True
+                time_in_force = rng.choice(RESTING)
         order = new_order(
             number,
             side,
             price if not market else (2_000 if side is Side.BUY else 1) * TICK_E8,
             rng.randint(1, 30) * LOT_E8,
             account=f"account-{rng.randrange(accounts)}",
-            order_type=OrderType.MARKET if market else OrderType.LIMIT,
             time_in_force=time_in_force,
-            post_only=not market and rng.random() < 0.1,
+            post_only=terms["order_type"] is OrderType.LIMIT and rng.random() < 0.1,
             prevention=rng.choice(PREVENTIONS),
             expire_us=time_of(number) + rng.randint(-20, 300) if time_in_force is TimeInForce.GTD else None,
+            **terms,
         )
         if len(recent) > 200:
             recent.pop(0)
@@ -187,12 +242,12 @@ def random_orders(seed: int, count: int, *, prices: int = 24, accounts: int = 5)
         yield order
 
 
-def replay(core: MatchingCore, orders: Iterable[Order | Tick]) -> list[list[Message]]:
+def replay(core: MatchingCore, orders: Iterable[Asked]) -> list[list[Message]]:
     """What the core says to each order, its outputs' topics and keys checked."""
     return [_checked(core, order) for order in orders]
 
 
-def _checked(core: MatchingCore, order: Order | Tick) -> list[Message]:
+def _checked(core: MatchingCore, order: Asked) -> list[Message]:
     outputs = core.apply(as_input(order, number_of(order)))
     for output in outputs:
         match output.message:

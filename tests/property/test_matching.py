@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 import pytest
@@ -19,6 +20,7 @@ from schemas.messages import (
     Tick,
     TimeInForce,
     Trade,
+    TriggerBy,
 )
 from tests.oracle.naive_book import NaiveBook
 from tests.oracle.order_stream import (
@@ -29,9 +31,13 @@ from tests.oracle.order_stream import (
     SYMBOL,
     TAKER_FEE_E8,
     TICK_E8,
+    WAITING,
+    Asked,
     amend_order,
     as_input,
     cancel_order,
+    mark,
+    may_be_amended,
     new_order,
     number_of,
     open_core,
@@ -50,7 +56,7 @@ def naive() -> NaiveBook:
 
 
 def compare(
-    orders: Sequence[Order | Tick], core: MatchingCore, oracle: NaiveBook, said: list[list[Message]] | None = None
+    orders: Sequence[Asked], core: MatchingCore, oracle: NaiveBook, said: list[list[Message]] | None = None
 ) -> None:
     """Fails at the first order to which the engine says something else than the oracle."""
     if said is None:
@@ -87,27 +93,49 @@ times = st.sampled_from([TimeInForce.GTC, TimeInForce.GTC, TimeInForce.GTD, Time
 
 
 @st.composite
-def streams(draw: st.DrawFn) -> list[Order | Tick]:
-    orders: list[Order | Tick] = []
+def waiting_terms(draw: st.DrawFn) -> dict[str, Any]:
+    terms: dict[str, Any] = {"order_type": draw(st.sampled_from(WAITING))}
+    terms["trigger_by"] = draw(st.sampled_from([TriggerBy.LAST, TriggerBy.MARK]))
+    if terms["order_type"] is not OrderType.TRAILING_STOP:
+        return terms | {"trigger_e8": draw(st.integers(1, 5)) * TICK_E8}
+    if draw(st.booleans()):
+        return terms | {"trail_e8": draw(st.integers(1, 3)) * TICK_E8}
+    return terms | {"trail_rate_e8": draw(st.integers(1, 90_000_000))}
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[Asked]:
+    orders: list[Asked] = []
     placed: list[Order] = []
     for number in range(1, draw(st.integers(1, 40)) + 1):
-        what = draw(st.sampled_from(["new", "new", "new", "cancel", "amend", "tick"])) if placed else "new"
+        kinds = ["new", "new", "new", "waiting", "cancel", "amend", "tick", "mark"]
+        what = draw(st.sampled_from(kinds)) if placed else "new"
+        if what == "mark":
+            orders.append(mark(number, draw(st.integers(1, 5)) * TICK_E8))
+            continue
         if what == "tick":
             orders.append(Tick(sequence=number, ts_us=time_of(number)))
             continue
         if what == "cancel":
             orders.append(cancel_order(number, draw(st.sampled_from(placed))))
             continue
-        resting = [o for o in placed if o.order_type is OrderType.LIMIT and o.time_in_force in RESTING]
+        resting = [order for order in placed if may_be_amended(order)]
         if what == "amend" and resting:
             price_e8, quantity_e8 = draw(st.integers(1, 5)) * TICK_E8, draw(st.integers(0, 6)) * LOT_E8
             order = draw(st.sampled_from(resting))
             end = time_of(number) + draw(st.integers(-5, 10)) if order.expire_us and draw(st.booleans()) else None
-            orders.append(amend_order(number, order, price_e8, quantity_e8, expire_us=end))
+            trigger_e8 = draw(st.integers(1, 5)) * TICK_E8 if order.trigger_price_e8 and draw(st.booleans()) else None
+            orders.append(amend_order(number, order, price_e8, quantity_e8, expire_us=end, trigger_e8=trigger_e8))
             continue
         order_type = draw(st.sampled_from([OrderType.LIMIT, OrderType.LIMIT, OrderType.LIMIT, OrderType.MARKET]))
+        terms: dict[str, Any] = {}
         time_in_force = draw(times)
-        if time_in_force is TimeInForce.GTD and order_type is OrderType.MARKET:
+        if what == "waiting":
+            terms = draw(waiting_terms())
+            order_type = terms.pop("order_type")
+            if order_type is not OrderType.STOP_LIMIT and time_in_force not in RESTING:
+                time_in_force = TimeInForce.GTC
+        elif time_in_force is TimeInForce.GTD and order_type is OrderType.MARKET:
             time_in_force = TimeInForce.IOC
         order = new_order(
             number,
@@ -120,6 +148,7 @@ def streams(draw: st.DrawFn) -> list[Order | Tick]:
             expire_us=time_of(number) + draw(st.integers(-5, 10)) if time_in_force is TimeInForce.GTD else None,
             post_only=order_type is OrderType.LIMIT and draw(st.booleans()) and draw(st.booleans()),
             prevention=draw(st.sampled_from(PREVENTIONS)),
+            **terms,
         )
         orders.append(order)
         placed.append(order)
@@ -128,13 +157,13 @@ def streams(draw: st.DrawFn) -> list[Order | Tick]:
 
 @given(streams())
 @settings(max_examples=300, deadline=None)
-def test_any_stream_says_what_the_naive_book_says(orders: list[Order | Tick]) -> None:
+def test_any_stream_says_what_the_naive_book_says(orders: list[Asked]) -> None:
     compare(orders, open_core(), naive())
 
 
 @given(streams(), st.integers(0, 40))
 @settings(max_examples=200, deadline=None)
-def test_a_loaded_core_goes_on_as_if_it_had_never_stopped(orders: list[Order | Tick], cut: int) -> None:
+def test_a_loaded_core_goes_on_as_if_it_had_never_stopped(orders: list[Asked], cut: int) -> None:
     straight, stopped = open_core(), open_core()
     replay(straight, orders[:cut])
     replay(stopped, orders[:cut])
@@ -158,7 +187,7 @@ def test_a_loaded_book_has_the_queues_of_the_naive_book(seed: int) -> None:
 
 @given(streams())
 @settings(max_examples=100, deadline=None)
-def test_equal_books_have_equal_bytes_whatever_came_and_went(orders: list[Order | Tick]) -> None:
+def test_equal_books_have_equal_bytes_whatever_came_and_went(orders: list[Asked]) -> None:
     core = open_core()
     replay(core, orders)
     book = core.books[SYMBOL]
@@ -174,7 +203,7 @@ def test_equal_books_have_equal_bytes_whatever_came_and_went(orders: list[Order 
 
 @given(streams())
 @settings(max_examples=100, deadline=None)
-def test_ids_and_sequences_have_no_gap_and_each_command_one_answer(orders: list[Order | Tick]) -> None:
+def test_ids_and_sequences_have_no_gap_and_each_command_one_answer(orders: list[Asked]) -> None:
     said = replay(open_core(), orders)
     messages = list(itertools.chain.from_iterable(said))
     executions = [message for message in messages if isinstance(message, Execution)]
@@ -185,13 +214,15 @@ def test_ids_and_sequences_have_no_gap_and_each_command_one_answer(orders: list[
     assert [change.sequence for change in changes] == list(range(1, len(changes) + 1))
     for order, effect in zip(orders, said, strict=True):
         answers = [message for message in effect if isinstance(message, Execution) and message.command_id is not None]
-        if isinstance(order, Tick):
+        if not isinstance(order, Order):
             assert answers == []
             continue
         assert [answer.command_id for answer in answers] == [order.command_id]
         assert effect[0] is answers[0]
         levels = [message for message in effect if isinstance(message, BookChange)]
-        assert [level.last for level in levels] == [False] * (len(levels) - 1) + [True] * bool(levels)
+        triggered = sum(isinstance(m, Execution) and m.kind is ExecutionKind.TRIGGERED for m in effect)
+        assert sum(level.last for level in levels) <= 1 + triggered
+        assert all(level.last for level in levels[-1:])
 
 
 def first_of(said: list[list[Message]], wanted: Callable[[Message], bool]) -> tuple[int, int]:

@@ -82,12 +82,12 @@ def priority(contents: Contents) -> Iterator[Finding]:
     for execution in _events(contents):
         order_id, before = execution.order_id, newest.get(execution.order_id)
         newest[order_id] = execution
-        enters = execution.kind is ExecutionKind.NEW or (
+        enters = execution.kind in {ExecutionKind.NEW, ExecutionKind.TRIGGERED} or (
             execution.kind is ExecutionKind.AMENDED
             and before is not None
             and (execution.price_e8 != before.price_e8 or execution.quantity_e8 > before.quantity_e8)
         )
-        if enters and execution.price_e8 is not None:
+        if enters and not execution.waits and execution.price_e8 is not None:
             rank = -execution.price_e8 if execution.side is Side.BUY else execution.price_e8
             places[order_id] = (rank, execution.execution_id, order_id)
             heapq.heappush(resting[execution.symbol, execution.side], places[order_id])
@@ -119,7 +119,8 @@ def books(contents: Contents) -> Iterator[Finding]:
             side.pop(change.price_e8, None)
     expected_levels: dict[tuple[str, Side], Counter[int]] = defaultdict(Counter)
     for execution in open_orders(contents).values():
-        expected_levels[execution.symbol, execution.side][execution.price_e8 or 0] += execution.leaves_e8
+        if not execution.waits:
+            expected_levels[execution.symbol, execution.side][execution.price_e8 or 0] += execution.leaves_e8
     for key in sorted(levels.keys() | expected_levels.keys()):
         symbol, side_name = key
         if levels[key] != dict(expected_levels[key]):

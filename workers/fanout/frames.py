@@ -5,8 +5,8 @@ case, and reasons stay codes. Every payload but a book's and a trade's is the fu
 newest wins. What is unknown or does not apply is null: the fields of a channel are always all there.
 """
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 import msgspec
 
@@ -109,6 +109,13 @@ class OrderPayload(msgspec.Struct, gc=False):
     correlation_id: str | None
     expire_time: str | msgspec.UnsetType = msgspec.UNSET
     """Only of orders that are good till a date."""
+    trigger_price: str | msgspec.UnsetType = msgspec.UNSET
+    """This and the next three are only of orders that wait for a trigger, or did."""
+    trigger_by: str | msgspec.UnsetType = msgspec.UNSET
+    trail: str | msgspec.UnsetType = msgspec.UNSET
+    trail_rate: str | msgspec.UnsetType = msgspec.UNSET
+    waits: bool | msgspec.UnsetType = msgspec.UNSET
+    """True of orders that wait, and left out of all others."""
 
 
 class PositionPayload(msgspec.Struct, gc=False):
@@ -229,8 +236,22 @@ def order_payload(execution: Execution) -> bytes:
             format_us(execution.ts_us),
             execution.correlation_id,
             msgspec.UNSET if execution.expire_us is None else format_us(execution.expire_us),
+            *(() if execution.trigger_by is None else _trigger(execution)),
         )
     )
+
+
+def _trigger(execution: Execution) -> Iterator[Any]:
+    """The last fields of an order that waits or did."""
+    yield _set_e8(execution.trigger_price_e8)
+    yield (execution.trigger_by or "").lower()
+    yield _set_e8(execution.trail_e8)
+    yield _set_e8(execution.trail_rate_e8)
+    yield execution.waits or msgspec.UNSET
+
+
+def _set_e8(value_e8: int | None) -> str | msgspec.UnsetType:
+    return msgspec.UNSET if value_e8 is None else format_e8(value_e8)
 
 
 def position_payload(position: Position) -> bytes:

@@ -16,6 +16,7 @@ from workers.kernel.stage import Output
 from workers.matching.book import Book, Level, OpenOrder
 from workers.matching.executions import ended, standing
 from workers.matching.matcher import Matcher, open_order, publish
+from workers.matching.waiting import Waiting
 
 _BUY: Final = Side.BUY
 _BELOW_FILLED: Final = (ExecutionKind.CANCELLED, Reason.AMENDED_BELOW_FILLED)
@@ -38,6 +39,10 @@ def amend(matcher: Matcher, book: Book, order: Order, ts_us: int) -> Sequence[Ou
     leaves_e8 = order.quantity_e8 - (resting.quantity_e8 - resting.leaves_e8)
     if leaves_e8 <= 0:
         return _end(matcher, book, resting, order, ts_us)
+    terms = resting.terms
+    if terms is not None and order.trigger_price_e8 != terms.trigger_price_e8:
+        numbers = terms.trigger_price_e8, order.trigger_price_e8
+        return refuse(matcher, book, resting, order, Reason.TRIGGER_MET, ts_us, *numbers)
     if order.price_e8 == resting.price_e8 and leaves_e8 <= resting.leaves_e8:
         return _shrink(matcher, book, resting, order, leaves_e8, ts_us)
     return _move(matcher, book, resting, order, leaves_e8, ts_us)
@@ -45,7 +50,8 @@ def amend(matcher: Matcher, book: Book, order: Order, ts_us: int) -> Sequence[Ou
 
 def refuse(
     matcher: Matcher,
-    resting: OpenOrder,
+    book: Book,
+    stands: OpenOrder | Waiting,
     order: Order,
     reason: Reason,
     ts_us: int,
@@ -54,13 +60,11 @@ def refuse(
 ) -> Sequence[Output]:
     """AMEND_REJECTED: the order stays as it is."""
     matcher.execution_id += 1
-    state = resting.leaves_e8, resting.cumulative_notional_e8, ts_us
+    as_it_is, leaves_e8, notional_e8 = book.state_of(stands)
     answer = standing(
-        *(ExecutionKind.AMEND_REJECTED, resting, order.symbol, matcher.execution_id, *state),
-        reason,
-        order,
-        limit_e8,
-        actual_e8,
+        *(ExecutionKind.AMEND_REJECTED, as_it_is, book.symbol, matcher.execution_id, leaves_e8, notional_e8, ts_us),
+        *(reason, order, limit_e8, actual_e8),
+        waits=isinstance(stands, Waiting),
     )
     return [Output("executions", order.account, answer)]
 
@@ -94,10 +98,10 @@ def _move(
     own, other = (book.bids, book.asks) if order.side is _BUY else (book.asks, book.bids)
     if order.post_only and order.price_e8 * own.sign >= other.best_e8 * own.sign:
         numbers = other.best_e8, order.price_e8
-        return refuse(matcher, resting, order, Reason.POST_ONLY_WOULD_TRADE, ts_us, *numbers)
+        return refuse(matcher, book, resting, order, Reason.POST_ONLY_WOULD_TRADE, ts_us, *numbers)
     room_e8 = INT64_MAX - _without(resting, own.levels.get(order.price_e8))
     if leaves_e8 > room_e8:
-        return refuse(matcher, resting, order, Reason.BOOK_FULL, ts_us, room_e8, leaves_e8)
+        return refuse(matcher, book, resting, order, Reason.BOOK_FULL, ts_us, room_e8, leaves_e8)
     outputs = [_amended(matcher, resting, order, leaves_e8, ts_us)]
     before = resting.level
     book.remove(resting)

@@ -6,13 +6,15 @@ its levels sorted with the best one last: finding, taking and improving the best
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator
-from itertools import takewhile
+from itertools import chain, takewhile
 from typing import Final
 
 import msgspec
 
-from schemas.messages import Order, OrderType, SelfTradePrevention, Side, TimeInForce
+from schemas.messages import Order, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerBy
 from schemas.units import INT64_MAX
+from workers.matching.triggers import Triggers
+from workers.matching.waiting import Waiting
 
 # An enum's member is looked up slowly through its class (0.1 us), so hot paths name it once.
 _BUY: Final = Side.BUY
@@ -51,6 +53,8 @@ class OpenOrder(msgspec.Struct, gc=False):
     newer: "OpenOrder | None" = None
     expire_us: int | None = None
     """When it ends, by the log's clock, microseconds since 1970 UTC; None if it rests until somebody ends it."""
+    terms: Order | None = None
+    """As it was before it met its trigger; None if it never waited."""
 
 
 class Level:
@@ -150,7 +154,20 @@ class BookSide:
 class Book:
     """Both sides of one symbol, and what its executions need to know."""
 
-    __slots__ = ("asks", "bids", "change_sequence", "maker_fee_e8", "orders", "resumes", "symbol", "taker_fee_e8")
+    __slots__ = (
+        "asks",
+        "bids",
+        "change_sequence",
+        "last_e8",
+        "maker_fee_e8",
+        "mark_e8",
+        "orders",
+        "resumes",
+        "symbol",
+        "taker_fee_e8",
+        "triggers",
+        "waiting",
+    )
 
     def __init__(self, symbol: str) -> None:
         self.symbol = symbol
@@ -164,11 +181,49 @@ class Book:
         self.asks = BookSide(Side.SELL)
         self.orders: dict[int, OpenOrder] = {}
         """All that rest, by order_id."""
+        self.last_e8: int | None = None
+        """The newest trade's price."""
+        self.mark_e8: int | None = None
+        """The newest mark."""
+        self.wait(Triggers())
+
+    def wait(self, triggers: Triggers) -> None:
+        """These are the orders that wait for a trigger, instead of those before."""
+        self.triggers = triggers
+        self.waiting = triggers.orders
+        """All of them, by order_id."""
+
+    def newest_e8(self, by: TriggerBy | None) -> int | None:
+        """The newest price that triggers may look at; LAST where nothing is said."""
+        return self.mark_e8 if by is TriggerBy.MARK else self.last_e8
+
+    def find(self, order_id: int) -> OpenOrder | Waiting | None:
+        """An order that rests or waits."""
+        return self.orders.get(order_id) or self.waiting.get(order_id)
+
+    def open_orders(self) -> Iterator[OpenOrder | Waiting]:
+        """All that rest, then all that wait. The book must not be changed meanwhile."""
+        return chain(self.orders.values(), self.waiting.values())
+
+    def state_of(self, order: OpenOrder | Waiting) -> tuple[OpenOrder | Order, int, int]:
+        """How an order is told: itself, what is open of it, and what the rest was traded for."""
+        if isinstance(order, Waiting):
+            return self.triggers.told(order), order.order.quantity_e8, 0
+        return order, order.leaves_e8, order.cumulative_notional_e8
+
+    def is_empty(self) -> bool:
+        """Whether nothing rests or waits."""
+        return not self.orders and not self.waiting
 
     def level(self, side: Side, price_e8: int) -> Level:
         """The level of a price, opened if there is none."""
         own = self.bids if side is _BUY else self.asks
         return own.levels.get(price_e8) or own.open_level(price_e8)
+
+    def has_room(self, side: Side, price_e8: int, quantity_e8: int) -> bool:
+        """Whether one more order may rest here."""
+        level = (self.bids if side is _BUY else self.asks).levels.get(price_e8)
+        return len(self.orders) < ORDERS_MAX and (level is None or level.quantity_e8 + quantity_e8 <= INT64_MAX)
 
     def append(self, order: OpenOrder) -> None:
         """Put the order behind all others of its level."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from schemas.messages import Control, ControlKind, Order, OrderKind, Reason, SymbolStatus, Tick
+from schemas.messages import Control, ControlKind, Mark, Order, OrderKind, Reason, SymbolStatus, Tick, TriggerBy
 from schemas.units import US_E8
 from stream_topology.sharding import partition_of
 from workers.kernel.controls import ControlGate
@@ -12,8 +12,9 @@ from workers.matching.amend import amend, refuse
 from workers.matching.book import Book
 from workers.matching.expiry import Expiries
 from workers.matching.matcher import Matcher
-from workers.matching.remove import clear, expire, remove
+from workers.matching.remove import cancel_waiting, clear, expire, remove
 from workers.matching.state import BookState, ShardState, decode, encode
+from workers.matching.stops import amend_waiting, proceed, wait
 
 OLDEST_READ: Final = 2
 """The first behaviour version whose states are still read."""
@@ -34,12 +35,14 @@ class MatchingCore:
 
     An order that is good till a date ends with the first tick of the log's clock that is not before it.
 
+    An order that waits for its trigger is not in the book; it enters, as TRIGGERED, when a trade or a mark meets it.
+
     A symbol's book begins with its Control record. Orders of a halted symbol are refused by pre-trade risk, not here:
     what risk let pass before the halt still trades, and cancels go on. Only one that is killed is refused here too,
     until it is TRADING again and its book, which is cleared in pieces, is empty.
     """
 
-    behaviour = 6
+    behaviour = 7
 
     def __init__(self, shard: int, shards: int) -> None:
         self.books: dict[str, Book] = {}
@@ -50,11 +53,11 @@ class MatchingCore:
         self._shards = shards
         self._gate = ControlGate("matching")
         self._matcher = matcher = Matcher(shard)
-        self._expiries = Expiries()
+        self._expiries = Expiries(self.books)
         self._enter, self._cancel = matcher.enter, matcher.cancel  # looked up once: they are called for every order
 
     def apply(self, record: Input) -> Sequence[Output]:
-        """Fold one record of `orders`, `control` or `clock`."""
+        """Fold one record of `orders`, `control`, `clock` or `marks`."""
         message = record.message
         if type(message) is Order and record.topic == "orders":
             try:
@@ -62,18 +65,16 @@ class MatchingCore:
             except KeyError:
                 return self._without_book(message, record.ts_us)
             kind = message.kind
-            if kind is _NEW and message.expire_us is None:
-                return self._enter(book, message, record.ts_us)
+            if kind is _NEW and message.expire_us is None and message.trigger_by is None:
+                outputs = self._enter(book, message, record.ts_us)
+                return proceed(self._matcher, book, outputs, record.ts_us) if book.waiting else outputs
             if kind is _CANCEL:
+                if message.order_id in book.waiting:
+                    return cancel_waiting(self._matcher, book, message, record.ts_us)
                 return self._cancel(book, message, record.ts_us)
             if kind in _SELDOM:
                 return self._seldom(book, message, record.ts_us)
-        elif record.topic == "clock" and type(message) is Tick:
-            return self._on_tick(message, record.ts_us)
-        elif record.topic == "control":
-            return self._on_control(record)
-        complaint = f"matching knows nothing to do with {message} from {record.topic}"
-        raise AssertionError(complaint)
+        return self._on_others(record)
 
     def dump(self) -> bytes:
         """The books as MessagePack, symbols sorted, orders as they came to rest; and which controls were seen."""
@@ -94,24 +95,42 @@ class MatchingCore:
         self.books = {book.symbol: book.book() for book in shard.books}
         self._killed = {book.symbol: book.book() for book in shard.killed}
         self._gate.load(shard.gate)
-        self._expiries.load(shard.now_us, self.books)
+        self._expiries = Expiries(self.books, shard.now_us)
+
+    def _on_others(self, record: Input) -> Sequence[Output]:
+        """What is no order."""
+        message = record.message
+        if record.topic == "control":
+            return self._on_control(record)
+        if record.topic == "clock" and type(message) is Tick:
+            return self._on_tick(message, record.ts_us)
+        if record.topic == "marks" and type(message) is Mark:
+            return self._on_mark(message, record.ts_us)
+        complaint = f"matching knows nothing to do with {message} from {record.topic}"
+        raise AssertionError(complaint)
 
     def _seldom(self, book: Book, order: Order, ts_us: int) -> Sequence[Output]:
-        """A new order that is good till a date, an amendment, or a removal."""
+        """A new order that is good till a date or waits for a trigger, an amendment, or a removal."""
         if order.kind is _REMOVE:
             return remove(self._matcher, book, order, ts_us)
-        resting = book.orders.get(order.order_id)
+        found = book.find(order.order_id)
         late = order.expire_us is not None and order.expire_us <= self._expiries.now_us
         if late and order.kind is _NEW:
             return self._matcher.refuse(order, Reason.EXPIRY_INVALID, ts_us, *self._times(order))
-        if late and resting is not None and resting.account == order.account:
-            return refuse(self._matcher, resting, order, Reason.EXPIRY_INVALID, ts_us, *self._times(order))
-        enters = order.kind is _NEW
-        outputs = self._enter(book, order, ts_us) if enters else amend(self._matcher, book, order, ts_us)
-        resting = book.orders.get(order.order_id)
-        if resting is not None and resting.expire_us is not None:
-            self._expiries.add(resting.expire_us, order.order_id, order.symbol, self.books)
-        return outputs
+        if late and found is not None and found.account == order.account:
+            return refuse(self._matcher, book, found, order, Reason.EXPIRY_INVALID, ts_us, *self._times(order))
+        if order.kind is _NEW:
+            outputs = (
+                self._enter(book, order, ts_us) if order.trigger_by is None else wait(self._matcher, book, order, ts_us)
+            )
+        elif order.order_id in book.waiting:
+            outputs = amend_waiting(self._matcher, book, order, ts_us)
+        else:
+            outputs = amend(self._matcher, book, order, ts_us)
+        found = book.find(order.order_id)
+        if found is not None and found.expire_us is not None:
+            self._expiries.add(found.expire_us, order.order_id, order.symbol)
+        return proceed(self._matcher, book, outputs, ts_us) if book.waiting else outputs
 
     def _times(self, order: Order) -> tuple[int, int]:
         """Now, and when the order ends: 10^-8 s since 1970 UTC."""
@@ -125,23 +144,38 @@ class MatchingCore:
             return self._matcher.refuse(order, reason, ts_us)
         if order.kind is _REMOVE:
             return remove(self._matcher, killed, order, ts_us) if killed is not None else ()
-        if killed is not None and order.kind is _CANCEL:
-            return self._cancel(killed, order, ts_us)
-        resting = killed.orders.get(order.order_id) if killed is not None else None
-        if resting is None or resting.account != order.account:
+        found = killed.find(order.order_id) if killed is not None else None
+        if killed is None or found is None or found.account != order.account:
             return self._matcher.refuse_change(order, ts_us)
-        return refuse(self._matcher, resting, order, Reason.SYMBOL_HALTED, ts_us)
+        if order.kind is _AMEND:
+            return refuse(self._matcher, killed, found, order, Reason.SYMBOL_HALTED, ts_us)
+        if order.order_id in killed.waiting:
+            return cancel_waiting(self._matcher, killed, order, ts_us)
+        return self._cancel(killed, order, ts_us)
 
     def _on_tick(self, tick: Tick, ts_us: int) -> Sequence[Output]:
         """End what is due, and go on with what was killed."""
         self._expiries.now_us = max(self._expiries.now_us, tick.ts_us)
-        outputs = expire(self._matcher, self.books, self._expiries, ts_us)
+        outputs = expire(self._matcher, self._expiries, ts_us)
+        for book in self.books.values():
+            if book.triggers.has_due():
+                outputs += proceed(self._matcher, book, (), ts_us)
         return outputs + self._clear(ts_us) if self._killed else outputs
+
+    def _on_mark(self, mark: Mark, ts_us: int) -> Sequence[Output]:
+        book = self.books.get(mark.symbol)
+        if book is None:
+            return ()
+        book.mark_e8 = mark.price_e8
+        if not book.waiting:
+            return ()
+        book.triggers.see(TriggerBy.MARK, mark.price_e8)
+        return proceed(self._matcher, book, (), ts_us)
 
     def _clear(self, ts_us: int) -> list[Output]:
         """Empty the killed books; those that may take orders again when they are empty do so."""
         outputs = clear(self._matcher, self._killed.values(), ts_us)
-        for symbol in [name for name, book in self._killed.items() if book.resumes and not book.orders]:
+        for symbol in [name for name, book in self._killed.items() if book.resumes and book.is_empty()]:
             self.books[symbol] = self._killed.pop(symbol)
         return outputs
 

@@ -1,16 +1,19 @@
 """What an owner is told: executions as they follow from an order's state.
 
-They are made by position, in the order of the fields of `schemas.messages.Execution`: for 28 fields that takes 0.16 us
-instead of 1.4 by name.
+What is told often is made by position, in the order of the fields of `schemas.messages.Execution`: for 28 fields that
+takes 0.16 us instead of 1.4 by name.
 """
 
 from typing import Any, Final, Protocol
+
+from msgspec.structs import replace
 
 from schemas.messages import Execution, ExecutionKind, Order, OrderStatus, OrderType, Reason
 from workers.matching.book import OpenOrder
 
 # An enum's member is looked up slowly through its class (0.1 us), so hot paths name it once.
-_MARKET: Final = OrderType.MARKET
+_LIMIT: Final = OrderType.LIMIT
+_STOP_LIMIT: Final = OrderType.STOP_LIMIT
 _NEW: Final = ExecutionKind.NEW
 _STATUS_NEW: Final = OrderStatus.NEW
 _NO_REASON: Final = Reason.NONE
@@ -45,9 +48,26 @@ def accepted(order: Order, execution_id: int, ts_us: int) -> Execution:
         order.command_us,
         ts_us,
         order.command_id,
-        None if order_type is _MARKET else order.price_e8,
+        order.price_e8 if has_limit(order_type) else None,
         correlation_id=order.correlation_id,
         expire_us=order.expire_us,
+    )
+
+
+def has_limit(order_type: OrderType) -> bool:
+    """Whether an order of this type names a price, and rests at it."""
+    return order_type is _LIMIT or order_type is _STOP_LIMIT
+
+
+def with_terms(execution: Execution, terms: Order, *, waits: bool = False) -> Execution:
+    """The same of an order that waits for its trigger, or did."""
+    return replace(
+        execution,
+        trigger_price_e8=terms.trigger_price_e8,
+        trigger_by=terms.trigger_by,
+        trail_e8=terms.trail_e8,
+        trail_rate_e8=terms.trail_rate_e8,
+        waits=waits,
     )
 
 
@@ -90,8 +110,13 @@ def standing(
     command: Order | None = None,
     limit_e8: int | None = None,
     actual_e8: int | None = None,
+    *,
+    waits: bool = False,
 ) -> Execution:
-    """AMENDED or AMEND_REJECTED: how an open order stands from now on, or still. It answers `command`, or nobody."""
+    """AMENDED, AMEND_REJECTED or TRIGGERED: how an open order stands from now on, or still.
+
+    It answers `command`, or nobody.
+    """
     cumulative_e8 = order.quantity_e8 - leaves_e8
     return _told(
         order,
@@ -107,6 +132,7 @@ def standing(
         reason=reason,
         limit_e8=limit_e8,
         actual_e8=actual_e8,
+        waits=waits,
     )
 
 
@@ -138,11 +164,19 @@ def refused(
 
 
 def _told(
-    order: Order | OpenOrder, symbol: str, execution_id: int, ts_us: int, command: Order | None, **told: Any
+    order: Order | OpenOrder,
+    symbol: str,
+    execution_id: int,
+    ts_us: int,
+    command: Order | None,
+    *,
+    waits: bool = False,
+    **told: Any,
 ) -> Execution:
     """An execution of an order; its command's time and correlation id are those of the command that it answers."""
     source = order if command is None else command
-    return Execution(
+    terms = order if isinstance(order, Order) else order.terms
+    execution = Execution(
         execution_id=execution_id,
         command_id=None if command is None else command.command_id,
         order_id=order.order_id,
@@ -152,7 +186,7 @@ def _told(
         side=order.side,
         order_type=order.order_type,
         time_in_force=order.time_in_force,
-        price_e8=None if order.order_type is _MARKET else order.price_e8,
+        price_e8=order.price_e8 if has_limit(order.order_type) else None,
         quantity_e8=order.quantity_e8,
         command_us=source.command_us,
         ts_us=ts_us,
@@ -160,3 +194,4 @@ def _told(
         expire_us=order.expire_us,
         **told,
     )
+    return execution if terms is None or terms.trigger_by is None else with_terms(execution, terms, waits=waits)

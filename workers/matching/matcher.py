@@ -26,7 +26,7 @@ from schemas.messages import (
 from schemas.units import E8, INT64_MAX, make_id
 from workers.kernel.stage import Output
 from workers.matching.book import ORDERS_MAX, Book, BookSide, Level, OpenOrder
-from workers.matching.executions import accepted, ended, refused
+from workers.matching.executions import accepted, ended, has_limit, refused, with_terms
 from workers.matching.self_trade import prevent
 
 # An enum's member is looked up slowly through its class (0.1 us), so hot paths name it once.
@@ -34,10 +34,12 @@ _BUY: Final = Side.BUY
 _SELL: Final = Side.SELL
 _LIMIT: Final = OrderType.LIMIT
 _MARKET: Final = OrderType.MARKET
+_STOP_LIMIT: Final = OrderType.STOP_LIMIT
 _GTC: Final = TimeInForce.GTC
 _IOC: Final = TimeInForce.IOC
 _FOK: Final = TimeInForce.FOK
 _GTD: Final = TimeInForce.GTD
+_RESTING: Final = frozenset({_GTC, _GTD})
 _MAKER: Final = Liquidity.MAKER
 _TAKER: Final = Liquidity.TAKER
 _KIND_NEW: Final = ExecutionKind.NEW
@@ -181,34 +183,33 @@ class Matcher:
             (book.bids if side is _BUY else book.asks).close_level(price_e8)
         self.execution_id = execution_id = self.execution_id + 1
         book.change_sequence = sequence = book.change_sequence + 1
+        cancelled = Execution(
+            _KIND_CANCELLED,
+            execution_id,
+            order_id,
+            account,
+            resting.client_order_id,
+            symbol,
+            side,
+            resting.order_type,
+            resting.time_in_force,
+            quantity_e8,
+            _STATUS_CANCELLED,
+            0,
+            quantity_e8 - leaves_e8,
+            resting.cumulative_notional_e8,
+            _CANCELLED_BY_CLIENT,
+            order.command_us,
+            ts_us,
+            order.command_id,
+            price_e8,
+            correlation_id=order.correlation_id,
+            expire_us=resting.expire_us,
+        )
+        if resting.terms is not None:
+            cancelled = with_terms(cancelled, resting.terms)
         return (
-            Output(
-                "executions",
-                account,
-                Execution(
-                    _KIND_CANCELLED,
-                    execution_id,
-                    order_id,
-                    account,
-                    resting.client_order_id,
-                    symbol,
-                    side,
-                    resting.order_type,
-                    resting.time_in_force,
-                    quantity_e8,
-                    _STATUS_CANCELLED,
-                    0,
-                    quantity_e8 - leaves_e8,
-                    resting.cumulative_notional_e8,
-                    _CANCELLED_BY_CLIENT,
-                    order.command_us,
-                    ts_us,
-                    order.command_id,
-                    price_e8,
-                    correlation_id=order.correlation_id,
-                    expire_us=resting.expire_us,
-                ),
-            ),
+            Output("executions", account, cancelled),
             Output("book", symbol, BookChange(symbol, sequence, side, price_e8, level_e8, order_count, True, ts_us)),
         )
 
@@ -229,26 +230,29 @@ class Matcher:
 
     def _take(self, book: Book, other: BookSide, order: Order, ts_us: int) -> list[Output]:
         """An order that trades at once, or may not rest."""
-        may_rest = order.order_type is _LIMIT and order.time_in_force in {_GTC, _GTD}
-        if not may_rest:
+        if order.order_type is not _LIMIT or order.time_in_force not in _RESTING:
             _assert_known(order)
         self.execution_id += 1
         outputs = [Output("executions", order.account, accepted(order, self.execution_id, ts_us))]
+        self.work(book, other, order, ts_us, outputs)
+        return outputs
+
+    def work(self, book: Book, other: BookSide, order: Order, ts_us: int, outputs: list[Output]) -> None:
+        """Trade what can be of an order that was accepted; the rest rests if it may, and ends if not."""
         changed: list[Level] = []
         leaves_e8, notional_e8 = order.quantity_e8, 0
         if order.time_in_force is not _FOK or other.can_fill(order):
             order, leaves_e8, notional_e8 = self.match(book, other, order, leaves_e8, 0, ts_us, outputs, changed)
         if leaves_e8:
-            if may_rest:
+            why = _why_ended(book, order, leaves_e8)
+            if why is None:
                 level = book.level(order.side, order.price_e8)
                 book.append(open_order(order, leaves_e8, notional_e8, level))
                 changed.insert(0 if order.side is _SELL else len(changed), level)
             else:
-                why = (ExecutionKind.EXPIRED, _why_expired(order, leaves_e8))
                 outputs.append(self._end(why, order, book.symbol, leaves_e8, notional_e8, ts_us))
         publish(book, changed, ts_us, outputs)
         book.assert_uncrossed()
-        return outputs
 
     def match(
         self,
@@ -269,7 +273,8 @@ class Matcher:
         side, order_type, time_in_force = order.side, order.order_type, order.time_in_force
         quantity_e8, prevention = order.quantity_e8, order.self_trade_prevention
         command_us, correlation_id, expire_us = order.command_us, order.correlation_id, order.expire_us
-        limit_e8 = None if order_type is _MARKET else order.price_e8
+        limit_e8 = order.price_e8 if order_type is _LIMIT or order_type is _STOP_LIMIT else None
+        waited = order.trigger_by is not None
         symbol, maker_fee_e8, taker_fee_e8 = book.symbol, book.maker_fee_e8, book.taker_fee_e8
         keys, limit_key, sign = other.keys, order.price_e8 * other.sign, other.sign
         while leaves_e8 and keys and keys[-1] >= limit_key:
@@ -293,6 +298,7 @@ class Matcher:
                     last_e8 = leaves_e8
                     level.quantity_e8 -= last_e8
                 leaves_e8 -= last_e8
+                book.last_e8 = price_e8
                 last_notional_e8 = price_e8 * last_e8 // E8
                 cumulative_notional_e8 += last_notional_e8
                 maker.cumulative_notional_e8 = maker_notional_e8 = maker.cumulative_notional_e8 + last_notional_e8
@@ -358,6 +364,10 @@ class Matcher:
                     correlation_id=maker.correlation_id,
                     expire_us=maker.expire_us,
                 )
+                if waited:
+                    taken = with_terms(taken, order)
+                if maker.terms is not None:
+                    made = with_terms(made, maker.terms)
                 trade = Trade(
                     trade_id,
                     symbol,
@@ -432,6 +442,7 @@ def open_order(order: Order, leaves_e8: int, notional_e8: int, level: Level) -> 
         notional_e8,
         level,
         expire_us=order.expire_us,
+        terms=None if order.trigger_by is None else order,
     )
 
 
@@ -444,16 +455,19 @@ def _assert_known(order: Order) -> None:
         raise _impossible(order)
 
 
-def _why_expired(order: Order, leaves_e8: int) -> Reason:
+def _why_ended(book: Book, order: Order, leaves_e8: int) -> tuple[ExecutionKind, Reason] | None:
+    """How what is left of an order ends; None if it rests."""
     untouched = leaves_e8 == order.quantity_e8
     if order.time_in_force is _FOK:
         if not untouched:
             message = f"order {order.order_id} is fill-or-kill and was filled in part"
             raise AssertionError(message)
-        return Reason.FILL_OR_KILL_UNFILLABLE
-    if order.order_type is _MARKET and untouched:
-        return Reason.NO_LIQUIDITY
-    return Reason.IMMEDIATE_REMAINDER
+        return ExecutionKind.EXPIRED, Reason.FILL_OR_KILL_UNFILLABLE
+    if not has_limit(order.order_type):
+        return ExecutionKind.EXPIRED, Reason.NO_LIQUIDITY if untouched else Reason.IMMEDIATE_REMAINDER
+    if order.time_in_force not in _RESTING:
+        return ExecutionKind.EXPIRED, Reason.IMMEDIATE_REMAINDER
+    return None if book.has_room(order.side, order.price_e8, leaves_e8) else (ExecutionKind.CANCELLED, Reason.BOOK_FULL)
 
 
 def _impossible(order: Order) -> AssertionError:

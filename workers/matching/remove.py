@@ -1,8 +1,10 @@
 """Orders that leave the book although nobody asked it for that very one: each is told, and no command answered."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Final
+
+from msgspec.structs import replace
 
 from schemas.messages import ExecutionKind, Order, Reason
 from workers.kernel.stage import Output
@@ -10,6 +12,7 @@ from workers.matching.book import Book, OpenOrder
 from workers.matching.executions import ended
 from workers.matching.expiry import Expiries
 from workers.matching.matcher import Matcher, publish
+from workers.matching.waiting import Waiting
 
 REMOVALS_MAX: Final = 20_000
 """Orders that one record ends for time or for the operator; the next ticks end the rest. A transaction holds them."""
@@ -23,19 +26,27 @@ def remove(matcher: Matcher, book: Book, order: Order, ts_us: int) -> Sequence[O
 
     Nothing if the account has no such order in the book any more.
     """
-    resting = book.orders.get(order.order_id)
-    if resting is None or resting.account != order.account:
-        return ()
-    resting.correlation_id = order.correlation_id
     ending = (ExecutionKind.CANCELLED, order.reason or Reason.CANCELLED_BY_CLIENT)
-    return _end(matcher, book, resting, ending, ts_us)
+    found = book.find(order.order_id)
+    if found is None or found.account != order.account:
+        return ()
+    return _end(matcher, book, found, ending, ts_us, removal=order)
 
 
-def expire(matcher: Matcher, books: Mapping[str, Book], expiries: Expiries, ts_us: int) -> list[Output]:
+def cancel_waiting(matcher: Matcher, book: Book, order: Order, ts_us: int) -> Sequence[Output]:
+    """A cancel of an order that waits for its trigger: CANCELLED, or CANCEL_REJECTED for one of another account."""
+    waiting = book.waiting[order.order_id]
+    if waiting.account != order.account:
+        return matcher.refuse_change(order, ts_us)
+    ending = (ExecutionKind.CANCELLED, Reason.CANCELLED_BY_CLIENT)
+    return _end(matcher, book, waiting, ending, ts_us, command=order)
+
+
+def expire(matcher: Matcher, expiries: Expiries, ts_us: int) -> list[Output]:
     """EXPIRED and the level that changed, for each order that is due, REMOVALS_MAX at most."""
     outputs: list[Output] = []
     for _ in range(REMOVALS_MAX):
-        due = expiries.take(books)
+        due = expiries.take()
         if due is None:
             break
         outputs += _end(matcher, *due, _EXPIRED, ts_us)
@@ -45,20 +56,31 @@ def expire(matcher: Matcher, books: Mapping[str, Book], expiries: Expiries, ts_u
 def clear(matcher: Matcher, books: Iterable[Book], ts_us: int) -> list[Output]:
     """CANCELLED and the level that changed, for each order of killed books, REMOVALS_MAX at most."""
     outputs: list[Output] = []
-    meant = ((book, order) for book in books for order in list(islice(book.orders.values(), REMOVALS_MAX)))
+    meant = ((book, order) for book in books for order in list(islice(book.open_orders(), REMOVALS_MAX)))
     for book, order in islice(meant, REMOVALS_MAX):
         outputs += _end(matcher, book, order, _KILLED, ts_us)
     return outputs
 
 
 def _end(
-    matcher: Matcher, book: Book, resting: OpenOrder, ending: tuple[ExecutionKind, Reason], ts_us: int
+    matcher: Matcher,
+    book: Book,
+    order: OpenOrder | Waiting,
+    ending: tuple[ExecutionKind, Reason],
+    ts_us: int,
+    *,
+    command: Order | None = None,
+    removal: Order | None = None,
 ) -> list[Output]:
-    level = resting.level
-    book.remove(resting)
     matcher.execution_id += 1
-    left = resting.leaves_e8, resting.cumulative_notional_e8
-    told = ended(ending, resting, book.symbol, matcher.execution_id, *left, ts_us)
-    outputs = [Output("executions", resting.account, told)]
-    publish(book, [level], ts_us, outputs)
+    stood, leaves_e8, notional_e8 = book.state_of(order)
+    told = ended(ending, stood, book.symbol, matcher.execution_id, leaves_e8, notional_e8, ts_us, command)
+    if removal is not None:
+        told = replace(told, correlation_id=removal.correlation_id)
+    outputs = [Output("executions", order.account, told)]
+    if isinstance(order, Waiting):
+        del book.waiting[order.order_id]
+    else:
+        book.remove(order)
+        publish(book, [order.level], ts_us, outputs)
     return outputs

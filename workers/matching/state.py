@@ -4,10 +4,12 @@ from sys import intern
 from typing import Self
 
 import msgspec
+from msgspec.structs import astuple
 
-from schemas.messages import OrderType, Side, TimeInForce
+from schemas.messages import Order, OrderType, Side, TimeInForce
 from workers.kernel.controls import Pair
 from workers.matching.book import Book, OpenOrder
+from workers.matching.triggers import Kept, KeptOrder, Triggers
 
 
 class OrderState(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -26,6 +28,7 @@ class OrderState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     leaves_e8: int
     cumulative_notional_e8: int
     expire_us: int | None = None
+    terms: KeptOrder | None = None
 
 
 class BookState(msgspec.Struct, frozen=True, array_like=True):
@@ -40,6 +43,9 @@ class BookState(msgspec.Struct, frozen=True, array_like=True):
     change_sequence: int
     orders: list[OrderState]
     resumes: bool = False
+    last_e8: int | None = None
+    mark_e8: int | None = None
+    waiting: Kept = Kept()
 
     @classmethod
     def of(cls, book: Book) -> Self:
@@ -59,10 +65,21 @@ class BookState(msgspec.Struct, frozen=True, array_like=True):
                 order.leaves_e8,
                 order.cumulative_notional_e8,
                 order.expire_us,
+                None if order.terms is None else KeptOrder(*astuple(order.terms)),
             )
             for order in book.orders.values()
         ]
-        return cls(book.symbol, book.maker_fee_e8, book.taker_fee_e8, book.change_sequence, orders, book.resumes)
+        return cls(
+            book.symbol,
+            book.maker_fee_e8,
+            book.taker_fee_e8,
+            book.change_sequence,
+            orders,
+            book.resumes,
+            book.last_e8,
+            book.mark_e8,
+            book.triggers.kept(),
+        )
 
     def book(self) -> Book:
         """A book in this state."""
@@ -86,8 +103,11 @@ class BookState(msgspec.Struct, frozen=True, array_like=True):
                     order.cumulative_notional_e8,
                     book.level(order.side, order.price_e8),
                     expire_us=order.expire_us,
+                    terms=None if order.terms is None else Order(*astuple(order.terms)),
                 )
             )
+        book.last_e8, book.mark_e8 = self.last_e8, self.mark_e8
+        book.wait(Triggers.of(self.waiting))
         return book
 
 

@@ -12,7 +12,8 @@ from schemas.messages import AccountKind, AccountStatus, Reason, SelfTradePreven
 from schemas.units import E8, INT64_MAX, INT64_MIN
 from workers.kernel.controls import Pair
 from workers.risk.orders import RiskOrder
-from workers.risk.rules import Refusal, SymbolRules
+from workers.risk.refusal import Refusal
+from workers.risk.rules import SymbolRules
 from workers.risk.usage import Bucket, Usage
 
 if TYPE_CHECKING:

@@ -1,7 +1,9 @@
 """What pre-trade risk says: executions that answer commands, and orders for the book."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
+
+from msgspec.structs import replace
 
 from schemas.messages import (
     Command,
@@ -19,7 +21,7 @@ from schemas.messages import (
 from schemas.units import NUMBER_BITS, RISK_BIT
 from workers.kernel.stage import Input, Output
 from workers.risk.orders import ECHO_CHARACTERS_MAX, RiskOrder
-from workers.risk.rules import Refusal
+from workers.risk.refusal import Refusal
 
 REFUSED: Final = {
     CommandKind.CANCEL: ExecutionKind.CANCEL_REJECTED,
@@ -68,6 +70,10 @@ class Answers:
             command_us=record.ts_us,
             ts_us=record.ts_us,
             correlation_id=_echo(command.correlation_id),
+            trigger_price_e8=command.trigger_price_e8,
+            trigger_by=command.trigger_by,
+            trail_e8=command.trail_e8,
+            trail_rate_e8=command.trail_rate_e8,
         )
         return (Output("executions", command.account, execution),)
 
@@ -99,6 +105,8 @@ class Answers:
             ts_us=record.ts_us,
             correlation_id=_echo(command.correlation_id),
             expire_us=order.expire_us,
+            waits=order.waits,
+            **_terms(order),
         )
         return (Output("executions", command.account, execution),)
 
@@ -136,7 +144,20 @@ def to_book(
         order.expire_us,
         reason,
     )
-    return Output("orders", order.symbol, message)
+    return Output("orders", order.symbol, message if order.trigger is None else replace(message, **_terms(order)))
+
+
+def _terms(order: RiskOrder) -> dict[str, Any]:
+    """What it waits for, as records say it."""
+    trigger = order.trigger
+    if trigger is None:
+        return {}
+    return {
+        "trigger_price_e8": trigger.price_e8,
+        "trigger_by": trigger.by,
+        "trail_e8": trigger.trail_e8,
+        "trail_rate_e8": trigger.trail_rate_e8,
+    }
 
 
 def _echo(text: str | None) -> str | None:

@@ -43,8 +43,8 @@ from workers.risk.answers import REFUSED, Answers, to_book
 from workers.risk.limit_table import LimitTable
 from workers.risk.limits import Venue, limit_refusal, take_token
 from workers.risk.orders import RiskOrder, order_of, sayable_us
+from workers.risk.refusal import Refusal
 from workers.risk.rules import (
-    Refusal,
     SymbolRules,
     amend_refusal,
     client_order_id_refusal,
@@ -335,7 +335,7 @@ class RiskCore:
         refusal: Refusal | None
         if account.status is not _ACTIVE or account.kind is AccountKind.UNKNOWN:
             refusal = Refusal(Reason.ACCOUNT_SUSPENDED)
-        elif command.price_e8 is None and command.quantity_e8 is None and command.expire_us is None:
+        elif _changes_nothing(command):
             refusal = Refusal(Reason.MALFORMED)
         elif order.amend_id:
             refusal = Refusal(Reason.AMEND_PENDING)
@@ -345,6 +345,7 @@ class RiskCore:
                 price_e8=order.price_e8 if command.price_e8 is None else command.price_e8,
                 quantity_e8=order.quantity_e8 if command.quantity_e8 is None else command.quantity_e8,
                 expire_us=order.expire_us if command.expire_us is None else sayable_us(command.expire_us),
+                trigger=order.trigger_moved_to(command.trigger_price_e8),
             )
             now_us = record.ts_us
             limits = self._limits.of(account.name, order.symbol) if self._limits.scopes else None
@@ -362,6 +363,15 @@ class RiskCore:
                     amended.quantity_e8 = 0  # the book keeps what it has: it may know of a decrement already
                 return (to_book(_AMEND_ORDER, command_id, account.name, amended, command.correlation_id, now_us),)
         return self._answers.report(record, command, order, _AMEND_REJECTED, refusal)
+
+
+def _changes_nothing(command: Command) -> bool:
+    return (
+        command.price_e8 is None
+        and command.quantity_e8 is None
+        and command.expire_us is None
+        and command.trigger_price_e8 is None
+    )
 
 
 def _settle(account: Account, rules: SymbolRules, execution: Execution) -> None:

@@ -13,7 +13,9 @@ from workers.kernel.controls import Pair
 from workers.risk.accounts import Account, int64
 from workers.risk.limit_table import Limits
 from workers.risk.orders import RiskOrder
-from workers.risk.rules import Refusal, SymbolRules
+from workers.risk.prices import around_e8
+from workers.risk.refusal import Refusal
+from workers.risk.rules import SymbolRules
 from workers.risk.usage import Bucket
 
 SECOND_US: Final = 1_000_000
@@ -56,7 +58,7 @@ def limit_refusal(
     if size_e8 is not None and order.quantity_e8 > size_e8 and not (before and before.quantity_e8 == order.quantity_e8):
         return Refusal(Reason.ORDER_SIZE_LIMIT, size_e8, order.quantity_e8)
     refusal = None
-    if limits.fat_finger_limit_e8 is not None and not (before and before.price_e8 == order.price_e8):
+    if limits.fat_finger_limit_e8 is not None and not (before and before.worst_price_e8 == order.worst_price_e8):
         refusal = _fat_finger(limits.fat_finger_limit_e8, order, rules)
     if refusal is None and limits.max_open_orders is not None and before is None:
         refusal = _open_orders(limits.max_open_orders, account, order.symbol)
@@ -81,15 +83,19 @@ def _asked(order: RiskOrder, before: RiskOrder | None) -> _Asked:
 
 
 def _fat_finger(limit_e8: int, order: RiskOrder, rules: SymbolRules) -> Refusal | None:
-    """Worse for the account is a buy above the mark and a sell below it; the edge is the last tick within."""
-    if rules.mark_e8 is None:
+    """Worse for the account is a buy above the mark and a sell below it; the edge is the last tick within.
+
+    Of an order that waits for a trigger that stands in the mark's place.
+    """
+    near_e8 = around_e8(rules, order)
+    if near_e8 is None:
         return Refusal(Reason.NO_MARK)
     tick_e8 = rules.tick_e8
     if order.side is _BUY:
-        edge_e8 = min(rules.mark_e8 * (E8 + limit_e8) // E8, INT64_MAX) // tick_e8 * tick_e8
+        edge_e8 = min(near_e8 * (E8 + limit_e8) // E8, INT64_MAX) // tick_e8 * tick_e8
         worse = order.worst_price_e8 > edge_e8
     else:
-        edge_e8 = -(-rules.mark_e8 * (E8 - limit_e8) // (E8 * tick_e8)) * tick_e8
+        edge_e8 = -(-near_e8 * (E8 - limit_e8) // (E8 * tick_e8)) * tick_e8
         worse = order.worst_price_e8 < edge_e8
     if not worse:
         return None

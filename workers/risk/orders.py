@@ -3,6 +3,7 @@
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from schemas.messages import (
     Command,
@@ -14,6 +15,7 @@ from schemas.messages import (
     SelfTradePrevention,
     Side,
     TimeInForce,
+    TriggerBy,
 )
 from schemas.order_states import FINAL
 from schemas.units import TIME_US_MAX
@@ -29,9 +31,26 @@ _UNKNOWN_TIME: Final = TimeInForce.UNKNOWN
 _GTC: Final = TimeInForce.GTC
 _GTD: Final = TimeInForce.GTD
 _IOC: Final = TimeInForce.IOC
+WAITING_TYPES: Final = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT, OrderType.TRAILING_STOP})
+"""Types that wait for a trigger."""
+
+KNOWN_TYPES: Final = WAITING_TYPES | {_LIMIT, _MARKET}
+_NO_TERMS: Final = (None, None, None)
 _PENDING: Final = OrderStatus.PENDING
 _NONE: Final = Reason.NONE
 _AMENDED: Final = ExecutionKind.AMENDED
+
+
+class Trigger(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What an order waits for."""
+
+    by: TriggerBy
+    price_e8: int | None
+    """Where it is met; None where it trails."""
+    trail_e8: int | None = None
+    """How far it follows behind the best price, 10^-8 quote."""
+    trail_rate_e8: int | None = None
+    """The same as a fraction of that, 10^-8."""
 
 
 class RiskOrder(msgspec.Struct, array_like=True, gc=False):
@@ -83,6 +102,12 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
     """What of it counts in the account's usage: what may still trade at worst, 10^-8 base."""
     open_notional_e8: int = 0
     """For how much, 10^-8 quote."""
+    trigger: Trigger | None = None
+    """What it waits for, or waited."""
+    waits: bool = False
+    """It waits still, as far as is known here."""
+    placed_trigger: Trigger | None = None
+    """What it was placed to wait for, once it has been amended."""
 
     def same_content(self, other: "RiskOrder") -> bool:
         """Whether two commands ask the same: sent_us and correlation_id do not matter, absent is as its default."""
@@ -98,7 +123,15 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
             and expire_us == other.expire_us
             and self.post_only is other.post_only
             and self.self_trade_prevention is other.self_trade_prevention
+            and (self.placed_trigger if self.placed_as else self.trigger) == other.trigger
         )
+
+    def trigger_moved_to(self, price_e8: int | None) -> Trigger | None:
+        """Its trigger at another price; as it is where none is named or none can be."""
+        trigger = self.trigger
+        if price_e8 is None or trigger is None or trigger.price_e8 is None:
+            return trigger
+        return replace(trigger, price_e8=price_e8)
 
     def may_rest(self) -> bool:
         """Whether its time in force lets it wait in the book."""
@@ -111,12 +144,14 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
     def fold(self, execution: Execution) -> None:
         """What the book has made of it; all but what is held."""
         self.status = execution.status
+        self.waits = execution.waits
         self.cumulative_e8 = execution.cumulative_e8
         self.cumulative_notional_e8 = execution.cumulative_notional_e8
         if execution.kind is _AMENDED:
             self._become(execution)
             if execution.command_id == self.amend_id:
                 self.amend_id, self.fee_rate_e8 = 0, self.amend_fee_rate_e8
+                self.worst_price_e8 = self.amend_price_e8
         elif execution.status in FINAL:
             self.amend_id = 0
             self.reason = execution.reason
@@ -126,8 +161,10 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
     def _become(self, amended: Execution) -> None:
         if self.placed_as is None:
             self.placed_as, self.placed_until_us = (self.price_e8, self.quantity_e8), self.expire_us
+            self.placed_trigger = self.trigger
         self.price_e8, self.quantity_e8, self.expire_us = amended.price_e8, amended.quantity_e8, amended.expire_us
-        self.worst_price_e8 = amended.price_e8 or self.worst_price_e8
+        if self.trigger is not None and self.trigger.price_e8 is not None:
+            self.trigger = replace(self.trigger, price_e8=amended.trigger_price_e8)
 
 
 def sayable_us(time_us: int) -> int:
@@ -140,7 +177,7 @@ def order_of(command: Command, order_id: int, command_us: int, prevention: SelfT
     order_type = command.order_type or _UNKNOWN_TYPE
     time_in_force = command.time_in_force
     if time_in_force is None:
-        time_in_force = _GTC if order_type is _LIMIT else _IOC if order_type is _MARKET else _UNKNOWN_TIME
+        time_in_force = _IOC if order_type is _MARKET else _GTC if order_type in KNOWN_TYPES else _UNKNOWN_TIME
     return RiskOrder(
         order_id,
         command.client_order_id or "",
@@ -154,4 +191,14 @@ def order_of(command: Command, order_id: int, command_us: int, prevention: SelfT
         command.self_trade_prevention or prevention,
         command_us,
         expire_us=None if command.expire_us is None else sayable_us(command.expire_us),
+        trigger=_trigger_of(command, order_type),
+        waits=order_type in WAITING_TYPES,
     )
+
+
+def _trigger_of(command: Command, order_type: OrderType) -> Trigger | None:
+    """What the order is to wait for; also for a type that does not wait, when the command says something of it."""
+    terms = command.trigger_price_e8, command.trail_e8, command.trail_rate_e8
+    if order_type not in WAITING_TYPES and terms == _NO_TERMS and command.trigger_by is None:
+        return None
+    return Trigger(command.trigger_by or TriggerBy.LAST, *terms)

@@ -1,12 +1,24 @@
 """What a symbol asks of an order, apart from money: a pure check of one order against one symbol."""
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
-from schemas.messages import Command, Control, OrderType, Reason, SelfTradePrevention, Side, SymbolStatus, TimeInForce
+from schemas.messages import (
+    Command,
+    Control,
+    OrderType,
+    Reason,
+    SelfTradePrevention,
+    Side,
+    SymbolStatus,
+    TimeInForce,
+    TriggerBy,
+)
 from schemas.units import E8, INT64_MAX, INT64_MIN, TIME_US_MAX, US_E8
-from workers.risk.orders import RiskOrder
+from workers.risk.orders import KNOWN_TYPES, RiskOrder
+from workers.risk.prices import band_around, moved_trigger_refusal, priced_refusal, trigger_refusal, unpriced_refusal
+from workers.risk.refusal import Refusal
 
 CLIENT_ORDER_ID_CHARACTERS_MAX: Final = 64
 """Longest client_order_id; it is printable ASCII."""
@@ -15,18 +27,13 @@ _BUY: Final = Side.BUY
 _SELL: Final = Side.SELL
 _LIMIT: Final = OrderType.LIMIT
 _MARKET: Final = OrderType.MARKET
+_STOP_LIMIT: Final = OrderType.STOP_LIMIT
+_TRAILING_STOP: Final = OrderType.TRAILING_STOP
 _GTC: Final = TimeInForce.GTC
 _GTD: Final = TimeInForce.GTD
 _UNKNOWN_TIME: Final = TimeInForce.UNKNOWN
+_UNKNOWN_TRIGGER: Final = TriggerBy.UNKNOWN
 _UNKNOWN_PREVENTION: Final = SelfTradePrevention.UNKNOWN
-
-
-class Refusal(NamedTuple):
-    """Why an order is refused, and the numbers behind it: 10^-8 of the rule's unit (a count of 3 is 300000000)."""
-
-    reason: Reason
-    limit_e8: int | None = None
-    actual_e8: int | None = None
 
 
 class SymbolRules(msgspec.Struct, array_like=True, gc=False):
@@ -57,9 +64,7 @@ class SymbolRules(msgspec.Struct, array_like=True, gc=False):
         """Value at this price from now on; the band moves with it."""
         self.mark_e8 = mark_e8
         if mark_e8 is not None and self.band_e8 is not None:
-            tick_e8 = self.tick_e8
-            self.low_e8 = max(-(-mark_e8 * (E8 - self.band_e8) // (E8 * tick_e8)), 1) * tick_e8
-            self.high_e8 = min(mark_e8 * (E8 + self.band_e8) // E8, INT64_MAX) // tick_e8 * tick_e8
+            self.low_e8, self.high_e8 = band_around(mark_e8, self.band_e8, self.tick_e8)
 
 
 def symbol_rules(control: Control) -> SymbolRules:
@@ -94,28 +99,42 @@ def client_order_id_refusal(client_order_id: str | None) -> Refusal | None:
     return Refusal(Reason.CLIENT_ORDER_ID_INVALID, CLIENT_ORDER_ID_CHARACTERS_MAX * E8, len(text) * E8)
 
 
-def rule_refusal(rules: SymbolRules, order: RiskOrder) -> Refusal | None:  # noqa: PLR0911 - one return a rule
+def rule_refusal(rules: SymbolRules, order: RiskOrder) -> Refusal | None:
     """The first rule of the symbol that the order breaks. Sets the order's worst price."""
     if not rules.trading:
         return Refusal(Reason.SYMBOL_HALTED)
-    side, order_type = order.side, order.order_type
-    if side is not _BUY and side is not _SELL:
-        return Refusal(Reason.SIDE_INVALID)
-    if order_type is _LIMIT:
-        if order.time_in_force is _UNKNOWN_TIME or (order.post_only and not order.may_rest()):
-            return Refusal(Reason.TIME_IN_FORCE_INVALID)
-    elif order_type is not _MARKET:
-        return Refusal(Reason.TYPE_INVALID)
-    elif order.may_rest() or order.time_in_force is _UNKNOWN_TIME or order.post_only:
-        return Refusal(Reason.TIME_IN_FORCE_INVALID)
+    refusal = _kind(order)
+    if refusal is not None:
+        return refusal
     if order.expire_us is not None or order.time_in_force is _GTD:
         refusal = _expiry(order, order.command_us)
         if refusal is not None:
             return refusal
-    if order.self_trade_prevention is _UNKNOWN_PREVENTION:
+    if order.self_trade_prevention is _UNKNOWN_PREVENTION or (order.trigger and order.trigger.by is _UNKNOWN_TRIGGER):
         return Refusal(Reason.MALFORMED)
-    refusal = _limit_price(rules, order) if order_type is _LIMIT else _market_price(rules, order)
-    return refusal or _quantity(rules, order) or _notional(rules, order)
+    return _price(rules, order) or _quantity(rules, order) or _notional(rules, order)
+
+
+def _kind(order: RiskOrder) -> Refusal | None:
+    """Whether side, type and time in force go together."""
+    side, order_type, time_in_force = order.side, order.order_type, order.time_in_force
+    if side is not _BUY and side is not _SELL:
+        return Refusal(Reason.SIDE_INVALID)
+    if order_type not in KNOWN_TYPES:
+        return Refusal(Reason.TYPE_INVALID)
+    if order_type is _MARKET:
+        fits = not order.may_rest() and not order.post_only
+    elif order_type is _LIMIT:
+        fits = order.may_rest() or not order.post_only
+    else:
+        fits = not order.post_only and (order.may_rest() or order_type is _STOP_LIMIT)
+    return None if fits and time_in_force is not _UNKNOWN_TIME else Refusal(Reason.TIME_IN_FORCE_INVALID)
+
+
+def _price(rules: SymbolRules, order: RiskOrder) -> Refusal | None:
+    if order.trigger is not None:
+        return trigger_refusal(rules, order)
+    return priced_refusal(rules, order) if order.order_type is _LIMIT else unpriced_refusal(rules, order)
 
 
 def _expiry(order: RiskOrder, now_us: int) -> Refusal | None:
@@ -135,51 +154,20 @@ def amend_refusal(rules: SymbolRules, amended: RiskOrder, command: Command, now_
     """
     if not rules.trading:
         return Refusal(Reason.SYMBOL_HALTED)
-    if amended.order_type is not _LIMIT:
+    if amended.order_type is _MARKET:
         return Refusal(Reason.TYPE_INVALID)
-    if not amended.may_rest():
+    if not amended.may_rest() and not amended.waits:
         return Refusal(Reason.TIME_IN_FORCE_INVALID)
     refusal = _expiry(amended, now_us) if command.expire_us is not None else None
-    if refusal is None and command.price_e8 is not None:
-        refusal = _limit_price(rules, amended)
+    if refusal is None and command.trigger_price_e8 is not None:
+        refusal = moved_trigger_refusal(amended, command.trigger_price_e8)
+    if refusal is None and (command.price_e8 is not None or command.trigger_price_e8 is not None):
+        refusal = trigger_refusal(rules, amended) if amended.waits else priced_refusal(rules, amended)
     if refusal is None and command.quantity_e8 is not None:
         refusal = _quantity(rules, amended)
     if refusal is None and (command.price_e8 is not None or command.quantity_e8 is not None):
         refusal = _notional(rules, amended)
     return refusal
-
-
-def _limit_price(rules: SymbolRules, order: RiskOrder) -> Refusal | None:  # noqa: PLR0911 - one return a rule
-    price_e8 = order.price_e8
-    if price_e8 is None:
-        return Refusal(Reason.PRICE_MISSING)
-    if price_e8 <= 0:
-        return Refusal(Reason.PRICE_NOT_POSITIVE, 0, price_e8)
-    if price_e8 % rules.tick_e8:
-        return Refusal(Reason.PRICE_OFF_TICK, rules.tick_e8, price_e8)
-    if rules.band_e8 is not None:
-        if rules.mark_e8 is None:
-            return Refusal(Reason.NO_MARK)
-        if price_e8 < rules.low_e8:
-            return Refusal(Reason.PRICE_OUTSIDE_BAND, rules.low_e8, price_e8)
-        if price_e8 > rules.high_e8:
-            return Refusal(Reason.PRICE_OUTSIDE_BAND, rules.high_e8, price_e8)
-    order.worst_price_e8 = price_e8
-    return None
-
-
-def _market_price(rules: SymbolRules, order: RiskOrder) -> Refusal | None:
-    """The worst price of the band, on a tick inside it: an order without a price needs one to be worth something."""
-    if order.price_e8 is not None:
-        return Refusal(Reason.PRICE_NOT_ALLOWED, None, order.price_e8)
-    if rules.mark_e8 is None:
-        return Refusal(Reason.NO_MARK)
-    if rules.band_e8 is None:
-        return Refusal(Reason.PRICE_OUTSIDE_BAND)
-    if rules.low_e8 > rules.high_e8:
-        return Refusal(Reason.PRICE_OUTSIDE_BAND)
-    order.worst_price_e8 = rules.high_e8 if order.side is _BUY else rules.low_e8
-    return None
 
 
 def _quantity(rules: SymbolRules, order: RiskOrder) -> Refusal | None:

@@ -2,6 +2,8 @@
 
 import json
 
+from msgspec.structs import replace
+
 from schemas.messages import (
     Candle,
     Execution,
@@ -14,6 +16,7 @@ from schemas.messages import (
     Side,
     Ticker,
     TimeInForce,
+    TriggerBy,
 )
 from tests.oracle.market_inputs import trade
 from workers.fanout.frames import (
@@ -192,6 +195,20 @@ def test_a_fill_tells_the_whole_order() -> None:
         "time": NOON,
         "correlation_id": "trace",
     }
+    waits = {"waits": True, "trigger_by": TriggerBy.MARK}
+    stop = json.loads(order_payload(replace(execution, trigger_price_e8=99_000_000, **waits)))
+    assert {name: stop.get(name) for name in ("waits", "trigger_price", "trigger_by", "trail", "trail_rate")} == {
+        "waits": True,
+        "trigger_price": "0.99",
+        "trigger_by": "mark",
+        "trail": None,
+        "trail_rate": None,
+    }
+    trailing = json.loads(order_payload(replace(execution, trail_e8=2, trail_rate_e8=3, **waits)))
+    assert (trailing.get("trigger_price"), trailing["trail"], trailing["trail_rate"]) == (
+        *(None, "0.00000002"),
+        "0.00000003",
+    )
 
 
 def test_a_refusal_tells_the_rule_and_the_numbers_behind_it() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from gateway.errors import outcome_unknown, unavailable
-from schemas.messages import CommandKind, OrderType, SelfTradePrevention, Side, TimeInForce
+from schemas.messages import CommandKind, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerBy
+from schemas.units import E8
 
 ORDER = {"symbol": "BTC-USD", "side": "buy", "type": "limit", "price": "43210.5", "quantity": "0.015"}
 
@@ -79,7 +80,7 @@ async def test_a_malformed_correlation_id_is_replaced(served: Any, client: Any) 
         ("price", "null"),
         ("side", '"hold"'),
         ("side", '"BUY"'),
-        ("type", '"stop"'),
+        ("type", '"stopp"'),
         ("time_in_force", '"day"'),
         ("self_trade_prevention", '"maybe"'),
         ("symbol", '""'),
@@ -247,6 +248,43 @@ async def test_cancelling_all_becomes_a_command(served: Any, client: Any) -> Non
     narrow, wide = served.log.commands
     assert (narrow.kind, narrow.account) == (CommandKind.CANCEL_ALL, "alice")
     assert (narrow.symbol, narrow.side, wide.symbol, wide.side) == ("BTC-USD", Side.SELL, None, None)
+
+
+async def test_orders_that_wait_become_commands(served: Any, client: Any) -> None:
+    wanted = [
+        ({"type": "stop", "trigger_price": "99"}, (OrderType.STOP, None, 99 * E8, None, None, None)),
+        (
+            {"type": "stop_limit", "price": "98", "trigger_price": "99", "trigger_by": "mark"},
+            (OrderType.STOP_LIMIT, 98 * E8, 99 * E8, TriggerBy.MARK, None, None),
+        ),
+        ({"type": "take_profit", "trigger_price": "101"}, (OrderType.TAKE_PROFIT, None, 101 * E8, None, None, None)),
+        ({"type": "trailing_stop", "trail": "1.5"}, (OrderType.TRAILING_STOP, None, None, None, E8 * 3 // 2, None)),
+        (
+            {"type": "trailing_stop", "trail_rate": "0.01"},
+            (OrderType.TRAILING_STOP, None, None, None, None, E8 // 100),
+        ),
+    ]
+    common = {"symbol": "BTC-USD", "side": "sell", "quantity": "1"}
+    for body, _ in wanted:
+        answer = await client.post("/api/v1/orders", json=common | body, headers=served.bearer())
+        assert answer.status_code == 202
+    told = [
+        (c.order_type, c.price_e8, c.trigger_price_e8, c.trigger_by, c.trail_e8, c.trail_rate_e8)
+        for c in served.log.commands
+    ]
+    assert told == [terms for _, terms in wanted]
+    for body, field in (
+        ({"type": "stop", "price": "98", "trigger_price": "99"}, "price"),
+        ({"type": "stop_limit", "trigger_price": "99"}, "price"),
+        ({"type": "stop", "trigger_price": "0"}, "trigger_price"),
+        ({"type": "stop", "trigger_price": "99", "trigger_by": "bid"}, "trigger_by"),
+        ({"type": "trailing_stop", "trail": 1}, "trail"),
+        ({"type": "trailing_stop", "trail_rate": "1%"}, "trail_rate"),
+    ):
+        refused = await client.post("/api/v1/orders", json=common | body, headers=served.bearer())
+        assert (refused.status_code, refused.json()["error"]["field"]) == (422, field)
+    await client.patch("/api/v1/orders/7", json={"trigger_price": "97"}, headers=served.bearer())
+    assert (served.log.commands[-1].trigger_price_e8, served.log.commands[-1].price_e8) == (97 * E8, None)
 
 
 @pytest.mark.parametrize(

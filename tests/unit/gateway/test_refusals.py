@@ -40,7 +40,7 @@ ORDER = {"account": "alice", "client_order_id": "one", "symbol": "BTC-USD"}
             Reason.PRICE_OUTSIDE_BAND,
             None,
             None,
-            "BTC-USD has no price band with a tick in it: it takes no market orders.",
+            "BTC-USD has no price band with a tick in it: it takes no orders without a limit.",
         ),
         (
             Reason.OPEN_ORDERS_LIMIT,

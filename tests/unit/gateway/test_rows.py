@@ -23,6 +23,11 @@ ROW = {
     "execution_id": 9,
     "correlation_id": None,
     "expire_us": 1_700_000_000_000_000,
+    "trigger_price_e8": 4_321_000_000_000,
+    "trigger_by": "MARK",
+    "trail_e8": None,
+    "trail_rate_e8": None,
+    "waits": False,
 }
 
 
@@ -51,4 +56,9 @@ def test_a_row_is_said_in_the_words_of_clients() -> None:
         "execution_id": "9",
         "correlation_id": None,
         "expire_time": "2023-11-14T22:13:20.000000Z",
+        "trigger_price": "43210",
+        "trigger_by": "mark",
+        "trail": None,
+        "trail_rate": None,
+        "waits": False,
     }

@@ -6,6 +6,8 @@
  99  5 dave
 """
 
+from typing import Any
+
 from schemas.messages import (
     Execution,
     ExecutionKind,
@@ -55,6 +57,7 @@ class Market:
         post_only: bool = False,
         prevention: SelfTradePrevention = SelfTradePrevention.CANCEL_NEWEST,
         until: float | None = None,
+        **terms: Any,
     ) -> list[str]:
         """What is said to it, one line a message (levels left out)."""
         self.count += 1
@@ -69,6 +72,7 @@ class Market:
             post_only=post_only,
             prevention=prevention,
             expire_us=None if until is None else round(until * SECOND_US),
+            **terms,
         )
         self.orders[self.count] = order
         return self._told(order)

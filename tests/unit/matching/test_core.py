@@ -257,7 +257,7 @@ def test_fill_or_kill_counts_own_orders_only_where_it_may_trade_with_them() -> N
 
 def test_a_state_of_another_behaviour_version_is_refused() -> None:
     core = open_core()
-    with pytest.raises(ValueError, match="versions 2 to 6, this one is of 1"):
+    with pytest.raises(ValueError, match="versions 2 to 7, this one is of 1"):
         core.load(core.dump(), 1)
 
 

@@ -10,7 +10,7 @@ from tests.oracle.order_stream import amend_order, as_input, cancel_order, new_o
 from tests.unit.matching.ladder import Market, rungs
 from workers.matching import matcher, remove
 from workers.matching.core import MatchingCore
-from workers.matching.expiry import SWEEP_FROM
+from workers.matching.heap import SWEEP_FROM
 
 SECOND_US = 1_000_000
 

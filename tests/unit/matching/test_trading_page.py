@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from schemas.messages import OrderType, SelfTradePrevention, Side, TimeInForce
+from schemas.messages import OrderType, SelfTradePrevention, Side, TimeInForce, TriggerBy
+from schemas.units import E8
 from tests.unit.matching.ladder import Market, rungs
 
 PAGE = (Path(__file__).parents[3] / "docs" / "trading.md").read_text("utf-8")
@@ -33,6 +34,7 @@ def ask(market: Market, sentence: str) -> list[str]:
     }
     if until:
         options |= {"time_in_force": TimeInForce.GTD, "until": float(until)}
+    options |= waits_for(flags, has_price=not at_market)
     for flag in flags:
         if flag == "post_only":
             options["post_only"] = True
@@ -42,6 +44,19 @@ def ask(market: Market, sentence: str) -> list[str]:
             options["prevention"] = SelfTradePrevention(flag.upper())
     side = Side.BUY if verb == "buys" else Side.SELL
     return market.place(account, side, float(quantity), MARKET_PRICES[verb] if at_market else float(price), **options)  # type: ignore[arg-type]
+
+
+def waits_for(flags: list[str], *, has_price: bool) -> dict[str, object]:
+    """What a type that waits needs, taken off the flags: `stop 99`, `take_profit 101` or `trail 2`."""
+    if not flags or flags[0] not in {"stop", "take_profit", "trail"}:
+        return {}
+    kind, distance_e8 = flags.pop(0), round(float(flags.pop(0)) * E8)
+    options: dict[str, object] = {"trigger_by": TriggerBy.LAST, "time_in_force": TimeInForce.GTC}
+    if kind == "trail":
+        return options | {"order_type": OrderType.TRAILING_STOP, "trail_e8": distance_e8}
+    if kind == "take_profit":
+        return options | {"order_type": OrderType.TAKE_PROFIT, "trigger_e8": distance_e8}
+    return options | {"order_type": OrderType.STOP_LIMIT if has_price else OrderType.STOP, "trigger_e8": distance_e8}
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: re.findall(r"^> (.*)$", block, re.MULTILINE)[-1])

@@ -41,7 +41,7 @@ def test_nothing_follows_a_final_state_and_everything_else_ends() -> None:
 
 def test_the_page_shows_the_table() -> None:
     lines = PAGE.read_text("utf-8").splitlines()
-    head = lines.index("| state | NEW | TRADE | AMENDED | CANCELLED | EXPIRED | REJECTED |")
+    head = lines.index("| state | NEW | TRIGGERED | TRADE | AMENDED | CANCELLED | EXPIRED | REJECTED |")
     kinds = [cell.strip() for cell in lines[head].strip("|").split("|")][1:]
     assert set(kinds) | ANSWERS_ONLY == {kind.value for kind in KINDS}
     rows = [[cell.strip() for cell in line[1:-1].split("|")] for line in lines[head + 2 : head + 2 + len(STATES)]]
