@@ -37,10 +37,10 @@ def control_error(control: Control) -> str | None:
 def _cancel_open(control: Control) -> str | None:
     stops = {
         ControlKind.SYMBOL: control.symbol_status is SymbolStatus.HALTED,
-        ControlKind.ACCOUNT: control.account_status is AccountStatus.SUSPENDED,
+        ControlKind.ACCOUNT: control.account_status in {AccountStatus.SUSPENDED, AccountStatus.REDUCING},
     }
     if control.cancel_open and not stops.get(control.kind):
-        return "cancel_open goes with a HALTED symbol or a SUSPENDED account: orders of any other may rest"
+        return "cancel_open goes with a HALTED symbol, a SUSPENDED or a REDUCING account: orders of any other may rest"
     return None
 
 
@@ -108,6 +108,8 @@ _LIMITS: Final = (
     "fat_finger_limit_e8",
     "concentration_limit_e8",
     "max_leverage_e8",
+    "max_daily_loss_e8",
+    "max_drawdown_e8",
 )
 
 
@@ -120,6 +122,9 @@ def _limits(control: Control) -> str | None:
         value = getattr(control, name)
         if value is not None and value < 0:
             return f"{name} is {value}: it must not be negative (null: no limit)"
+    for name in ("max_daily_loss_e8", "max_drawdown_e8"):
+        if control.symbol is not None and getattr(control, name) is not None:
+            return f"{name} is of an account's equity in a currency: name no symbol"
     return _trade_frequency(control)
 
 
@@ -146,7 +151,7 @@ def _account(control: Control) -> str | None:
     if control.account_kind is None:
         return "account_kind is missing: CASH or MARGIN"
     if control.account_status is None:
-        return "account_status is missing: ACTIVE or SUSPENDED"
+        return "account_status is missing: ACTIVE, REDUCING or SUSPENDED"
     if control.account_kind is AccountKind.MARGIN and (control.leverage_e8 or 0) <= 0:
         return f"leverage_e8 is {control.leverage_e8}: a MARGIN account needs a positive one (5x is 500000000)"
     if (control.open_orders_max or 0) < 0:

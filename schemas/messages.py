@@ -27,6 +27,7 @@ class AccountStatus(StrEnum):
     UNKNOWN = "UNKNOWN"
     ACTIVE = "ACTIVE"
     SUSPENDED = "SUSPENDED"
+    REDUCING = "REDUCING"
 
 
 class CommandKind(StrEnum):
@@ -203,6 +204,9 @@ class Reason(StrEnum):
     TRIGGER_INVALID = "TRIGGER_INVALID"
     TRAIL_INVALID = "TRAIL_INVALID"
     TRIGGER_MET = "TRIGGER_MET"
+    ACCOUNT_REDUCING = "ACCOUNT_REDUCING"
+    DAILY_LOSS_LIMIT = "DAILY_LOSS_LIMIT"
+    DRAWDOWN_LIMIT = "DRAWDOWN_LIMIT"
 
 
 class SelfTradePrevention(StrEnum):
@@ -259,6 +263,27 @@ class InputRange(msgspec.Struct, frozen=True, gc=False):
     """Offset of the first record applied."""
     last: int
     """Offset of the last record applied, inclusive."""
+
+
+class AccountState(msgspec.Struct, frozen=True, gc=False):
+    """Whether an account may trade: written whenever that changes, by the operator or by a loss."""
+
+    account: str
+    """The account; also the record's key."""
+    sequence: int
+    """Per account, from 1, without a gap."""
+    status: AccountStatus
+    """ACTIVE, REDUCING (may only cancel and reduce what it holds) or SUSPENDED (may only cancel)."""
+    reason: Reason
+    """DAILY_LOSS_LIMIT or DRAWDOWN_LIMIT where a loss made it REDUCING; NONE where the operator decided."""
+    ts_us: int
+    """The log's time, microseconds since 1970 UTC."""
+    currency: str | None = None
+    """The quote currency of the loss."""
+    limit_e8: int | None = None
+    """The limit that the loss passed: 10^-8 of the currency, or of the highest equity."""
+    actual_e8: int | None = None
+    """The loss, in the same unit."""
 
 
 class BookChange(msgspec.Struct, frozen=True, gc=False):
@@ -417,7 +442,7 @@ class Control(msgspec.Struct, frozen=True, gc=False):
     account_kind: AccountKind | None = None
     """ACCOUNT: CASH reserves what an order may cost; MARGIN needs equity times leverage to cover it."""
     account_status: AccountStatus | None = None
-    """ACCOUNT: SUSPENDED may only cancel."""
+    """ACCOUNT: SUSPENDED may only cancel; REDUCING may only cancel and reduce what it holds."""
     leverage_e8: int | None = None
     """ACCOUNT MARGIN: largest exposure per equity, in 10^-8 (5x is 500000000)."""
     open_orders_max: int | None = None
@@ -433,8 +458,8 @@ class Control(msgspec.Struct, frozen=True, gc=False):
     self_trade_prevention: SelfTradePrevention | None = None
     """ACCOUNT: what its orders do that do not say it themselves; null is CANCEL_NEWEST."""
     cancel_open: bool = False
-    """SYMBOL HALTED, ACCOUNT SUSPENDED: also take out what rests, with the reason KILLED; a symbol's book then takes
-    nothing until it is TRADING again.
+    """SYMBOL HALTED, ACCOUNT SUSPENDED or REDUCING: also take out what rests, with the reason KILLED; a symbol's book
+    then takes nothing until it is TRADING again.
     """
     max_order_size_e8: int | None = None
     """LIMITS: largest quantity of an order; 10^-8 base."""
@@ -456,6 +481,16 @@ class Control(msgspec.Struct, frozen=True, gc=False):
     """LIMITS: largest value of one position as a fraction of the equity, open orders counted as if filled; 10^-8."""
     max_leverage_e8: int | None = None
     """LIMITS: largest exposure per equity, where that is below the account's own leverage; 10^-8."""
+    max_daily_loss_e8: int | None = None
+    """LIMITS without a symbol: how much the equity may fall in a UTC day, before the account becomes REDUCING until
+    the next; 10^-8 of each quote currency.
+    """
+    max_drawdown_e8: int | None = None
+    """LIMITS without a symbol: how far the equity may fall below its highest, as a fraction of that, before the
+    account becomes REDUCING; 10^-8.
+    """
+    resume: bool = False
+    """ACCOUNT: also end that a loss made it REDUCING; losses count anew from here."""
 
 
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):
@@ -832,7 +867,8 @@ class Trade(msgspec.Struct, frozen=True, gc=False):
 
 
 Message = (
-    BookChange
+    AccountState
+    | BookChange
     | Candle
     | Command
     | Control
@@ -852,6 +888,7 @@ Message = (
 """Any record of the log."""
 
 RECORDS: Final[dict[str, type[Message]]] = {
+    "AccountState": AccountState,
     "BookChange": BookChange,
     "Candle": Candle,
     "Command": Command,

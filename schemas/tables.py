@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary,
 
 METADATA: Final = MetaData(naming_convention={"pk": "pk_%(table_name)s"})
 
-REVISION: Final = "0004"
+REVISION: Final = "0005"
 """The migration that these tables are the result of."""
 
 NEWEST_BY: Final = "newest_by"
@@ -188,6 +188,21 @@ balances: Final = Table(
     comment="What each account has of each currency now, as its newest ledger entry says",
 )
 
+account_states: Final = Table(
+    "account_states",
+    METADATA,
+    _key("account"),
+    _number("sequence"),
+    _text("status"),
+    _text("reason"),
+    _text("currency", nullable=True),
+    _e8("limit_e8", nullable=True),
+    _e8("actual_e8", nullable=True),
+    _us("ts_us"),
+    info={NEWEST_BY: ("sequence",)},
+    comment="Whether each account may trade now, and why not",
+)
+
 ledger: Final = Table(
     "ledger",
     METADATA,
@@ -265,5 +280,15 @@ projection_dead_letters: Final = Table(
     comment="Records that could not be made into rows (topic without its prefix)",
 )
 
-PROJECTED: Final = (orders, executions, trades, positions, balances, ledger, candles, projection_dead_letters)
+PROJECTED: Final = (
+    orders,
+    executions,
+    trades,
+    positions,
+    balances,
+    ledger,
+    candles,
+    account_states,
+    projection_dead_letters,
+)
 """What the projections write, beside `projection_offsets`."""

@@ -33,7 +33,7 @@ _STAGES: Final = (
         "risk",
         "Pre-trade risk: authorises each command and holds what it may cost",
         inputs=("control", "marks", "executions", "commands"),
-        outputs=("orders", "executions"),
+        outputs=("orders", "executions", "accounts"),
     ),
     Stage(
         "matching",
@@ -62,7 +62,7 @@ _STAGES: Final = (
     Stage(
         "projections",
         "Read models in PostgreSQL",
-        inputs=("executions", "trades", "positions", "ledger", "candles"),
+        inputs=("executions", "trades", "positions", "ledger", "candles", "accounts"),
         journaled=False,
     ),
 )

@@ -14,6 +14,9 @@ _SENTENCES: Final[dict[str, str]] = {
     Reason.SEAL_INVALID: "The seal is not one of the bytes that were sent",
     Reason.ACCOUNT_UNKNOWN: "There is no account {account}",
     Reason.ACCOUNT_SUSPENDED: "Account {account} is suspended: it may only cancel",
+    Reason.ACCOUNT_REDUCING: (
+        "Account {account} may only reduce: {actual} is more than the {limit} that it may still place on this side"
+    ),
     Reason.KIND_UNKNOWN: "A command is NEW, AMEND, CANCEL or CANCEL_ALL",
     Reason.MALFORMED: "The command lacks a field, or has a value that is not known",
     Reason.CLIENT_ORDER_ID_INVALID: "client_order_id has {actual} characters, not 1 to {limit} of printable ASCII",
@@ -83,6 +86,8 @@ _SENTENCES: Final[dict[str, str]] = {
     Reason.IMMEDIATE_REMAINDER: "What could not be traded at once has ended",
     Reason.NO_LIQUIDITY: "There was nothing to trade with",
     Reason.SELF_TRADE: "It would have traded with another order of account {account}",
+    Reason.DAILY_LOSS_LIMIT: "Account {account} has lost more today than it may: it may only reduce",
+    Reason.DRAWDOWN_LIMIT: "Account {account} has fallen too far below its highest equity: it may only reduce",
     Reason.CANCELLED_BY_CLIENT: "The account cancelled it",
     Reason.AMEND_PENDING: "An earlier amendment of this order is still on its way to the book",
     Reason.AMENDED_BELOW_FILLED: "The amended quantity had been filled already, so the rest was cancelled",

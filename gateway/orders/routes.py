@@ -1,4 +1,4 @@
-"""What an account may read: its orders, positions and balances, from the read models."""
+"""What an account may read: whether it may trade, its orders, positions and balances, from the read models."""
 
 from typing import Annotated, Any, Final, Literal
 
@@ -14,12 +14,21 @@ from gateway.errors import ApiError, Code
 from gateway.orders.requests import SYMBOL, parse_order_id
 from gateway.pages import Page, PageSize, answer, require_window
 from gateway.rows import Renderer
-from schemas.tables import EXECUTION_IS_OF_A_REPEATED_COMMAND, ORDER_IS_OPEN, balances, executions, orders, positions
+from schemas.tables import (
+    EXECUTION_IS_OF_A_REPEATED_COMMAND,
+    ORDER_IS_OPEN,
+    account_states,
+    balances,
+    executions,
+    orders,
+    positions,
+)
 
 _ORDER: Final = Renderer(orders)
 _EXECUTION: Final = Renderer(executions)
 _POSITION: Final = Renderer(positions)
 _BALANCE: Final = Renderer(balances)
+_STATE: Final = Renderer(account_states)
 
 Status = Literal["open", "new", "partially_filled", "filled", "cancelled", "rejected", "expired"]
 EXECUTIONS_OF_ORDER_MAX: Final = limits.PAGE_SIZE_MAX
@@ -100,7 +109,21 @@ def router(*, database: Database, tokens: Tokens) -> APIRouter:
         rows, total = await database.page(statement, page, page_size)
         return answer([_BALANCE(row) for row in rows], Pagination.of(page, page_size, total))
 
+    _add_account(routes, database, who)
     return routes
+
+
+def _add_account(routes: APIRouter, database: Database, who: Any) -> None:
+    """The route of how the account stands."""
+
+    @routes.get("/account", tags=["positions"])
+    async def get_account(identity: Annotated[Identity, who]) -> Response:
+        """Whether the account is active, reducing or suspended, and the loss that made it reducing."""
+        statement = select(*_STATE.columns).where(account_states.c.account == identity.account)
+        rows = await database.rows(statement)
+        if not rows:
+            raise ApiError(Code.NOT_FOUND, "The operator has not made this account.")
+        return answer(_STATE(rows[0]))
 
 
 async def _order(database: Database, account: str, order_id: int) -> Row[Any] | None:

@@ -131,6 +131,7 @@ def running(stack: Any) -> Iterator[Running]:
             )
             with engine.begin() as rows:
                 rows.execute(insert(tables.orders), [order_row(1, "alice", "NEW"), order_row(2, "alice", "FILLED")])
+                rows.execute(insert(tables.account_states), [LOST])
                 rows.execute(insert(tables.orders), [order_row(3, "bob", "NEW")])
                 rows.execute(insert(tables.executions), [repeat_row(4, 2, "alice"), repeat_row(5, 3, "bob")])
                 rows.execute(insert(tables.executions), [repeat_row(6, 2, "alice") | {"client_order_id": ""}])
@@ -170,6 +171,18 @@ def running(stack: Any) -> Iterator[Running]:
                 assert process.wait(20) == 0
         finally:
             connection.execute(f"DROP DATABASE {database} WITH (FORCE)".encode())
+
+
+LOST = {
+    "account": "alice",
+    "sequence": 2,
+    "status": "REDUCING",
+    "reason": "DAILY_LOSS_LIMIT",
+    "currency": "USD",
+    "limit_e8": 1_000 * 10**8,
+    "actual_e8": 1_200 * 10**8 + 10**8 // 2,
+    "ts_us": 1,
+}
 
 
 def order_row(order_id: int, account: str, status: str) -> dict[str, Any]:
@@ -315,6 +328,19 @@ def test_reads_show_the_own_account_only(running: Running) -> None:
     for other in ("3", "999"):
         answer = httpx.get(f"{running.url}/api/v1/orders/{other}", headers=headers, trust_env=False)
         assert answer.status_code == 404
+    bob = httpx.get(f"{running.url}/api/v1/account", headers=running.bearer("bob"), trust_env=False)
+    assert bob.status_code == 404
+    answer = httpx.get(f"{running.url}/api/v1/account", headers=headers, trust_env=False)
+    assert answer.json()["data"] == {
+        "account": "alice",
+        "sequence": 2,
+        "status": "reducing",
+        "reason": "DAILY_LOSS_LIMIT",
+        "currency": "USD",
+        "limit": "1000",
+        "actual": "1200.5",
+        "time": "1970-01-01T00:00:00.000001Z",
+    }
     for path in ("positions", "balances", "trades?symbol=BTC-USD", "candles?symbol=BTC-USD"):
         answer = httpx.get(f"{running.url}/api/v1/{path}", headers=headers, trust_env=False)
         assert (answer.status_code, answer.json()["data"]) == (200, [])

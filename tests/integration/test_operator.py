@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
-from schemas.messages import Control
+from schemas.messages import AccountState, AccountStatus, Control, Reason
 from schemas.registry import connect
 from schemas.units import E8
 from stream_topology.provision import provision
+from stream_topology.sharding import partition_of
 from stream_topology.subjects import subjects
 from tradsys.audit.kafka_log import KafkaLog
 from workers.kernel.stage import Input
@@ -157,6 +158,7 @@ def test_an_account_is_made_and_a_deposit_with_an_id_is_made_once(venue: Venue) 
     assert made["alice"] == {
         "kind": "cash",
         "status": "active",
+        "loss": None,
         "leverage": None,
         "open_orders_max": None,
         "self_trade_prevention": "cancel_both",
@@ -204,6 +206,24 @@ def test_limits_keep_what_is_not_said_and_show_who_changed_what(venue: Venue) ->
     assert (code, "max open orders" in said) == (0, False)
 
 
+def test_a_loss_is_shown_and_ended_by_making_the_account_active(venue: Venue) -> None:
+    venue.facts("accounts", "max", "--kind", "cash")
+    producer = Producer({"bootstrap.servers": venue.log.bootstrap})
+    numbers = {"limit_e8": 1000 * E8, "actual_e8": 1200 * E8}
+    state = AccountState("max", 2, AccountStatus.REDUCING, Reason.DAILY_LOSS_LIMIT, 1, "USD", **numbers)
+    producer.produce(f"{venue.prefix}accounts", venue.codec.encode(state), "max", partition_of("max", SHARDS))
+    assert producer.flush(10) == 0
+    facts = venue.facts("accounts", "max", "--open-orders-max", "5")["max"]
+    assert (facts["status"], facts["loss"]) == ("reducing", "daily loss 1200 USD, limit 1000")
+    newest = venue.codec.decode(venue.controls()[0][-1], "Control")
+    assert isinstance(newest, Control)
+    assert (newest.account_status, newest.resume) == ("ACTIVE", False)
+    venue.facts("accounts", "max", "--status", "active")
+    newest = venue.codec.decode(venue.controls()[0][-1], "Control")
+    assert isinstance(newest, Control)
+    assert (newest.open_orders_max, newest.resume) == (5, True)
+
+
 def test_what_is_no_decision_does_not_keep_the_operator_from_deciding(venue: Venue) -> None:
     producer = Producer({"bootstrap.servers": venue.log.bootstrap})
     for partition in range(SHARDS):
@@ -226,5 +246,10 @@ def test_a_kill_asks_first_and_says_what_it_stopped(venue: Venue) -> None:
     newest = [venue.codec.decode(value, "Control") for value in venue.controls()[0][-2:]]
     assert all(isinstance(control, Control) and control.cancel_open for control in newest)
     assert {facts["status"] for facts in venue.facts("symbols").values()} == {"halted"}
+    assert venue.type_in("kill", "symbol", "ETH-USD", "--reducing", "--yes")[0] == 2
+    code, said = venue.type_in("kill", "venue", "--reducing", "--yes")
+    assert code == 0, said
+    assert "alice" in said
+    assert {facts["status"] for facts in venue.facts("accounts").values()} == {"reducing"}
     code, said = venue.type_in("kill", "account", "alice", "--yes")
     assert (code, venue.facts("accounts")["alice"]["status"]) == (0, "suspended")

@@ -21,6 +21,8 @@ ORDERS = "workers/risk/orders.py"
 LIMITS = "workers/risk/limits.py"
 LIMIT_TABLE = "workers/risk/limit_table.py"
 USAGE = "workers/risk/usage.py"
+LOSSES = "workers/risk/losses.py"
+MOVES = "workers/risk/moves.py"
 RISK_STATE = "workers/risk/state.py"
 HOLDING = "workers/positions/holding.py"
 LEDGER = "workers/positions/ledger.py"
@@ -258,7 +260,7 @@ MUTATIONS = (
     Mutation(
         "a suspended account trades",
         RISK,
-        "account.status is not _ACTIVE or account.kind is AccountKind.UNKNOWN:\n            return self._answers",
+        "account.status not in _TRADES or account.kind is AccountKind.UNKNOWN:\n            return self._answers",
         "account.kind is AccountKind.UNKNOWN:\n            return self._answers",
     ),
     Mutation("a repeated command places again", RISK, "        if first is not None:\n", "        if False:\n"),
@@ -269,7 +271,7 @@ MUTATIONS = (
         "if open_count > account.open_orders_max:",
     ),
     Mutation("two amendments at a time", RISK, "        elif order.amend_id:\n", "        elif False:\n"),
-    Mutation("a fee is not taken", RISK, "    quote.total_e8 -= execution.fee_e8 or 0\n", ""),
+    Mutation("a fee is not taken", MOVES, "    quote.total_e8 -= execution.fee_e8 or 0\n", ""),
     Mutation("cancel all takes the other side too", ACCOUNTS, " and side in {None, way}]", "]"),
     Mutation(
         "cancel all takes an order twice",
@@ -443,14 +445,14 @@ MUTATIONS = (
         "open_e8 = max(open_e8, amended_e8)",
         "open_e8 = open_e8 + 0 * amended_e8",
     ),
-    Mutation("limit: one symbol's volume for all", LIMITS, "    if limits.volume_of:", "    if not limits.volume_of:"),
+    Mutation("limit: one symbol's volume for all", LIMITS, "if limits.volume_of else venue", "if False else venue"),
     Mutation(
         "limit: other symbols of the base do not count",
         LIMITS,
-        "if venue.symbols[name].base == rules.base]",
-        "if name == rules.symbol]",
+        "for name, used in account.usages.items() if venue.symbols[name].base == base]",
+        "for name, used in list(account.usages.items())[:1]]",
     ),
-    Mutation("limit: what is held does not count", LIMITS, "+ asked.more_e8 - held_e8", "+ asked.more_e8"),
+    Mutation("limit: what is held does not count", LIMITS, "else sell_e8 - held_e8)", "else sell_e8)"),
     Mutation("limit: a way out is closed", LIMITS, "is not None and after_e8 > 0:", "is not None:"),
     Mutation("limit: equity without the holdings", LIMITS, "equity_e16 += balance.total_e8 * valued.mark_e8", "pass"),
     Mutation("limit: leverage refuses what reduces", LIMITS, "open_e8) <= before_e8:", "open_e8) < 0:"),
@@ -480,4 +482,57 @@ MUTATIONS = (
         "!= self._shard and False:\n            return ()",
     ),
     Mutation("limit: the day's volume is forgotten", RISK_STATE, "usage.day, usage.traded_e8 = day, traded_e8", "pass"),
+    # Losses
+    Mutation("loss: at the limit is beyond it", LOSSES, "lost_e8 > limit_e8:", "lost_e8 >= limit_e8:"),
+    Mutation(
+        "loss: of the highest, not the opening", LOSSES, "lost_e8 = worth.opening_e8 -", "lost_e8 = worth.highest_e8 -"
+    ),
+    Mutation(
+        "loss: a drawdown of the equity that is left",
+        LOSSES,
+        "fallen_e16 <= worth.highest_e8 * limit_e8",
+        "fallen_e16 <= worth.equity_e8 * limit_e8",
+    ),
+    Mutation("loss: a drawdown ends with the day", LOSSES, "account.loss.reason is _DAILY and now_us", "now_us"),
+    Mutation("loss: a daily loss never ends", LOSSES, "now_us // DAY_US > account.loss.day", "False"),
+    Mutation("loss: a day opens with what it is now", LOSSES, "day, worth.equity_e8\n", "day, equity_e8\n"),
+    Mutation("loss: unrealised does not count", LOSSES, "equity_e8 += usage.net_e8 * symbol.mark_e8 // E8", "pass"),
+    Mutation(
+        "loss: every mark is looked at", LOSSES, "if now_us - rules.assessed_us < ASSESSED_EVERY_US:", "if False:"
+    ),
+    Mutation("loss: those who are flat are looked at", LOSSES, "        if usage.net_e8:\n", "        if True:\n"),
+    Mutation(
+        "loss: nothing is taken out", LOSSES, "else sell_e8 - held_e8) > 0:", "else sell_e8 - held_e8) > 0 and False:"
+    ),
+    Mutation("loss: what reduces is taken out", LOSSES, "else sell_e8 - held_e8) > 0:", "else sell_e8) > 0:"),
+    Mutation(
+        "loss: a fill is not looked at", RISK, "if kind is _TRADE and self._limits.losses else ()", "if False else ()"
+    ),
+    Mutation("loss: a deposit is a profit", ACCOUNTS, "        if worth is not None:\n", "        if False:\n"),
+    Mutation("loss: any decision ends it", MOVES, "        if control.resume:\n", "        if True:\n"),
+    Mutation(
+        "loss: one that reduces may place all", RISK, "        if account.status is _REDUCING:\n", "        if False:\n"
+    ),
+    Mutation(
+        "loss: an amendment of one that reduces",
+        RISK,
+        "if refusal is None and account.status is _REDUCING:",
+        "if False:",
+    ),
+    Mutation(
+        "loss: reducing goes beyond flat",
+        LIMITS,
+        "if asked.more_e8 <= 0 or beyond_e8 <= 0:",
+        "if asked.more_e8 <= 0 or beyond_e8 <= asked.more_e8:",
+    ),
+    Mutation(
+        "loss: how it stands is not said", RISK, "if (account.status, account.loss) == before else (", "if True else ("
+    ),
+    Mutation("loss: a position is forgotten", RISK_STATE, "account.usage(symbol).net_e8 = net_e8", "pass"),
+    Mutation(
+        "loss: holders are forgotten",
+        RISK,
+        "                self._losses.follow(account, symbol, usage)",
+        "                pass",
+    ),
 )

@@ -23,6 +23,8 @@ class NaiveLimits:
     """Account, symbol, notional, time."""
     passed: list[tuple[str, str | None, tuple[int, int], int]] = field(default_factory=list)
     """Account, the symbol that its frequency counts, the frequency, time."""
+    asked: set[tuple[str, str]] = field(default_factory=set)
+    """Accounts and symbols of everything that was let pass."""
 
     def holds(self, account: str, symbol: str, name: str) -> tuple[int | None, str | None]:
         """The value of a limit, and the symbol of the record that it is from."""
@@ -51,8 +53,21 @@ class NaiveLimits:
             return "SYMBOL_OPEN_ORDERS_LIMIT", limit * UNIT, count * UNIT
         return self._frequency(new, now) or self._volume(new, before, mine, now) or self._holding(new, before, mine)
 
+    def reducing_refusal(self, new: OpenOrder, before: OpenOrder | None) -> Why:
+        """Why an account that may only reduce may not place this."""
+        more, base = quantity_of(new) - (quantity_of(before) if before else 0), self.funds.pairs[new.symbol][0]
+        held = self.funds.total(new.account, base) * (-1 if new.side == "BUY" else 1)
+        same = [
+            quantity_of(order)
+            for order in self.funds.orders.values()
+            if (order.account, order.side, self.funds.pairs[order.symbol][0]) == (new.account, new.side, base)
+        ]
+        room = max(held - sum(same), 0)
+        return ("ACCOUNT_REDUCING", room, more) if more > 0 and more > room else None
+
     def passes(self, order: OpenOrder, now: int) -> None:
         """An order or amendment went to the book."""
+        self.asked.add((order.account, order.symbol))
         count, where = self.holds(order.account, order.symbol, "trade_frequency")
         if count is not None:
             seconds, _ = self.holds(order.account, order.symbol, "trade_frequency_s")

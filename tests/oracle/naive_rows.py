@@ -10,7 +10,8 @@ from tests.oracle.projected_history import NOTHING_HAPPENS
 def naive_rows(messages: Iterable[tuple[str, str, Message]]) -> dict[str, dict[tuple[Any, ...], dict[str, Any]]]:
     """By table and key: the row by column."""
     tables: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {
-        name: {} for name in ("orders", "executions", "trades", "positions", "balances", "ledger", "candles")
+        name: {}
+        for name in ("orders", "executions", "trades", "positions", "balances", "ledger", "candles", "account_states")
     }
     for topic, _, message in messages:
         row = {name: getattr(message, name) for name in message.__struct_fields__}
@@ -26,6 +27,8 @@ def naive_rows(messages: Iterable[tuple[str, str, Message]]) -> dict[str, dict[t
             case "ledger":
                 tables["ledger"][row["entry_id"],] = row
                 tables["balances"][row["account"], row["currency"]] = row
+            case "accounts":
+                tables["account_states"][row["account"],] = row
             case "candles":
                 tables["candles"][row["symbol"], row["interval_s"], row["open_us"]] = row
     return tables

@@ -10,6 +10,8 @@ from typing import Any
 
 from schemas.codec import Codec
 from schemas.messages import (
+    AccountState,
+    AccountStatus,
     Candle,
     Execution,
     ExecutionKind,
@@ -48,6 +50,7 @@ class History:
         self.positions: dict[tuple[str, str], int] = {}
         self.balances: dict[tuple[str, str], int] = {}
         self.candles: dict[tuple[str, int], Candle] = {}
+        self.states: dict[str, int] = {}
 
     def messages(self, count: int) -> Iterator[tuple[str, str, Message]]:
         """(topic, key, message), at least `count` of them."""
@@ -60,6 +63,7 @@ class History:
             self._idle_answer,
             self._end,
             self._tick,
+            self._stand,
         )
         made = 0
         while made < count:
@@ -212,6 +216,23 @@ class History:
             candle = self.candles.pop(key)
             self.now_us += 60_000_000  # the next candle begins later than this one
             yield "candles", candle.symbol, _after(candle, final=True, ts_us=self.now_us)
+
+    def _stand(self) -> Iterator[tuple[str, str, Message]]:
+        account = self.chance.choice(self.accounts)
+        self.states[account] = self.states.get(account, 0) + 1
+        status = self.chance.choice((AccountStatus.ACTIVE, AccountStatus.REDUCING))
+        by_loss = status is AccountStatus.REDUCING and self.chance.choice((True, False))
+        state = AccountState(
+            account=account,
+            sequence=self.states[account],
+            status=status,
+            reason=Reason.DAILY_LOSS_LIMIT if by_loss else Reason.NONE,
+            currency="USD" if by_loss else None,
+            limit_e8=5 if by_loss else None,
+            actual_e8=6 if by_loss else None,
+            ts_us=self.now_us,
+        )
+        yield "accounts", account, state
 
     def _refusal(self) -> Iterator[tuple[str, str, Message]]:
         number = self._next()

@@ -23,6 +23,7 @@ from schemas.messages import (
 from schemas.units import E8, fee_e8, notional_e8
 from tests.oracle.naive_funds import NaiveFunds, OpenOrder
 from tests.oracle.naive_limits import NaiveLimits
+from tests.oracle.naive_losses import NaiveLosses
 from tests.oracle.risk_desk import Desk
 
 ACCOUNTS = ("cash", "purse", "margin")
@@ -39,6 +40,7 @@ class RandomMarket:
         self.desk = Desk()
         self.naive = NaiveFunds()
         self.limits = NaiveLimits(self.naive)
+        self.losses = NaiveLosses(self.limits)
         self.open: dict[int, Order] = {}
         self.filled: dict[int, int] = {}
         self.placed: dict[int, Order] = {}
@@ -88,6 +90,11 @@ class RandomMarket:
             for currency in CURRENCIES:
                 expected = (self.naive.total(account, currency), self.naive.reserved(account, currency))
                 assert self.desk.balance(account, currency) == expected, (account, currency)
+            stands = [state for state in self.desk.stands if state.account == account]
+            why = self.losses.lost.get(account, (None, 0))[0]
+            said = stands[-1]
+            assert (said.status, said.sequence) == ("REDUCING" if why else "ACTIVE", len(stands))
+            assert why == ((said.reason, said.currency, said.limit_e8, said.actual_e8) if why else None)
 
     # The operator
 
@@ -95,6 +102,7 @@ class RandomMarket:
         base, quote, price = SYMBOLS[symbol]
         maker, taker = self.rng.choice(RATES), self.rng.choice(RATES)
         self.rates[symbol] = max(maker, taker)
+        self.losses.looked_at.pop(symbol, None)
         self.desk.symbol(
             symbol=symbol,
             base=base,
@@ -111,15 +119,19 @@ class RandomMarket:
             taker_fee_e8=taker,
         )
 
-    def _set_account(self, account: str, leverage: int | None) -> None:
+    def _set_account(self, account: str, leverage: int | None, *, resume: bool = False) -> None:
         kind = AccountKind.CASH if leverage is None else AccountKind.MARGIN
         self.naive.leverage[account] = None if leverage is None else leverage * E8
         leverage_e8 = None if leverage is None else leverage * E8
-        self.desk.account(account, account_kind=kind, account_status=AccountStatus.ACTIVE, leverage_e8=leverage_e8)
+        status = AccountStatus.ACTIVE
+        self.desk.account(account, account_kind=kind, account_status=status, leverage_e8=leverage_e8, resume=resume)
+        if resume:
+            self.losses.resume(account, self.desk.ts_us)
 
     def _fund(self, account: str, currency: str, amount_e8: int) -> None:
         self.desk.funds(account, currency, amount_e8)
         self.naive.move(account, currency, amount_e8)
+        self.losses.paid.append((account, currency, amount_e8))
 
     def _funds(self) -> None:
         amount_e8 = self.rng.randint(-1000 * E8, 1000 * E8) or 1
@@ -129,7 +141,8 @@ class RandomMarket:
         self._set_symbol(self.rng.choice(list(SYMBOLS)))
 
     def _kind(self) -> None:
-        self._set_account(self.rng.choice(ACCOUNTS), self.rng.choice((None, None, 1, 5)))
+        resume = not self.rng.randint(0, 2)
+        self._set_account(self.rng.choice(ACCOUNTS), self.rng.choice((None, None, 1, 5)), resume=resume)
 
     def _limit(self) -> None:
         """Other limits for some accounts and symbols, and most often none."""
@@ -147,8 +160,13 @@ class RandomMarket:
         if not chance.randint(0, 3):
             fields |= {"trade_frequency": chance.randint(1, 5), "trade_frequency_s": chance.choice((1, 7, 60))}
         account, symbol = chance.choice((None, *ACCOUNTS)), chance.choice((None, *SYMBOLS))
+        if symbol is None and not chance.randint(0, 1):
+            drawn = {"max_daily_loss_e8": chance.randint(0, 2000 * E8), "max_drawdown_e8": chance.randint(0, E8)}
+            fields |= {name: value for name, value in drawn.items() if chance.randint(0, 2)}
         self.desk.control(ControlKind.LIMITS, account=account, symbol=symbol, **fields)
         self.limits.records.append((account, symbol, fields))
+        if not self.losses.anywhere():
+            self.losses.forget()
 
     def _wait(self) -> None:
         self.desk.ts_us += self.rng.choice((0, 300_000, 2_000_000, 9_000_000, 40_000_000_000))
@@ -158,6 +176,7 @@ class RandomMarket:
         price_e8 = SYMBOLS[symbol][2] * self.rng.randint(E8 // 2, 3 * E8 // 2)
         self.naive.marks[symbol] = price_e8
         self.desk.mark(price_e8, symbol)
+        self.losses.mark(symbol, self.desk.ts_us)
 
     # Accounts
 
@@ -184,7 +203,10 @@ class RandomMarket:
 
     def _compare(self, answer: Message, new: OpenOrder, *, priced: bool) -> None:
         now_us = self.desk.ts_us
-        expected = self.limits.refusal(new, new.leaves, now_us, None, priced=priced) or self.naive.refusal(new)
+        self.losses.look(new.account, now_us)
+        expected = self.limits.reducing_refusal(new, None) if new.account in self.losses.lost else None
+        expected = expected or self.limits.refusal(new, new.leaves, now_us, None, priced=priced)
+        expected = expected or self.naive.refusal(new)
         if isinstance(answer, Order):
             self.limits.passes(new, now_us)
             assert expected is None
@@ -210,6 +232,7 @@ class RandomMarket:
             price_e8=None if market else placed.price_e8,
             quantity_e8=placed.quantity_e8,
         )
+        self.losses.look(order.account, self.desk.ts_us)
         assert isinstance(answer, Execution)
         assert answer.order_id == order.order_id
         assert answer.leaves_e8 == self.naive.orders[order.order_id].leaves
@@ -218,6 +241,7 @@ class RandomMarket:
         order = self._any()
         if order is not None:
             answer = self.desk.cancel(order.account, order_id=order.order_id)
+            self.losses.look(order.account, self.desk.ts_us)
             assert isinstance(answer, Order)
 
     def _amend(self) -> None:
@@ -228,6 +252,7 @@ class RandomMarket:
         price_e8 = self.rng.choice((None, self.rng.randint(-(-mark_e8 // 10), mark_e8 * 19 // 10)))
         quantity_e8 = self.rng.choice((None, self.rng.randint(1, 4 * E8))) if price_e8 else self.rng.randint(1, 4 * E8)
         answer = self.desk.amend(order.account, order_id=order.order_id, price_e8=price_e8, quantity_e8=quantity_e8)
+        self.losses.look(order.account, self.desk.ts_us)
         asked_e8 = quantity_e8 or 0
         price_e8, quantity_e8 = price_e8 or order.price_e8, quantity_e8 or order.quantity_e8
         leaves_e8 = max(quantity_e8 - self.filled[order.order_id], 0)
@@ -235,9 +260,9 @@ class RandomMarket:
         if order.order_id not in self.amends:
             new = OpenOrder(old.account, old.symbol, old.side, price_e8, leaves_e8, 0)
             now_us, changed_e8 = self.desk.ts_us, 0 if quantity_e8 == order.quantity_e8 else quantity_e8
-            expected = self.limits.refusal(new, changed_e8, now_us, old, priced=True) or self.naive.amend_refusal(
-                old, price_e8, leaves_e8, self.rates[order.symbol]
-            )
+            expected = self.limits.reducing_refusal(new, old) if new.account in self.losses.lost else None
+            expected = expected or self.limits.refusal(new, changed_e8, now_us, old, priced=True)
+            expected = expected or self.naive.amend_refusal(old, price_e8, leaves_e8, self.rates[order.symbol])
         if isinstance(answer, Order):
             self.limits.passes(old, self.desk.ts_us)
             assert expected is None
@@ -288,6 +313,11 @@ class RandomMarket:
         self.desk.filled(order, quantity_e8, price_e8, before_e8=before_e8, fee_e8=fee)
         self.naive.fill(order.order_id, quantity_e8, value_e8, fee)
         self.limits.fills.append((order.account, order.symbol, value_e8, self.desk.ts_us))
+        signed_e8 = quantity_e8 if order.side is Side.BUY else -quantity_e8
+        self.losses.bought.append((order.account, order.symbol, signed_e8))
+        self.losses.paid.append((order.account, self.naive.pairs[order.symbol][0], signed_e8))
+        if self.losses.anywhere():
+            self.losses.look(order.account, self.desk.ts_us)
         self.filled[order.order_id] += quantity_e8
         if order.order_id not in self.naive.orders:
             del self.open[order.order_id]

@@ -7,6 +7,7 @@ import msgspec
 
 from schemas.messages import (
     AccountKind,
+    AccountState,
     AccountStatus,
     Command,
     CommandKind,
@@ -18,6 +19,7 @@ from schemas.messages import (
     Mark,
     Message,
     Order,
+    OrderKind,
     OrderStatus,
     OrderType,
     Reason,
@@ -63,6 +65,10 @@ class Desk:
         self.ts_us = 1_700_000_000_000_000
         self.book_sequence = 0
         self.inputs: list[Input] = []
+        self.stands: list[AccountState] = []
+        """How accounts stood, oldest first."""
+        self.removed: list[Order] = []
+        """What risk took out by itself."""
         self.in_book: set[int] = set()
         """Orders that the book has taken."""
 
@@ -76,6 +82,16 @@ class Desk:
         self.inputs.append(record)
         return self.core.apply(record)
 
+    def aside(self, outputs: Sequence[Output]) -> None:
+        """What follows from an input beside its answer: how accounts stand, and removals."""
+        for output in outputs:
+            if isinstance(output.message, AccountState):
+                self.stands.append(output.message)
+            else:
+                assert isinstance(output.message, Order)
+                assert output.message.kind is OrderKind.REMOVE
+                self.removed.append(output.message)
+
     # The operator
 
     def control(self, kind: ControlKind, **fields: Any) -> Sequence[Output]:
@@ -87,7 +103,7 @@ class Desk:
 
     def account(self, account: str = "alice", *, funds: dict[str, int] | None = None, **fields: Any) -> None:
         given = {"account_kind": AccountKind.CASH, "account_status": AccountStatus.ACTIVE} | fields
-        self.control(ControlKind.ACCOUNT, account=account, **given)
+        self.aside(self.control(ControlKind.ACCOUNT, account=account, **given))
         for currency, amount_e8 in (funds or {}).items():
             self.funds(account, currency, amount_e8)
 
@@ -95,7 +111,7 @@ class Desk:
         return self.control(ControlKind.FUNDS, account=account, currency=currency, amount_e8=amount_e8)
 
     def mark(self, price_e8: int, symbol: str = "BTC-USD") -> None:
-        self.put("marks", symbol, Mark(symbol, price_e8, self.offsets.get("marks", 0) + 1, self.ts_us))
+        self.aside(self.put("marks", symbol, Mark(symbol, price_e8, self.offsets.get("marks", 0) + 1, self.ts_us)))
 
     # Accounts
 
@@ -104,6 +120,12 @@ class Desk:
         if headers is None:
             headers = seal_headers("gateway-1", seal_hmac(SECRET, value))
         return self.put("commands", command.account, command, value, headers)
+
+    def answer(self, command: Command) -> Message:
+        """What a command is answered with, or goes to the book as."""
+        *others, output = self.send(command)
+        self.aside(others)
+        return output.message
 
     def place(self, account: str = "alice", **fields: Any) -> Message:
         """A new order; what is not said is fine: buy 1 BTC at 1000. The only output's message."""
@@ -115,16 +137,13 @@ class Desk:
             "price_e8": 1000 * E8,
             "quantity_e8": E8,
         }
-        (output,) = self.send(Command(CommandKind.NEW, account, **(given | fields)))
-        return output.message
+        return self.answer(Command(CommandKind.NEW, account, **(given | fields)))
 
     def cancel(self, account: str = "alice", **fields: Any) -> Message:
-        (output,) = self.send(Command(CommandKind.CANCEL, account, **fields))
-        return output.message
+        return self.answer(Command(CommandKind.CANCEL, account, **fields))
 
     def amend(self, account: str = "alice", **fields: Any) -> Message:
-        (output,) = self.send(Command(CommandKind.AMEND, account, **fields))
-        return output.message
+        return self.answer(Command(CommandKind.AMEND, account, **fields))
 
     def placed(self, account: str = "alice", **fields: Any) -> Order:
         order = self.place(account, **fields)
@@ -167,7 +186,7 @@ class Desk:
             "ts_us": self.ts_us,
         }
         execution = Execution(**(given | fields))
-        assert self.put("executions", order.account, execution) == ()
+        self.aside(self.put("executions", order.account, execution))
         return execution
 
     def entered(self, order: Order) -> None:

@@ -26,6 +26,7 @@ def test_a_stage_says_again_what_was_recorded(path: Path, stage: str) -> None:
     codec, log = recording.codec(), recording.log()
     make_core = core_factories([stage], recording.seal_secrets)[stage]
     said: Counter[Said] = Counter()
+    topics = {record.topic for record in recording.records}
     entries = 0
     for number in range(recording.shards):
         shard = Shard(STAGES[stage], make_core(number, recording.shards), number, recording.shards, codec)
@@ -37,6 +38,8 @@ def test_a_stage_says_again_what_was_recorded(path: Path, stage: str) -> None:
                 accept_behaviour_change=shard.core.behaviour > recording.behaviours[stage],
             )
             for output in outputs:
+                if output.topic not in topics:  # one that the release did not have
+                    continue
                 message = codec.decode(output.value, TOPICS[output.topic].record)
                 said[output.topic, output.partition, msgspec.json.encode(message)] += 1
             entries += 1

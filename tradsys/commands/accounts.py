@@ -7,7 +7,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from schemas.messages import AccountKind, AccountStatus, Control, ControlKind, SelfTradePrevention
+from schemas.messages import (
+    AccountKind,
+    AccountState,
+    AccountStatus,
+    Control,
+    ControlKind,
+    Reason,
+    SelfTradePrevention,
+)
 from tradsys import connections
 from tradsys.commands.options import AsJson, DecisionId, Home
 from tradsys.errors import CommandError
@@ -22,7 +30,9 @@ def command(
         str | None, typer.Argument(help="The account to show, make or change; without one all are shown.")
     ] = None,
     kind: Annotated[str | None, typer.Option(help="cash: holds the worst case of its orders; or margin.")] = None,
-    status: Annotated[str | None, typer.Option(help="active, or suspended: may only cancel.")] = None,
+    status: Annotated[
+        str | None, typer.Option(help="active, suspended: may only cancel, or reducing: may reduce too.")
+    ] = None,
     leverage: Annotated[str | None, typer.Option(help="MARGIN: largest exposure per equity.")] = None,
     open_orders_max: Annotated[int | None, typer.Option(min=0, help="Most open orders at a time.")] = None,
     self_trade_prevention: Annotated[
@@ -36,7 +46,8 @@ def command(
 ) -> None:
     """Show the accounts, or one; make one, change what is given of it and leave the rest as it is, or move its funds.
 
-    Each is a record in the log. A deposit that is repeated with the same --id is made once.
+    Each is a record in the log. A deposit that is repeated with the same --id is made once. `--status active` also ends
+    that a loss made it reducing; losses count anew from there.
     """
     environ = environment_of(home)
     decisions = Decisions(connections.log(environ), connections.codec(environ))
@@ -61,7 +72,8 @@ def command(
         if before is None and not kind:
             raise CommandError(f"{account} is new: it needs at least --kind.", exit_code=EXIT_USAGE)
         kept = {name: getattr(before, name) for name in given} if before else {"account_status": AccountStatus.ACTIVE}
-        decided = decisions.decide(ControlKind.ACCOUNT, decision_id, **(kept | changes | {"account": account}))
+        fields = kept | changes | {"account": account, "resume": changes.get("account_status") is AccountStatus.ACTIVE}
+        decided = decisions.decide(ControlKind.ACCOUNT, decision_id, **fields)
     elif account is not None and deposit is not None:
         amount, currency = deposit
         moved = {"account": account, "currency": currency, "amount_e8": typed_e8("--deposit", amount)}
@@ -69,30 +81,43 @@ def command(
     if not decided:
         typer.echo(made_before(decision_id), err=True)
     shown = {name: control for name, control in decisions.accounts.items() if account in {None, name}}
+    states = decisions.states()
+    facts = {name: _facts(control, states.get(name)) for name, control in shown.items()}
     if as_json:
-        typer.echo(json.dumps({name: _facts(control) for name, control in shown.items()}, indent=2))
+        typer.echo(json.dumps(facts, indent=2))
     else:
-        Console().print(_table(shown) if account is None else facts_table(account, _facts(shown[account])))
+        Console().print(_table(facts) if account is None else facts_table(account, facts[account]))
 
 
-def _facts(control: Control) -> dict[str, Any]:
+def _facts(control: Control, state: AccountState | None) -> dict[str, Any]:
+    """What the operator decided, and the loss that makes an active account reducing."""
+    lost = control.account_status is AccountStatus.ACTIVE and state is not None and state.reason is not Reason.NONE
+    status = AccountStatus.REDUCING if lost else control.account_status or AccountStatus.UNKNOWN
     prevention = control.self_trade_prevention or SelfTradePrevention.CANCEL_NEWEST
     return {
         "kind": (control.account_kind or AccountKind.UNKNOWN).lower(),
-        "status": (control.account_status or AccountStatus.UNKNOWN).lower(),
+        "status": status.lower(),
+        "loss": _loss(state) if lost and state is not None else None,
         "leverage": shown_e8(control.leverage_e8) or None,
         "open_orders_max": control.open_orders_max,
         "self_trade_prevention": prevention.lower(),
     }
 
 
-def _table(accounts: dict[str, Control]) -> Table:
+def _loss(state: AccountState) -> str:
+    """Such as `daily loss 1200 USD, limit 1000`."""
+    daily = state.reason is Reason.DAILY_LOSS_LIMIT
+    unit = f" {state.currency}" if daily else f" of the highest equity in {state.currency}"
+    what = "daily loss" if daily else "drawdown"
+    return f"{what} {shown_e8(state.actual_e8)}{unit}, limit {shown_e8(state.limit_e8)}"
+
+
+def _table(accounts: dict[str, dict[str, Any]]) -> Table:
     """What one wants to see of all accounts, within 80 columns."""
     table = Table("account", "kind", "status", box=None, header_style="bold")
     table.add_column("leverage", justify="right")
     table.add_column("open orders max", justify="right")
-    for name, control in accounts.items():
-        facts = _facts(control)
+    for name, facts in accounts.items():
         shown = ("" if fact is None else str(fact) for fact in (facts["leverage"], facts["open_orders_max"]))
         table.add_row(name, facts["kind"], facts["status"], *shown)
     return table

@@ -19,12 +19,14 @@ def command(
     home: Home,
     what: Annotated[str, typer.Argument(metavar="WHAT", help="symbol, account or venue.")],
     name: Annotated[str | None, typer.Argument(help="Which symbol or account.")] = None,
+    reducing: Annotated[bool, typer.Option("--reducing", help="Accounts may still reduce positions.")] = False,  # noqa: FBT002 - an option
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,  # noqa: FBT002 - an option
 ) -> None:
     """Stop a symbol, an account, or all symbols of the venue, and take out what rests.
 
     It takes effect in the log: every order after it is refused, and each that rests ends with the reason KILLED; many
     of them end over the next seconds. An account with more than 50,000 open orders must be killed again for the rest.
+    With --reducing an account, or every one, may still place orders that reduce its positions; no symbol is halted.
     `tradsys symbols NAME --status trading` and `tradsys accounts NAME --status active` let them go on.
     """
     if what not in KINDS or (name is None) is not (what == "venue"):
@@ -34,25 +36,28 @@ def command(
         )
     environ = environment_of(home)
     decisions = Decisions(connections.log(environ), connections.codec(environ))
-    meant = _meant(decisions, what, name)
+    if reducing and what == "symbol":
+        raise CommandError("A symbol cannot be reducing: an account or the venue can.", exit_code=EXIT_USAGE)
+    meant = _meant(decisions, "account" if reducing else what, name, reducing=reducing)
     if not yes:
         typer.confirm(f"Stop {', '.join(meant)}, and cancel all that rests there?", abort=True)
     decisions.write(meant.values(), "Killing twice is harmless: repeat it.")
     typer.echo(f"Stopped: {', '.join(meant)}.")
 
 
-def _meant(decisions: Decisions, what: str, name: str | None) -> dict[str, Control]:
+def _meant(decisions: Decisions, what: str, name: str | None, *, reducing: bool) -> dict[str, Control]:
     """The decisions that stop what is meant, by name. Raises CommandError where there is no such thing."""
     if what == "account":
         known = decisions.accounts
-        stop: dict[str, object] = {"account_status": AccountStatus.SUSPENDED}
+        status = AccountStatus.REDUCING if reducing else AccountStatus.SUSPENDED
+        stop: dict[str, object] = {"account_status": status, "resume": False}
     else:
         known = decisions.symbols
         stop = {"symbol_status": SymbolStatus.HALTED}
     if name is not None and name not in known:
         raise CommandError(f"There is no {what} {name}; there are {', '.join(known) or 'none'}.")
     if not known:
-        raise CommandError("The venue has no symbols.")
+        raise CommandError(f"The venue has no {what}s.")
     return {
         each: decisions.changed(control, cancel_open=True, **stop)
         for each, control in known.items()

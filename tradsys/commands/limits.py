@@ -24,6 +24,8 @@ NUMBERS: Final = (
     "fat_finger_limit_e8",
     "concentration_limit_e8",
     "max_leverage_e8",
+    "max_daily_loss_e8",
+    "max_drawdown_e8",
 )
 COUNTS: Final = ("max_open_orders", "trade_frequency", "trade_frequency_s")
 NONE: Final = "none"
@@ -44,6 +46,10 @@ def command(
     fat_finger_limit: Annotated[str | None, typer.Option(help="Furthest a price may be on the worse side.")] = None,
     concentration_limit: Annotated[str | None, typer.Option(help="Largest part of the equity in one symbol.")] = None,
     max_leverage: Annotated[str | None, typer.Option(help="Largest exposure per equity.")] = None,
+    max_daily_loss: Annotated[str | None, typer.Option(help="Most that is lost in a UTC day, in quote.")] = None,
+    max_drawdown: Annotated[
+        str | None, typer.Option(help="Furthest below the highest equity, as a part of it.")
+    ] = None,
     history: Annotated[bool, typer.Option("--history", help="Show who changed what, and when.")] = False,  # noqa: FBT002
     decision_id: DecisionId = None,
     as_json: AsJson = False,  # noqa: FBT002 - an option
@@ -57,7 +63,10 @@ def command(
     for what, name, known in (("account", account, decisions.accounts), ("symbol", symbol, decisions.symbols)):
         if name is not None and name not in known:
             raise CommandError(f"There is no {what} {name}; there are {', '.join(known) or 'none'}.")
-    texts = (max_order_size, max_position_size, max_daily_volume, fat_finger_limit, concentration_limit, max_leverage)
+    texts = (
+        *(max_order_size, max_position_size, max_daily_volume, fat_finger_limit),
+        *(concentration_limit, max_leverage, max_daily_loss, max_drawdown),
+    )
     changes: dict[str, Any] = {
         name: None if text == NONE else typed_e8(_option(name), text)
         for name, text in zip(NUMBERS, texts, strict=True)

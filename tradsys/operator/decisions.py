@@ -10,7 +10,7 @@ from confluent_kafka import KafkaException, Producer
 from msgspec.structs import replace
 
 from schemas.codec import Codec, CodecError
-from schemas.messages import Control, ControlKind
+from schemas.messages import AccountState, Control, ControlKind
 from tradsys.audit.kafka_log import KafkaLog
 from tradsys.errors import CommandError
 from workers.kernel.controls import ControlGate
@@ -51,6 +51,18 @@ class Decisions:
         """The newest decision about the limits of each scope, as `scope_of` names it."""
         newest = {scope_of(control): control for control in self.limit_changes}
         return dict(sorted(newest.items()))
+
+    def states(self) -> Mapping[str, AccountState]:
+        """How each account stands, as pre-trade risk last said. Raises CommandError when Kafka is away."""
+        found: dict[str, AccountState] = {}
+        try:
+            for record in self._log.records("accounts"):
+                state = self._codec.decode(record.value or b"", "AccountState")
+                assert isinstance(state, AccountState)
+                found[state.account] = state
+        except (KafkaException, TimeoutError) as error:
+            raise CommandError(f"The log cannot be read: {error}.") from error
+        return found
 
     def decide(self, kind: ControlKind, control_id: str | None, **fields: Any) -> bool:
         """Make a decision. False if one of that id was made before: then nothing is done. Raises CommandError."""

@@ -84,6 +84,7 @@ PROJECTIONS: Final[Mapping[str, tuple[Projection, ...]]] = {
     "positions": (_projection(tables.positions),),
     "ledger": (_projection(tables.ledger), _projection(tables.balances)),
     "candles": (_projection(tables.candles),),
+    "accounts": (_projection(tables.account_states),),
 }
 """Per input topic: the tables that its records change."""
 

@@ -14,7 +14,7 @@ from workers.kernel.controls import Pair
 from workers.risk.orders import RiskOrder
 from workers.risk.refusal import Refusal
 from workers.risk.rules import SymbolRules
-from workers.risk.usage import Bucket, Usage
+from workers.risk.usage import Bucket, Loss, Usage, Worth
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -61,24 +61,35 @@ class Account:
         "balances",
         "buckets",
         "by_client_id",
+        "decided",
         "finals",
         "keys",
         "kind",
         "leverage_e8",
+        "loss",
         "name",
         "open_orders_max",
         "open_quantities",
         "orders",
         "removable",
         "self_trade_prevention",
+        "states",
         "status",
         "usages",
+        "worths",
     )
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.kind: AccountKind | None = None
+        self.decided = AccountStatus.UNKNOWN
+        """Its status as the operator decided it."""
+        self.loss: Loss | None = None
+        """Why it may only reduce, even if the operator has it ACTIVE."""
         self.status = AccountStatus.UNKNOWN
+        """What follows from both."""
+        self.states = 0
+        """How many records were written about that."""
         self.self_trade_prevention = SelfTradePrevention.CANCEL_NEWEST
         """Of its orders that do not say it themselves."""
         self.leverage_e8 = 0
@@ -97,6 +108,8 @@ class Account:
         """By symbol."""
         self.buckets: dict[str, Bucket] = {}
         """By the symbol whose orders they count; empty for all."""
+        self.worths: dict[str, Worth] = {}
+        """By quote currency; empty while no loss is limited."""
 
     def balance(self, currency: str) -> Balance:
         """The balance of a currency, from now on kept."""
@@ -104,6 +117,24 @@ class Account:
         if balance is None:
             balance = self.balances[currency] = Balance()
         return balance
+
+    def decide(self, status: AccountStatus) -> None:
+        """The operator has decided what it may do."""
+        self.decided = status
+        self.lose(self.loss)
+
+    def lose(self, loss: Loss | None) -> None:
+        """A loss makes an active account reducing; None makes it active again."""
+        self.loss = loss
+        active = self.decided is AccountStatus.ACTIVE
+        self.status = AccountStatus.REDUCING if active and loss is not None else self.decided
+
+    def move(self, currency: str, amount_e8: int) -> None:
+        """Add to a balance what is neither profit nor loss."""
+        self.balance(currency).total_e8 += amount_e8
+        worth = self.worths.get(currency)
+        if worth is not None:
+            worth.move(amount_e8)
 
     def held_e8(self, currency: str) -> int:
         """The balance of a currency."""

@@ -22,14 +22,12 @@ from schemas.messages import (
     OrderKind,
     OrderStatus,
     Reason,
-    SelfTradePrevention,
     Side,
 )
 from schemas.order_states import FINAL, may_become
 from schemas.seal import (
     SEAL_HEADER,
     SEAL_KEY_HEADER,
-    public_key,
     verify_ed25519,
     verify_hmac,
 )
@@ -38,10 +36,12 @@ from stream_topology.sharding import partition_of
 from workers.kernel.controls import ControlGate, Pair
 from workers.kernel.stage import Input, Output
 from workers.risk import state
-from workers.risk.accounts import OPEN_ORDERS_MAX_DEFAULT, Account
+from workers.risk.accounts import Account
 from workers.risk.answers import REFUSED, Answers, to_book
 from workers.risk.limit_table import LimitTable
-from workers.risk.limits import Venue, limit_refusal, take_token
+from workers.risk.limits import Venue, limit_refusal, reducing_refusal, take_token
+from workers.risk.losses import LossWatch, account_state
+from workers.risk.moves import set_account, settle
 from workers.risk.orders import RiskOrder, order_of, sayable_us
 from workers.risk.refusal import Refusal
 from workers.risk.rules import (
@@ -63,7 +63,8 @@ _NEW_ORDER: Final = OrderKind.NEW
 _CANCEL_ORDER: Final = OrderKind.CANCEL
 _AMEND_ORDER: Final = OrderKind.AMEND
 _REMOVE_ORDER: Final = OrderKind.REMOVE
-_ACTIVE: Final = AccountStatus.ACTIVE
+_REDUCING: Final = AccountStatus.REDUCING
+_TRADES: Final = (AccountStatus.ACTIVE, _REDUCING)
 _BUY: Final = Side.BUY
 _TRADE: Final = ExecutionKind.TRADE
 _AMENDED: Final = ExecutionKind.AMENDED
@@ -89,6 +90,8 @@ class RiskCore:
         self._marks: dict[str, int] = {}
         self._accounts: dict[str, Account] = {}
         self._limits = LimitTable()
+        self._venue = Venue(self._symbols, self._pairs)
+        self._losses = LossWatch(self._limits, self._venue)
         self._answers = Answers(shard)
         self._handlers: dict[str, Callable[[Input], Sequence[Output]]] = {
             "control": self._on_control,
@@ -111,11 +114,17 @@ class RiskCore:
         if not 1 <= behaviour <= BEHAVIOUR:
             message = f"a state of behaviour version {behaviour}: this release reads versions 1 to {BEHAVIOUR}"
             raise ValueError(message)
+        self._symbols.clear()
+        self._pairs.clear()
         loaded = state.load(state_bytes, self._gate, self._limits, behaviour)
-        self._answers.sequence, self._symbols, self._marks, self._accounts = loaded
-        self._pairs = {}
+        self._answers.sequence, symbols, self._marks, self._accounts = loaded
+        self._symbols.update(symbols)
         for rules in self._symbols.values():
             self._pairs.setdefault((rules.base, rules.quote), rules)
+        self._losses = LossWatch(self._limits, self._venue)
+        for account in self._accounts.values():
+            for symbol, usage in account.usages.items():
+                self._losses.follow(account, symbol, usage)
 
     # What the operator decides
 
@@ -129,16 +138,20 @@ class RiskCore:
             return ()
         elif control.kind is ControlKind.LIMITS:
             self._limits.set(control)
+            if not self._limits.losses:
+                for account in self._accounts.values():
+                    account.worths.clear()
         elif control.account is not None:
-            account = self._accounts.get(control.account)
-            if account is None:
-                account = self._accounts[control.account] = Account(control.account)
-            self._set_account(account, control)
-            if control.cancel_open:
-                return self._kill(record, account)
+            account = self._accounts.setdefault(control.account, Account(control.account))
+            before = account.status, account.loss
+            set_account(account, control, self._symbols)
+            if control.resume:
+                self._losses.assess(account, record.ts_us)
+            stands = () if (account.status, account.loss) == before else (account_state(account, record.ts_us),)
+            return (*stands, *self._kill(record, account)) if control.cancel_open else stands
         return ()
 
-    def _kill(self, record: Input, account: Account) -> Sequence[Output]:
+    def _kill(self, record: Input, account: Account) -> list[Output]:
         """Take an account's open orders out of the books; the removals answer nobody."""
         return [
             to_book(_REMOVE_ORDER, order.order_id, account.name, order, None, record.ts_us, Reason.KILLED)
@@ -154,21 +167,6 @@ class RiskCore:
         if valued_by.symbol == rules.symbol:
             self._pairs[pair] = rules
 
-    def _set_account(self, account: Account, control: Control) -> None:
-        if control.kind is ControlKind.FUNDS:
-            account.balance(control.currency or "").total_e8 += control.amount_e8 or 0
-        elif control.kind is ControlKind.ACCOUNT:
-            account.become(control.account_kind or AccountKind.UNKNOWN, self._symbols)
-            account.status = control.account_status or AccountStatus.UNKNOWN
-            account.leverage_e8 = control.leverage_e8 or 0
-            limit = control.open_orders_max
-            account.open_orders_max = OPEN_ORDERS_MAX_DEFAULT if limit is None else limit
-            account.self_trade_prevention = control.self_trade_prevention or SelfTradePrevention.CANCEL_NEWEST
-        elif control.public_key is None:
-            account.keys.pop(control.key_id or "", None)
-        else:
-            account.keys[control.key_id or ""] = public_key(control.public_key)
-
     def _on_mark(self, record: Input) -> Sequence[Output]:
         mark = record.message
         if not isinstance(mark, Mark):
@@ -176,9 +174,10 @@ class RiskCore:
             raise TypeError(message)
         self._marks[mark.symbol] = mark.price_e8
         rules = self._symbols.get(mark.symbol)
-        if rules is not None:
-            rules.set_mark(mark.price_e8)
-        return ()
+        if rules is None:
+            return ()
+        rules.set_mark(mark.price_e8)
+        return self._losses.marked(rules, record.ts_us) if self._limits.losses else ()
 
     # What became of orders
 
@@ -206,14 +205,13 @@ class RiskCore:
             raise AssertionError(message)
         rules = self._symbols[order.symbol]
         if kind is _TRADE:
-            _settle(account, rules, execution)
-            account.usage(order.symbol).trade(execution.last_notional_e8 or 0, record.ts_us)
+            self._losses.follow(account, order.symbol, settle(account, rules, execution, record.ts_us))
         order.fold(execution)
         if kind is _AMENDED or execution.leaves_e8 != order.leaves_e8:
             account.hold(order, rules, execution.leaves_e8)
         if execution.status in FINAL:
             account.finish(order)
-        return ()
+        return self._losses.assess(account, record.ts_us) if kind is _TRADE and self._limits.losses else ()
 
     def _keep(self, account: Account, order: RiskOrder, refused: Execution) -> None:
         """The book has not made an amendment: hold no more for it."""
@@ -236,6 +234,14 @@ class RiskCore:
             return self._answers.refuse(record, command, Refusal(Reason.KIND_UNKNOWN))
         if account is None or account.kind is None:
             return self._answers.refuse(record, command, Refusal(Reason.ACCOUNT_UNKNOWN))
+        if self._limits.losses or account.loss is not None:
+            stands = self._losses.assess(account, record.ts_us)
+            if stands:
+                return (*stands, *self._obey(record, command, account))
+        return self._obey(record, command, account)
+
+    def _obey(self, record: Input, command: Command, account: Account) -> Sequence[Output]:
+        """Do what an account that is known asks."""
         if command.kind is _NEW_COMMAND:
             return self._place(record, command, account)
         if command.kind is _CANCEL_ALL_COMMAND:
@@ -261,7 +267,7 @@ class RiskCore:
         return None if verify_ed25519(key, record.value, seal) else Reason.SEAL_INVALID
 
     def _place(self, record: Input, command: Command, account: Account) -> Sequence[Output]:
-        if account.status is not _ACTIVE or account.kind is AccountKind.UNKNOWN:
+        if account.status not in _TRADES or account.kind is AccountKind.UNKNOWN:
             return self._answers.refuse(record, command, Refusal(Reason.ACCOUNT_SUSPENDED))
         refusal = client_order_id_refusal(command.client_order_id)
         if refusal is not None:
@@ -293,14 +299,17 @@ class RiskCore:
         open_count = account.open_count()
         if open_count >= account.open_orders_max:
             return Refusal(Reason.OPEN_ORDERS_LIMIT, account.open_orders_max * E8, (open_count + 1) * E8)
+        if account.status is _REDUCING:
+            refusal = reducing_refusal(order, None, account, rules, self._venue)
+            if refusal is not None:
+                return refusal
         limits = self._limits.of(account.name, order.symbol) if self._limits.scopes else None
         if limits is None:
             return account.cover(order, rules, self._pairs)
-        venue, now_us = Venue(self._symbols, self._pairs), order.command_us
-        refusal = limit_refusal(limits, order, None, account, rules, venue, now_us)
+        refusal = limit_refusal(limits, order, None, account, rules, self._venue, order.command_us)
         refusal = refusal or account.cover(order, rules, self._pairs)
         if refusal is None:
-            take_token(limits, account, now_us)
+            take_token(limits, account, order.command_us)
         return refusal
 
     def _change(self, record: Input, command: Command, account: Account) -> Sequence[Output]:
@@ -333,7 +342,7 @@ class RiskCore:
     def _amend(self, record: Input, command: Command, account: Account, order: RiskOrder) -> Sequence[Output]:
         command_id, rules = self._base_id | record.offset, self._symbols[order.symbol]
         refusal: Refusal | None
-        if account.status is not _ACTIVE or account.kind is AccountKind.UNKNOWN:
+        if account.status not in _TRADES or account.kind is AccountKind.UNKNOWN:
             refusal = Refusal(Reason.ACCOUNT_SUSPENDED)
         elif _changes_nothing(command):
             refusal = Refusal(Reason.MALFORMED)
@@ -350,9 +359,10 @@ class RiskCore:
             now_us = record.ts_us
             limits = self._limits.of(account.name, order.symbol) if self._limits.scopes else None
             refusal = amend_refusal(rules, amended, command, now_us)
+            if refusal is None and account.status is _REDUCING:
+                refusal = reducing_refusal(amended, order, account, rules, self._venue)
             if refusal is None and limits is not None:
-                venue = Venue(self._symbols, self._pairs)
-                refusal = limit_refusal(limits, amended, order, account, rules, venue, now_us)
+                refusal = limit_refusal(limits, amended, order, account, rules, self._venue, now_us)
             refusal = refusal or account.cover_amended(
                 order, amended, command_id, rules, self._pairs, keeps_quantity=command.quantity_e8 is None
             )
@@ -372,19 +382,6 @@ def _changes_nothing(command: Command) -> bool:
         and command.expire_us is None
         and command.trigger_price_e8 is None
     )
-
-
-def _settle(account: Account, rules: SymbolRules, execution: Execution) -> None:
-    """Move what a fill moved."""
-    quantity_e8, notional_e8 = execution.last_quantity_e8 or 0, execution.last_notional_e8 or 0
-    base, quote = account.balance(rules.base), account.balance(rules.quote)
-    if execution.side is _BUY:
-        base.total_e8 += quantity_e8
-        quote.total_e8 -= notional_e8
-    else:
-        base.total_e8 -= quantity_e8
-        quote.total_e8 += notional_e8
-    quote.total_e8 -= execution.fee_e8 or 0
 
 
 def _status_reason(first: RiskOrder) -> Reason:

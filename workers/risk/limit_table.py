@@ -26,10 +26,16 @@ class Limits(msgspec.Struct, array_like=True, gc=False, frozen=True):
     fat_finger_limit_e8: int | None = None
     concentration_limit_e8: int | None = None
     max_leverage_e8: int | None = None
+    max_daily_loss_e8: int | None = None
+    max_drawdown_e8: int | None = None
     volume_of: str = ""
     """The symbol whose volume counts; empty: all of the same quote currency."""
     frequency_of: str = ""
     """The symbol whose orders the frequency counts; empty: all."""
+
+    def of_losses(self) -> bool:
+        """Whether a loss is limited."""
+        return self.max_daily_loss_e8 is not None or self.max_drawdown_e8 is not None
 
 
 SET: Final = tuple(name for name in Limits.__struct_fields__ if not name.endswith("_of"))
@@ -42,6 +48,8 @@ class LimitTable:
     def __init__(self) -> None:
         self.scopes: dict[tuple[str, str], Limits] = {}
         """By account and symbol, each empty where the record names none; empty where there are no limits at all."""
+        self.losses = False
+        """Whether there is a limit of losses."""
         self._resolved: dict[tuple[str, str], Limits] = {}
 
     def set(self, control: Control) -> None:
@@ -52,9 +60,10 @@ class LimitTable:
             self.scopes.pop(scope, None)
         else:
             self.scopes[scope] = limits
+        self.losses = any(limits.of_losses() for limits in self.scopes.values())
 
     def of(self, account: str, symbol: str) -> Limits:
-        """What holds for an account in a symbol."""
+        """What holds for an account in a symbol; without a symbol, for all that it does."""
         limits = self._resolved.get((account, symbol))
         if limits is None:
             if len(self._resolved) >= RESOLVED_MAX:
@@ -69,6 +78,7 @@ class LimitTable:
     def load(self, scopes: list[tuple[str, str, Limits]]) -> None:
         """Replace all by what `dump` gave."""
         self.scopes = {(account, symbol): limits for account, symbol, limits in scopes}
+        self.losses = any(limits.of_losses() for limits in self.scopes.values())
         self._resolved.clear()
 
     def _resolve(self, account: str, symbol: str) -> Limits:

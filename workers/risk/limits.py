@@ -106,7 +106,8 @@ def _fat_finger(limit_e8: int, order: RiskOrder, rules: SymbolRules) -> Refusal 
 
 
 def _open_orders(limit: int, account: Account, symbol: str) -> Refusal | None:
-    count = account.usage(symbol).orders + 1
+    used = account.usages.get(symbol)
+    count = 1 if used is None else used.orders + 1
     return Refusal(Reason.SYMBOL_OPEN_ORDERS_LIMIT, limit * E8, count * E8) if count > limit else None
 
 
@@ -137,23 +138,18 @@ def _bucket(limits: Limits, account: Account) -> Bucket:
 def _volume(
     limits: Limits, asked: _Asked, account: Account, rules: SymbolRules, venue: Venue, now_us: int
 ) -> Refusal | None:
-    if limits.volume_of:
-        volume_e8 = account.usage(limits.volume_of).volume_e8(now_us)
-    else:
-        usages = account.usages.items()
-        volume_e8 = sum(used.volume_e8(now_us) for name, used in usages if venue.symbols[name].quote == rules.quote)
-    limit_e8, volume_e8 = limits.max_daily_volume_e8 or 0, volume_e8 + asked.more_notional_e8
+    volume_e8 = asked.more_notional_e8 + sum(
+        used.volume_e8(now_us)
+        for name, used in account.usages.items()
+        if (name == limits.volume_of if limits.volume_of else venue.symbols[name].quote == rules.quote)
+    )
+    limit_e8 = limits.max_daily_volume_e8 or 0
     return Refusal(Reason.DAILY_VOLUME_LIMIT, limit_e8, int64(volume_e8)) if volume_e8 > limit_e8 else None
 
 
 def _holding(limits: Limits, asked: _Asked, account: Account, rules: SymbolRules, venue: Venue) -> Refusal | None:
     """What the account would hold at worst: in base, of its equity, and with all its other positions."""
-    held_e8 = account.held_e8(rules.base)
-    usages = [used for name, used in account.usages.items() if venue.symbols[name].base == rules.base]
-    if asked.order.side is _BUY:
-        after_e8 = held_e8 + sum(used.buy_e8 for used in usages) + asked.more_e8
-    else:
-        after_e8 = sum(used.sell_e8 for used in usages) + asked.more_e8 - held_e8
+    after_e8 = _beyond_flat_e8(asked, account, rules, venue)
     if limits.max_position_size_e8 is not None and after_e8 > limits.max_position_size_e8:
         return Refusal(Reason.POSITION_LIMIT, limits.max_position_size_e8, int64(after_e8))
     refusal = None
@@ -162,6 +158,32 @@ def _holding(limits: Limits, asked: _Asked, account: Account, rules: SymbolRules
     if refusal is None and limits.max_leverage_e8 is not None:
         refusal = _leverage(limits.max_leverage_e8, asked, account, rules, venue)
     return refusal
+
+
+def reducing_refusal(
+    order: RiskOrder, before: RiskOrder | None, account: Account, rules: SymbolRules, venue: Venue
+) -> Refusal | None:
+    """Why an account that may only reduce may not place this: all open orders of its side filled, it would do more.
+
+    The limit is what it may still place on that side.
+    """
+    asked = _asked(order, before)
+    beyond_e8 = _beyond_flat_e8(asked, account, rules, venue)
+    if asked.more_e8 <= 0 or beyond_e8 <= 0:
+        return None
+    return Refusal(Reason.ACCOUNT_REDUCING, int64(max(asked.more_e8 - beyond_e8, 0)), int64(asked.more_e8))
+
+
+def _beyond_flat_e8(asked: _Asked, account: Account, rules: SymbolRules, venue: Venue) -> int:
+    """What would be held on the order's side, were all open orders of that side filled; negative on the other."""
+    held_e8, (buy_e8, sell_e8) = account.held_e8(rules.base), open_of_base(account, rules.base, venue)
+    return asked.more_e8 + (held_e8 + buy_e8 if asked.order.side is _BUY else sell_e8 - held_e8)
+
+
+def open_of_base(account: Account, base: str, venue: Venue) -> tuple[int, int]:
+    """What all open orders may buy and sell of a currency, whatever it is traded for; 10^-8."""
+    usages = [used for name, used in account.usages.items() if venue.symbols[name].base == base]
+    return sum(used.buy_e8 for used in usages), sum(used.sell_e8 for used in usages)
 
 
 def _concentration(limit_e8: int, after_e8: int, account: Account, rules: SymbolRules, venue: Venue) -> Refusal | None:

@@ -59,6 +59,8 @@ class SymbolRules(msgspec.Struct, array_like=True, gc=False):
     """Lowest price within the band, on a tick."""
     high_e8: int = INT64_MAX
     """Highest price within the band, on a tick."""
+    assessed_us: int = 0
+    """When its mark was last compared with the loss limits of those who hold it."""
 
     def set_mark(self, mark_e8: int | None) -> None:
         """Value at this price from now on; the band moves with it."""

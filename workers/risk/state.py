@@ -13,7 +13,7 @@ from workers.risk.accounts import Account, Balance, OpenQuantity
 from workers.risk.limit_table import Limits, LimitTable
 from workers.risk.orders import RiskOrder
 from workers.risk.rules import SymbolRules
-from workers.risk.usage import Bucket
+from workers.risk.usage import Bucket, Loss, Worth
 
 RESERVES_MARGIN: Final = 2
 """The first behaviour version whose orders of margin accounts say themselves how much they hold."""
@@ -36,9 +36,15 @@ class _Account(msgspec.Struct, array_like=True, gc=False):
     """In the order in which they ended."""
     self_trade_prevention: SelfTradePrevention = SelfTradePrevention.CANCEL_NEWEST
     traded: list[tuple[str, int, int]] = []
-    """Symbol, day and notional of its fills, sorted."""
+    """Each symbol that it has used: the day and the notional of its fills; sorted."""
     buckets: list[Bucket] = []
     """Sorted by what they count."""
+    nets: list[tuple[str, int]] = []
+    """Symbol and what fills have made of the position, sorted; flat ones are left out."""
+    worths: list[Worth] = []
+    """Sorted by currency."""
+    loss: Loss | None = None
+    states: int = 0
 
 
 class _State(msgspec.Struct, array_like=True, gc=False):
@@ -102,7 +108,7 @@ def _dump_account(account: Account) -> _Account:
     return _Account(
         account.name,
         account.kind,
-        account.status,
+        account.decided,
         account.leverage_e8,
         account.open_orders_max,
         [(key_id, account.keys[key_id].public_bytes_raw()) for key_id in sorted(account.keys)],
@@ -110,15 +116,21 @@ def _dump_account(account: Account) -> _Account:
         list(account.orders.values()),
         list(account.finals),
         account.self_trade_prevention,
-        [(name, used.day, used.traded_e8) for name, used in sorted(account.usages.items()) if used.day],
+        [(name, used.day, used.traded_e8) for name, used in sorted(account.usages.items())],
         [account.buckets[scope] for scope in sorted(account.buckets)],
+        [(name, used.net_e8) for name, used in sorted(account.usages.items()) if used.net_e8],
+        [account.worths[currency] for currency in sorted(account.worths)],
+        account.loss,
+        account.states,
     )
 
 
 def _load_account(item: _Account, symbols: dict[str, SymbolRules]) -> Account:
     account = Account(item.name)
     account.kind = item.kind
-    account.status = item.status
+    account.loss, account.states = item.loss, item.states
+    account.decide(item.status)
+    account.worths = {worth.currency: worth for worth in item.worths}
     account.leverage_e8 = item.leverage_e8
     account.open_orders_max = item.open_orders_max
     account.self_trade_prevention = item.self_trade_prevention
@@ -129,6 +141,8 @@ def _load_account(item: _Account, symbols: dict[str, SymbolRules]) -> Account:
     for symbol, day, traded_e8 in item.traded:
         usage = account.usage(symbol)
         usage.day, usage.traded_e8 = day, traded_e8
+    for symbol, net_e8 in item.nets:
+        account.usage(symbol).net_e8 = net_e8
     for order in item.orders:
         account.remember(order)
         if order.status not in FINAL:

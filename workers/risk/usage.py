@@ -2,7 +2,7 @@
 
 import msgspec
 
-from schemas.messages import Side
+from schemas.messages import Reason, Side
 from schemas.units import E8
 from workers.risk.orders import RiskOrder
 
@@ -15,7 +15,7 @@ _BUY = Side.BUY
 class Usage:
     """One symbol's use of an account's limits."""
 
-    __slots__ = ("buy_e8", "day", "notional_e8", "orders", "sell_e8", "traded_e8")
+    __slots__ = ("buy_e8", "day", "net_e8", "notional_e8", "orders", "sell_e8", "traded_e8")
 
     def __init__(self) -> None:
         self.buy_e8 = 0
@@ -25,6 +25,8 @@ class Usage:
         """For how much they may still trade; 10^-8 quote, each order rounded up."""
         self.orders = 0
         """How many are open."""
+        self.net_e8 = 0
+        """What fills have bought, less what they have sold; 10^-8 base."""
         self.day = 0
         """The newest day of a fill, counted from 1970."""
         self.traded_e8 = 0
@@ -61,8 +63,12 @@ class Usage:
         self.orders -= 1
         order.open_e8 = order.open_notional_e8 = 0
 
-    def trade(self, notional_e8: int, now_us: int) -> None:
-        """Count a fill; one whose time lies before a newer day's counts there, for days never go back."""
+    def trade(self, quantity_e8: int, notional_e8: int, now_us: int) -> None:
+        """Count a fill, a sold quantity as negative.
+
+        One whose time lies before a newer day's counts there: days never go back.
+        """
+        self.net_e8 += quantity_e8
         day = now_us // DAY_US
         if day > self.day:
             self.day, self.traded_e8 = day, 0
@@ -108,3 +114,32 @@ class Bucket(msgspec.Struct, array_like=True, gc=False):
         """Count one order more."""
         self.used = self.used_with_one(now_us)
         self.at_us = max(self.at_us, now_us)
+
+
+class Worth(msgspec.Struct, array_like=True, gc=False):
+    """The equity of an account in one quote currency, as loss limits see it; 10^-8 of it."""
+
+    currency: str
+    day: int
+    """The UTC day that `opening_e8` began, counted from 1970."""
+    opening_e8: int
+    highest_e8: int
+    equity_e8: int
+    """As it was last assessed."""
+
+    def move(self, amount_e8: int) -> None:
+        """What was paid in, or out, is neither profit nor loss."""
+        self.opening_e8 += amount_e8
+        self.highest_e8 += amount_e8
+        self.equity_e8 += amount_e8
+
+
+class Loss(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A loss that was beyond its limit."""
+
+    reason: Reason
+    currency: str
+    limit_e8: int
+    actual_e8: int
+    day: int
+    """The UTC day when it was seen, counted from 1970."""

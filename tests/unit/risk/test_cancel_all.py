@@ -4,6 +4,7 @@ import pytest
 
 from schemas.messages import (
     AccountKind,
+    AccountState,
     AccountStatus,
     Command,
     CommandKind,
@@ -105,7 +106,9 @@ def test_a_killed_account_is_suspended_and_its_orders_are_taken_out(desk: Desk) 
     desk.entered(resting)
     desk.placed("bob")
     fields = {"account_kind": AccountKind.CASH, "account_status": AccountStatus.SUSPENDED, "cancel_open": True}
-    outputs = desk.control(ControlKind.ACCOUNT, account="alice", **fields)
+    stands, *outputs = desk.control(ControlKind.ACCOUNT, account="alice", **fields)
+    assert isinstance(stands.message, AccountState)
+    assert (stands.message.status, stands.message.sequence) == (AccountStatus.SUSPENDED, 2)
     removals = [output.message for output in outputs]
     assert all(isinstance(removal, Order) for removal in removals)
     told = [(each.kind, each.order_id, each.account, each.reason) for each in removals if isinstance(each, Order)]

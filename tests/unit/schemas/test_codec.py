@@ -49,7 +49,7 @@ def test_every_message_comes_back_and_both_paths_write_the_same_bytes(
 
 
 def test_the_wire_format_is_confluents(either_codec: Codec) -> None:
-    assert either_codec.encode(TICK) == bytes([0, 0, 0, 0, 14, 2, 4])
+    assert either_codec.encode(TICK) == bytes([0, 0, 0, 0, 15, 2, 4])
 
 
 def test_lists_come_back_as_tuples_and_symbols_as_members(either_codec: Codec) -> None:
@@ -66,7 +66,7 @@ def refused(codec: Codec, value: bytes, record: str = "Tick") -> tuple[DeadLette
 
 @pytest.mark.parametrize(
     "value",
-    [b"", b"\x00", b"\x00\x00\x00\x00", b'{"price": 1}', b"\x01\x00\x00\x00\x0e\x02\x04", b"\xff" * 100],
+    [b"", b"\x00", b"\x00\x00\x00\x00", b'{"price": 1}', b"\x01\x00\x00\x00\x0f\x02\x04", b"\xff" * 100],
     ids=["empty", "one byte", "four bytes", "JSON", "another magic", "ones"],
 )
 def test_what_is_not_in_the_wire_format_is_not_avro(either_codec: Codec, value: bytes) -> None:
@@ -86,7 +86,7 @@ def test_a_record_of_another_topic_is_refused(either_codec: Codec) -> None:
     mark = either_codec.encode(MARK)
     reason, detail = refused(either_codec, mark)
     assert reason is DeadLetterReason.WRONG_RECORD
-    assert detail == "written as tradsys.Mark (schema id 10), but this topic's records are Tick"
+    assert detail == "written as tradsys.Mark (schema id 11), but this topic's records are Tick"
 
 
 def test_a_megabyte_is_too_large(either_codec: Codec) -> None:
@@ -97,7 +97,7 @@ def test_a_megabyte_is_too_large(either_codec: Codec) -> None:
 def test_a_long_string_is_too_large(either_codec: Codec) -> None:
     text = "x" * (STRING_BYTES_MAX + 1)
     length = bytes([0x82, 0x80, 0x08])
-    value = b"\x00\x00\x00\x00\x01" + length + text.encode() + bytes([2, 2, 2, 2, 2, 1, 2])
+    value = b"\x00\x00\x00\x00\x02" + length + text.encode() + bytes([2, 2, 2, 2, 2, 1, 2])
     reason, detail = refused(either_codec, value, "BookChange")
     assert (reason, detail) == (DeadLetterReason.TOO_LARGE, "BookChange.symbol has 65537 bytes, at most 65536")
 
@@ -154,7 +154,7 @@ def test_damaged_bytes_are_refused_where_they_are_damaged(
 
 
 def test_arrays_in_sized_blocks_are_read(plain_codec: Codec) -> None:
-    sized = b"\x00\x00\x00\x00\x08" + bytes([2, 65, 2, 2, 2, 1, 8, 2, 65, 2, 4, 2, 2, 66, 6, 8, 0, 0, 0, 0])
+    sized = b"\x00\x00\x00\x00\x09" + bytes([2, 65, 2, 2, 2, 1, 8, 2, 65, 2, 4, 2, 2, 66, 6, 8, 0, 0, 0, 0])
     ranges = plain_codec.decode(sized, "JournalEntry").ranges
     assert [(span.topic, span.first, span.last) for span in ranges] == [("A", 1, 2), ("B", 3, 4)]
 

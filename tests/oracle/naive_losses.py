@@ -1,0 +1,101 @@
+"""A naive model of the loss limits: it keeps every movement and every time an account was looked at, and adds them up.
+
+It knows nothing of how pre-trade risk does it: no equity that moves along, no highest that is remembered.
+"""
+
+from dataclasses import dataclass, field
+
+from tests.oracle.naive_limits import DAY, NaiveLimits
+
+SECOND = 1_000_000
+NAMES = ("max_daily_loss_e8", "max_drawdown_e8")
+Why = tuple[str, str, int, int]
+
+
+@dataclass
+class NaiveLosses:
+    """Times are microseconds; all amounts 10^-8."""
+
+    limits: NaiveLimits
+    paid: list[tuple[str, str, int]] = field(default_factory=list)
+    """Account, currency, amount of what is neither profit nor loss."""
+    bought: list[tuple[str, str, int]] = field(default_factory=list)
+    """Account, symbol, quantity of each fill; negative when sold."""
+    looks: list[tuple[str, str, int, int, int]] = field(default_factory=list)
+    """Account, currency, time, equity, how many payments there had been: since losses count for the account."""
+    lost: dict[str, tuple[Why, int]] = field(default_factory=dict)
+    """Accounts that may only reduce: why, and since which day."""
+    looked_at: dict[str, int] = field(default_factory=dict)
+    """When the mark of each symbol was last looked at."""
+
+    def anywhere(self) -> bool:
+        newest = {(account, symbol): fields for account, symbol, fields in self.limits.records}
+        return any(name in fields for fields in newest.values() for name in NAMES)
+
+    def forget(self, account: str | None = None) -> None:
+        self.looks = [look for look in self.looks if account not in {None, look[0]}]
+
+    def resume(self, account: str, now: int) -> None:
+        self.forget(account)
+        self.lost.pop(account, None)
+        self.look(account, now)
+
+    def mark(self, symbol: str, now: int) -> None:
+        if not self.anywhere() or now - self.looked_at.get(symbol, 0) < SECOND:
+            return
+        self.looked_at[symbol] = now
+        for account in sorted({account for account, _, _ in self.bought}):
+            if self.net(account, symbol):
+                self.look(account, now)
+
+    def net(self, account: str, symbol: str) -> int:
+        return sum(quantity for who, what, quantity in self.bought if (who, what) == (account, symbol))
+
+    def equity(self, account: str, currency: str) -> int:
+        funds = self.limits.funds
+        positions = [
+            self.net(account, symbol) * funds.marks[symbol] // 100_000_000
+            for symbol, (_, quote) in funds.pairs.items()
+            if quote == currency
+        ]
+        return funds.total(account, currency) + sum(positions)
+
+    def look(self, account: str, now: int) -> None:
+        """The account is compared with its limits."""
+        if not self.anywhere() and account not in self.lost:
+            return
+        why = self._why(account, now)
+        if (
+            account in self.lost
+            and self.lost[account][0][0] == "DAILY_LOSS_LIMIT"
+            and now // DAY > self.lost[account][1]
+        ):
+            del self.lost[account]
+        if why is not None and account not in self.lost:
+            self.lost[account] = why, now // DAY
+
+    def _why(self, account: str, now: int) -> Why | None:
+        limits = {name: self.limits.holds(account, "", name)[0] for name in NAMES}
+        if all(limit is None for limit in limits.values()):
+            self.forget(account)
+            return None
+        traded = {symbol for who, symbol in self.limits.asked if who == account}
+        found = None
+        for currency in sorted({self.limits.funds.pairs[symbol][1] for symbol in traded}):
+            payments = [amount for who, what, amount in self.paid if (who, what) == (account, currency)]
+            self.looks.append((account, currency, now, self.equity(account, currency), len(payments)))
+            seen = [
+                (at, equity + sum(payments[count:]))
+                for who, what, at, equity, count in self.looks
+                if (who, what) == (account, currency)
+            ]
+            earlier = [equity for at, equity in seen if at // DAY < now // DAY]
+            opening, equity, highest = [*earlier[-1:], seen[0][1]][0], seen[-1][1], max(equity for _, equity in seen)
+            daily, drawdown = limits["max_daily_loss_e8"], limits["max_drawdown_e8"]
+            if found is None and daily is not None and opening - equity > daily:
+                found = "DAILY_LOSS_LIMIT", currency, daily, opening - equity
+            if found is None and drawdown is not None and highest > 0:
+                fallen = -(-(highest - equity) * 100_000_000 // highest)
+                if fallen > drawdown:
+                    found = "DRAWDOWN_LIMIT", currency, drawdown, fallen
+        return found

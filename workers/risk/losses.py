@@ -1,0 +1,132 @@
+"""Loss limits: an account whose equity has fallen too far may only reduce what it holds.
+
+The equity in a quote currency is its balance and, at the marks, the positions that fills have made and that are traded
+for it, so that it moves with what is realised and with what is not. What is paid in or out, or traded for another
+currency, is neither profit nor loss.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from schemas.messages import AccountState, AccountStatus, OrderKind, Reason, Side
+from schemas.units import E8
+from workers.kernel.stage import Output
+from workers.risk.accounts import Account, int64
+from workers.risk.answers import to_book
+from workers.risk.limit_table import Limits, LimitTable
+from workers.risk.limits import Venue, open_of_base
+from workers.risk.rules import SymbolRules
+from workers.risk.usage import DAY_US, Loss, Usage, Worth
+
+ASSESSED_EVERY_US: Final = 1_000_000
+"""Marks of a symbol are looked at once in so much of the log's time; an order or a fill of the account always."""
+
+_BUY: Final = Side.BUY
+_DAILY: Final = Reason.DAILY_LOSS_LIMIT
+
+
+class LossWatch:
+    """Says which accounts of a shard pass a loss limit, and what follows."""
+
+    def __init__(self, limits: LimitTable, venue: Venue) -> None:
+        self._limits = limits
+        self._venue = venue
+        self._holders: dict[str, dict[str, Account]] = {}
+        """By symbol: the accounts whose position is not flat."""
+
+    def follow(self, account: Account, symbol: str, usage: Usage) -> None:
+        """An account's position in a symbol has changed."""
+        holders = self._holders.setdefault(symbol, {})
+        if usage.net_e8:
+            holders[account.name] = account
+        else:
+            holders.pop(account.name, None)
+
+    def marked(self, rules: SymbolRules, now_us: int) -> Sequence[Output]:
+        """What a new mark makes of those who hold the symbol."""
+        if now_us - rules.assessed_us < ASSESSED_EVERY_US:
+            return ()
+        rules.assessed_us = now_us
+        holders = self._holders.get(rules.symbol, {})
+        return [output for name in sorted(holders) for output in self.assess(holders[name], now_us)]
+
+    def assess(self, account: Account, now_us: int) -> Sequence[Output]:
+        """Compare an account with its limits: how it stands from now on, and removals of what would add to a loss."""
+        passed = self._passed(account, self._limits.of(account.name, ""), now_us)
+        over = account.loss is not None and account.loss.reason is _DAILY and now_us // DAY_US > account.loss.day
+        if over:
+            account.loss = None
+        if account.loss is not None or not (passed or over):
+            return ()
+        account.lose(passed)
+        state = account_state(account, now_us)
+        return (state, *self._removals(account, passed, now_us)) if passed is not None else (state,)
+
+    def _passed(self, account: Account, limits: Limits, now_us: int) -> Loss | None:
+        """The first loss limit that is passed, currencies sorted. Remembers what the equity is, and was at most."""
+        if not limits.of_losses():
+            account.worths.clear()
+            return None
+        found = None
+        for quote in sorted({self._venue.symbols[name].quote for name in account.usages}):
+            equity_e8, day = self._equity_e8(account, quote), now_us // DAY_US
+            worth = account.worths.get(quote)
+            if worth is None:
+                worth = account.worths[quote] = Worth(quote, day, equity_e8, equity_e8, equity_e8)
+            if day > worth.day:
+                worth.day, worth.opening_e8 = day, worth.equity_e8
+            worth.equity_e8 = equity_e8
+            worth.highest_e8 = max(worth.highest_e8, equity_e8)
+            found = found or _loss(worth, limits)
+        return found
+
+    def _equity_e8(self, account: Account, quote: str) -> int:
+        """Each position rounded down; one without a mark counts as flat."""
+        equity_e8 = account.held_e8(quote)
+        for name, usage in account.usages.items():
+            symbol = self._venue.symbols[name]
+            if symbol.quote == quote and symbol.mark_e8 is not None:
+                equity_e8 += usage.net_e8 * symbol.mark_e8 // E8
+        return equity_e8
+
+    def _removals(self, account: Account, loss: Loss, now_us: int) -> list[Output]:
+        """Take out all orders of a symbol's side that, filled together, would do more than reduce what is held."""
+        removals: list[Output] = []
+        for name, side in sorted(account.removable):
+            base = self._venue.symbols[name].base
+            buy_e8, sell_e8 = open_of_base(account, base, self._venue)
+            held_e8 = account.held_e8(base)
+            if (held_e8 + buy_e8 if side is _BUY else sell_e8 - held_e8) > 0:
+                removals += [
+                    to_book(OrderKind.REMOVE, order.order_id, account.name, order, None, now_us, loss.reason)
+                    for order in account.take_out(name, side)
+                ]
+        return removals
+
+
+def _loss(worth: Worth, limits: Limits) -> Loss | None:
+    lost_e8 = worth.opening_e8 - worth.equity_e8
+    limit_e8 = limits.max_daily_loss_e8
+    if limit_e8 is not None and lost_e8 > limit_e8:
+        return Loss(_DAILY, worth.currency, limit_e8, int64(lost_e8), worth.day)
+    fallen_e16, limit_e8 = (worth.highest_e8 - worth.equity_e8) * E8, limits.max_drawdown_e8
+    if limit_e8 is None or fallen_e16 <= worth.highest_e8 * limit_e8 or worth.highest_e8 <= 0:
+        return None
+    return Loss(Reason.DRAWDOWN_LIMIT, worth.currency, limit_e8, int64(-(-fallen_e16 // worth.highest_e8)), worth.day)
+
+
+def account_state(account: Account, now_us: int) -> Output:
+    """How an account stands, as the newest record about it."""
+    account.states += 1
+    by_loss = account.loss if account.status is AccountStatus.REDUCING else None
+    state = AccountState(
+        account=account.name,
+        sequence=account.states,
+        status=account.status,
+        reason=Reason.NONE if by_loss is None else by_loss.reason,
+        currency=None if by_loss is None else by_loss.currency,
+        limit_e8=None if by_loss is None else by_loss.limit_e8,
+        actual_e8=None if by_loss is None else by_loss.actual_e8,
+        ts_us=now_us,
+    )
+    return Output("accounts", account.name, state)
