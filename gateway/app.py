@@ -29,7 +29,7 @@ from gateway.asgi import Request as LeanRequest
 from gateway.correlation import correlation_id
 from gateway.errors import STATUS, ApiError, Code
 from gateway.metrics import Metrics
-from gateway.orders.lean import ORDER, ORDERS, LeanOrders, openapi_paths
+from gateway.orders.lean import CANCEL_AFTER, ORDER, ORDERS, LeanOrders, openapi_paths
 from gateway.stream.session import Door, Session, deny
 
 WEBSOCKET: Final = "/ws"
@@ -86,6 +86,8 @@ class Gateway:
             return self._orders.place, ORDERS
         if method == "DELETE" and path == ORDERS:
             return self._orders.cancel_all, ORDERS
+        if method == "POST" and path == CANCEL_AFTER:
+            return self._orders.cancel_after, CANCEL_AFTER
         if path.startswith(ORDER) and "/" not in path[len(ORDER) :]:
             if method == "DELETE":
                 return self._orders.cancel, ORDER + "{order_id}"

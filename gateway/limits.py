@@ -36,6 +36,8 @@ BOOK_DEPTH_MAX: Final = 5_000
 CLIENT_ORDER_ID_MAX: Final = 64
 CORRELATION_ID_MAX: Final = 64
 SYMBOL_CHARACTERS_MAX: Final = 32
+CANCEL_AFTER_S_MAX: Final = 86_400
+"""Longest dead man's timer, as pre-trade risk takes it."""
 WAIT_MS_MAX: Final = 10_000
 """`?wait=`: longest wait for the first execution."""
 COMMANDS_IN_FLIGHT_MAX: Final = 10_000
@@ -74,7 +76,7 @@ WS_MESSAGE_BYTES_MAX: Final = 16_384
 WS_SUBSCRIPTIONS_MAX: Final = 200
 """Channels of one connection."""
 WS_ORDERS_IN_FLIGHT_MAX: Final = 64
-"""order.submit and order.cancel of one connection that wait for the broker."""
+"""Commands of one connection that wait for the broker."""
 WS_AUTH_ATTEMPTS_MAX: Final = 3
 """Refused tokens of one connection; then it is closed."""
 WS_QUEUE_FRAMES_MAX: Final = 2_000

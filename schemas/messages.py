@@ -38,6 +38,7 @@ class CommandKind(StrEnum):
     CANCEL = "CANCEL"
     AMEND = "AMEND"
     CANCEL_ALL = "CANCEL_ALL"
+    CANCEL_AFTER = "CANCEL_AFTER"
 
 
 class ControlKind(StrEnum):
@@ -79,6 +80,7 @@ class ExecutionKind(StrEnum):
     AMEND_REJECTED = "AMEND_REJECTED"
     CANCELLING_ALL = "CANCELLING_ALL"
     TRIGGERED = "TRIGGERED"
+    CANCEL_AFTER_SET = "CANCEL_AFTER_SET"
 
 
 class FrameKind(StrEnum):
@@ -207,6 +209,8 @@ class Reason(StrEnum):
     ACCOUNT_REDUCING = "ACCOUNT_REDUCING"
     DAILY_LOSS_LIMIT = "DAILY_LOSS_LIMIT"
     DRAWDOWN_LIMIT = "DRAWDOWN_LIMIT"
+    TIMEOUT_INVALID = "TIMEOUT_INVALID"
+    TIMER_EXPIRED = "TIMER_EXPIRED"
 
 
 class SelfTradePrevention(StrEnum):
@@ -344,7 +348,8 @@ class Command(msgspec.Struct, frozen=True, gc=False):
 
     kind: CommandKind
     """What is asked. NEW places an order, AMEND changes an open one, CANCEL ends one, CANCEL_ALL ends all open ones of
-    the account, or those of a symbol or a side.
+    the account, or those of a symbol or a side, CANCEL_AFTER does that for the whole account unless it is asked
+    again within timeout_s.
     """
     account: str
     """The account that asks; also the record's key."""
@@ -392,6 +397,10 @@ class Command(msgspec.Struct, frozen=True, gc=False):
     """NEW TRAILING_STOP: how far the trigger follows behind the best price, 10^-8 quote; or trail_rate_e8."""
     trail_rate_e8: int | None = None
     """NEW TRAILING_STOP: the same as a fraction of the best price, 10^-8."""
+    timeout_s: int | None = None
+    """CANCEL_AFTER: how long after this command, by the log's clock, all open orders of the account are cancelled
+    unless another such command comes first; 0 calls it off. In seconds, at most 24 hours.
+    """
 
 
 class Control(msgspec.Struct, frozen=True, gc=False):
@@ -524,7 +533,9 @@ class Execution(msgspec.Struct, frozen=True, gc=False):
     a cancel that did nothing. STATUS answers a repeated command with the state of the first. AMENDED: price and
     quantity are from now on those that stand here. AMEND_REJECTED answers an amendment that changed nothing.
     CANCELLING_ALL answers a command to cancel all: actual_e8 says how many were open; each that is still in the
-    book when the command reaches it follows as CANCELLED.
+    book when the command reaches it follows as CANCELLED. With the reason TIMER_EXPIRED it answers no command: a
+    timer of CANCEL_AFTER has run out. CANCEL_AFTER_SET answers CANCEL_AFTER: expire_us says when it runs out, null
+    that it is off.
     """
     execution_id: int
     """shard << 48 | sequence for the book's; the same with bit 47 set for those of pre-trade risk. Grows with each
@@ -587,7 +598,9 @@ class Execution(msgspec.Struct, frozen=True, gc=False):
     correlation_id: str | None = None
     """Of the command that this answers, else of the one that gave the order its place in the book."""
     expire_us: int | None = None
-    """GTD: when the order ends, by the log's clock, in microseconds since 1970 UTC."""
+    """GTD: when the order ends; CANCEL_AFTER_SET: when all orders will. By the log's clock, in microseconds since 1970
+    UTC.
+    """
     trigger_price_e8: int | None = None
     """Of an order that waits for a trigger, or did: the price at which it stops waiting, as it now is; null while a
     trailing stop has seen no price. 10^-8 quote.

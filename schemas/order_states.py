@@ -34,6 +34,7 @@ ANSWERS_ONLY: Final = frozenset(
         ExecutionKind.CANCEL_REJECTED,
         ExecutionKind.AMEND_REJECTED,
         ExecutionKind.CANCELLING_ALL,
+        ExecutionKind.CANCEL_AFTER_SET,
         ExecutionKind.STATUS,
     }
 )

@@ -32,7 +32,7 @@ _STAGES: Final = (
     Stage(
         "risk",
         "Pre-trade risk: authorises each command and holds what it may cost",
-        inputs=("control", "marks", "executions", "commands"),
+        inputs=("control", "clock", "marks", "executions", "commands"),
         outputs=("orders", "executions", "accounts"),
     ),
     Stage(

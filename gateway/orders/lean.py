@@ -1,4 +1,7 @@
-"""The lean path of orders: POST /api/v1/orders, PATCH and DELETE /api/v1/orders/{id}, from bytes to bytes."""
+"""The lean path of orders, from bytes to bytes.
+
+POST and DELETE /api/v1/orders, PATCH and DELETE /api/v1/orders/{id}, POST /api/v1/orders/cancel-after.
+"""
 
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -15,8 +18,10 @@ from gateway.orders.refusals import sentence
 from gateway.orders.requests import (
     SYMBOL,
     AmendRequest,
+    CancelAfterRequest,
     OrderRequest,
     parse_amend,
+    parse_cancel_after,
     parse_order,
     parse_order_id,
     parse_side,
@@ -25,6 +30,7 @@ from gateway.orders.requests import (
 
 ORDERS: Final = "/api/v1/orders"
 ORDER: Final = "/api/v1/orders/"
+CANCEL_AFTER: Final = "/api/v1/orders/cancel-after"
 
 
 class LeanOrders:
@@ -85,6 +91,15 @@ class LeanOrders:
         command_id = await self._desk.cancel_all(identity, symbol, side, request.correlation_id)
         return await self._changed(command_id, wait_s, "Nothing was cancelled")
 
+    async def cancel_after(self, request: Request) -> Reply:
+        """POST /api/v1/orders/cancel-after."""
+        identity = self._tokens.bearer(request.heads.authorization)
+        require_json(request.heads.content_type)
+        timeout_s = parse_cancel_after(request.body).timeout
+        wait_s = self._wait_s(request.query)
+        command_id = await self._desk.cancel_after(identity, timeout_s, request.correlation_id)
+        return await self._changed(command_id, wait_s, "The timer is as it was")
+
     async def _changed(self, command_id: int, wait_s: float, unchanged: str, order_id: int | None = None) -> Reply:
         """What became of a command about one order, or about all. Raises ApiError where it changed nothing."""
         if wait_s and (payload := await self._desk.answers.wait(command_id, wait_s)):
@@ -121,8 +136,8 @@ class LeanOrders:
 
 def openapi_paths() -> tuple[dict[str, Any], dict[str, Any]]:
     """What the OpenAPI document says of the lean path: operations by path and method, and schemas by name."""
-    (order, amendment), schemas = msgspec.json.schema_components(
-        [OrderRequest, AmendRequest], ref_template="#/components/schemas/{name}"
+    (order, amendment, timer), schemas = msgspec.json.schema_components(
+        [OrderRequest, AmendRequest, CancelAfterRequest], ref_template="#/components/schemas/{name}"
     )
     wait = {
         "name": "wait",
@@ -158,6 +173,17 @@ def openapi_paths() -> tuple[dict[str, Any], dict[str, Any]]:
                     {"name": "side", "in": "query", "schema": {"enum": ["buy", "sell"]}},
                     wait,
                 ],
+                "responses": answers,
+            },
+        },
+        CANCEL_AFTER: {
+            "post": {
+                "tags": ["orders"],
+                "summary": "Cancel all open orders in so many seconds, unless this is asked again before",
+                "operationId": "cancel_orders_after",
+                "security": secured,
+                "parameters": [wait],
+                "requestBody": {"required": True, "content": {"application/json": {"schema": timer}}},
                 "responses": answers,
             },
         },

@@ -17,7 +17,7 @@ _SENTENCES: Final[dict[str, str]] = {
     Reason.ACCOUNT_REDUCING: (
         "Account {account} may only reduce: {actual} is more than the {limit} that it may still place on this side"
     ),
-    Reason.KIND_UNKNOWN: "A command is NEW, AMEND, CANCEL or CANCEL_ALL",
+    Reason.KIND_UNKNOWN: "A command is NEW, AMEND, CANCEL, CANCEL_ALL or CANCEL_AFTER",
     Reason.MALFORMED: "The command lacks a field, or has a value that is not known",
     Reason.CLIENT_ORDER_ID_INVALID: "client_order_id has {actual} characters, not 1 to {limit} of printable ASCII",
     Reason.CLIENT_ORDER_ID_REUSED: "client_order_id {client_order_id} stands for another order of this account",
@@ -89,6 +89,8 @@ _SENTENCES: Final[dict[str, str]] = {
     Reason.DAILY_LOSS_LIMIT: "Account {account} has lost more today than it may: it may only reduce",
     Reason.DRAWDOWN_LIMIT: "Account {account} has fallen too far below its highest equity: it may only reduce",
     Reason.CANCELLED_BY_CLIENT: "The account cancelled it",
+    Reason.TIMEOUT_INVALID: "A timer runs for 0 to {limit} seconds, not for {actual}",
+    Reason.TIMER_EXPIRED: "The timer of account {account} ran out before it asked again",
     Reason.AMEND_PENDING: "An earlier amendment of this order is still on its way to the book",
     Reason.AMENDED_BELOW_FILLED: "The amended quantity had been filled already, so the rest was cancelled",
 }

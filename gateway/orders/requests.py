@@ -102,6 +102,18 @@ class AmendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _NO_CHANGE: Final = AmendRequest()
+Timeout = Annotated[
+    int, msgspec.Meta(ge=0, le=limits.CANCEL_AFTER_S_MAX, description="Whole seconds; 0 calls the timer off")
+]
+
+
+class CancelAfterRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When all open orders are cancelled, unless this is asked again before."""
+
+    timeout: Timeout
+
+
+_decode_cancel_after: Final = msgspec.json.Decoder(CancelAfterRequest).decode
 _decode_amend: Final = msgspec.json.Decoder(AmendRequest).decode
 _decode_order: Final = msgspec.json.Decoder(OrderRequest).decode
 
@@ -119,6 +131,11 @@ def parse_amend(body: bytes) -> AmendRequest:
             Code.VALIDATION_FAILED, "An amendment names a new price, quantity, trigger_price or expire_time."
         )
     return request
+
+
+def parse_cancel_after(body: bytes) -> CancelAfterRequest:
+    """The timer in a body. Raises ApiError."""
+    return _parsed(_decode_cancel_after, body)
 
 
 def _parsed(decode: Callable[[bytes], S], body: bytes) -> S:
@@ -195,6 +212,17 @@ def cancel_all_orders(
         account=account,
         symbol=symbol,
         side=side,
+        sent_us=sent_us,
+        correlation_id=correlation_id,
+    )
+
+
+def cancel_orders_after(account: str, timeout_s: int, sent_us: int, correlation_id: str) -> Command:
+    """The command that sets the account's dead man's timer, or calls it off."""
+    return Command(
+        kind=CommandKind.CANCEL_AFTER,
+        account=account,
+        timeout_s=timeout_s,
         sent_us=sent_us,
         correlation_id=correlation_id,
     )

@@ -12,11 +12,16 @@ import structlog
 
 from gateway import limits
 from gateway.errors import ApiError, Code
+from gateway.orders.answers import report_of
+from gateway.orders.refusals import sentence
 from gateway.stream.channel import Channel, Kept, Subscriber, book_sides
 from gateway.stream.wire import TYPES, frame_message
 from schemas.levels import Levels
 from schemas.messages import Frame, FrameKind
 from schemas.units import format_us
+
+NO_REASON: Final = b'"reason":"NONE"'
+"""In the payload of an execution report that has nothing to explain."""
 
 _log: Final = structlog.get_logger("gateway.stream")
 
@@ -171,10 +176,12 @@ class Hub:
                 channel.levels = None
                 channel.waiting |= channel.subscribers
                 channel.subscribers.clear()
-        message = frame_message(frame)
+        is_report = channel.kind == "orders"
+        why = sentence(report_of(frame.payload)) if is_report and NO_REASON not in frame.payload else None
+        message = frame_message(frame, why)
         channel.sequence, channel.newest, channel.newest_us = frame.sequence, frame.payload, frame.ts_us
         self._keep(channel, Kept(frame.sequence, message, frame.payload))
-        if channel.kind == "orders":
+        if is_report:
             self._saw_execution(frame.payload)
         elif channel.kind == "book":
             channel.fold(frame)

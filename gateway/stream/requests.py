@@ -6,7 +6,7 @@ import msgspec
 
 from gateway import limits
 from gateway.errors import ApiError, Code
-from gateway.orders.requests import SYMBOL, invalid_json, refuse_duplicates
+from gateway.orders.requests import SYMBOL, Timeout, invalid_json, refuse_duplicates
 
 _RequestId = Annotated[str, msgspec.Meta(max_length=64)] | None
 _ChannelName = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
@@ -54,11 +54,38 @@ class Cancel(Message, frozen=True, tag="order.cancel"):
     order_id: Annotated[str, msgspec.Meta(max_length=20)]
 
 
+class Amend(Message, frozen=True, tag="order.amend"):
+    """Amend an order; `changes` is the same object as the body of PATCH /api/v1/orders/{id}."""
+
+    order_id: Annotated[str, msgspec.Meta(max_length=20)]
+    changes: msgspec.Raw
+
+
+class CancelAll(Message, frozen=True, tag="order.cancel_all"):
+    """Cancel all open orders, or those of a symbol or a side."""
+
+    symbol: str | None = None
+    side: str | None = None
+
+
+class CancelAfter(Message, frozen=True, tag="order.cancel_after"):
+    """Cancel all open orders in so many seconds, unless this is asked again before; 0 calls it off."""
+
+    timeout: Timeout
+
+
+class CancelOnDisconnect(Message, frozen=True, tag="session.cancel_on_disconnect"):
+    """Whether all open orders of the account are cancelled when this connection ends."""
+
+    enabled: bool
+
+
 class Ping(Message, frozen=True, tag="ping"):
     """Ask for a pong."""
 
 
-Request = Authenticate | Subscribe | Unsubscribe | Submit | Cancel | Ping
+OrderRequest = Submit | Amend | Cancel | CancelAll | CancelAfter
+Request = Authenticate | Subscribe | Unsubscribe | OrderRequest | CancelOnDisconnect | Ping
 
 _DECODER: Final[msgspec.json.Decoder[Request]] = msgspec.json.Decoder(Request)
 

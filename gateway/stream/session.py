@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -22,9 +21,9 @@ from gateway.errors import ApiError, Code
 from gateway.market.symbols import Symbols
 from gateway.metrics import Metrics
 from gateway.orders.desk import OrderDesk
-from gateway.orders.requests import parse_order, parse_order_id
 from gateway.stream import requests, snapshots
 from gateway.stream.hub import Hub
+from gateway.stream.orders import Orders
 from gateway.stream.protocol import WIRE_EVENT
 from gateway.stream.wire import json_message
 from schemas.units import format_us
@@ -77,6 +76,7 @@ class Session:
         self._has_ended = False
         self._writer: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._orders = Orders(door.desk, self._correlation_id, self._answer, self._refuse)
         self._expiry: asyncio.TimerHandle | None = None
         self._refusals = 0
 
@@ -125,10 +125,10 @@ class Session:
                     await self._subscribe(message)
                 case requests.Unsubscribe():
                     self._unsubscribe(message)
-                case requests.Submit():
-                    self._submit(message)
-                case requests.Cancel():
-                    self._cancel(message)
+                case requests.CancelOnDisconnect():
+                    self._cancel_on_disconnect(message)
+                case _:
+                    self._orders.ask(message, self._known())
         except ApiError as error:
             self._refuse(error, request_id)
         except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer and the log the trace
@@ -221,49 +221,9 @@ class Session:
             return name
         raise ApiError(Code.NOT_FOUND, f"There is no channel {name!r}.", field="channel")
 
-    def _submit(self, message: requests.Submit) -> None:
-        self._require_room()
-        identity = self._known()
-        order = parse_order(bytes(message.order))
-        acknowledged, client_order_id = self._door.desk.place(identity, order, self._correlation_id)
-
-        async def answer() -> None:
-            order_id = await acknowledged
-            data = {"order_id": str(order_id), "client_order_id": client_order_id, "status": "pending"}
-            self._answer("order.status", message.request_id, data=data)
-
-        self._start(answer(), message.request_id)
-
-    def _cancel(self, message: requests.Cancel) -> None:
-        self._require_room()
-        order_id = parse_order_id(message.order_id)
-        if order_id is None:
-            raise ApiError(Code.NOT_FOUND, "There is no such order.", field="order_id")
-        acknowledged = self._door.desk.cancel(self._known(), order_id, self._correlation_id)
-
-        async def answer() -> None:
-            data = {"order_id": str(order_id), "command_id": str(await acknowledged), "status": "pending_cancel"}
-            self._answer("order.status", message.request_id, data=data)
-
-        self._start(answer(), message.request_id)
-
-    def _require_room(self) -> None:
-        if len(self._tasks) >= limits.WS_ORDERS_IN_FLIGHT_MAX:
-            raise ApiError(
-                Code.LIMIT_EXCEEDED,
-                f"{limits.WS_ORDERS_IN_FLIGHT_MAX} commands of this connection wait for the log; wait for answers.",
-            )
-
-    def _start(self, answer: Coroutine[Any, Any, None], request_id: str | None) -> None:
-        async def run() -> None:
-            try:
-                await answer
-            except ApiError as error:
-                self._refuse(error, request_id)
-
-        task = asyncio.create_task(run())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _cancel_on_disconnect(self, message: requests.CancelOnDisconnect) -> None:
+        self._orders.cancel_at_end(self._known(), enabled=message.enabled)
+        self._answer("session.cancel_on_disconnect", message.request_id, data={"enabled": message.enabled})
 
     def _answer(self, kind: str, request_id: str | None, **rest: Any) -> None:
         asked = {} if request_id is None else {"request_id": request_id}
@@ -315,6 +275,7 @@ class Session:
         self._has_ended = True
         for name in self._channels:
             self._door.hub.unsubscribe(name, self)
+        self._orders.end()
         for task in self._tasks:
             task.cancel()
         if self._writer is not None:

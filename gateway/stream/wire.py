@@ -42,15 +42,19 @@ def json_message(message: Any) -> bytes:
     return text_message(msgspec.json.encode(message))
 
 
-def frame_message(frame: Frame) -> bytes:
-    """A frame of the log; its payload travels as it is."""
+def frame_message(frame: Frame, why: str | None = None) -> bytes:
+    """A frame of the log, its payload as it is, and in words why it says what it says."""
     kind = "snapshot" if frame.kind is FrameKind.SNAPSHOT else "update"
-    return channel_message(frame.channel, frame.sequence, kind, frame.checksum, frame.payload)
+    return channel_message(frame.channel, frame.sequence, kind, frame.checksum, frame.payload, why)
 
 
-def channel_message(channel: str, sequence: int | None, kind: str, checksum: int | None, payload: bytes) -> bytes:
+def channel_message(
+    channel: str, sequence: int | None, kind: str, checksum: int | None, payload: bytes, why: str | None = None
+) -> bytes:
     """A message of a channel. A sequence of None: nothing was heard of the channel yet."""
-    checked = b"" if checksum is None else b',"checksum":%d' % checksum
+    extra = b"" if checksum is None else b',"checksum":%d' % checksum
+    if why is not None:
+        extra += b',"message":%b' % msgspec.json.encode(why)
     numbered = b"null" if sequence is None else b"%d" % sequence
     return text_message(
         b'{"type":"%b","channel":%b,"sequence":%b,"kind":"%b"%b,"data":%b}'
@@ -59,7 +63,7 @@ def channel_message(channel: str, sequence: int | None, kind: str, checksum: int
             msgspec.json.encode(channel),
             numbered,
             kind.encode(),
-            checked,
+            extra,
             payload,
         )
     )

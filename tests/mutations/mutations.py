@@ -23,6 +23,7 @@ LIMIT_TABLE = "workers/risk/limit_table.py"
 USAGE = "workers/risk/usage.py"
 LOSSES = "workers/risk/losses.py"
 MOVES = "workers/risk/moves.py"
+TIMERS = "workers/risk/timers.py"
 RISK_STATE = "workers/risk/state.py"
 HOLDING = "workers/positions/holding.py"
 LEDGER = "workers/positions/ledger.py"
@@ -535,4 +536,33 @@ MUTATIONS = (
         "                self._losses.follow(account, symbol, usage)",
         "                pass",
     ),
+    # Dead man's timers
+    Mutation(
+        "a timer runs out late", TIMERS, "while due and due[0][0] <= now_us:", "while due and due[0][0] < now_us:"
+    ),
+    Mutation(
+        "a renewed timer still runs out",
+        TIMERS,
+        "            if account.cancel_after_us == deadline_us:",
+        "            if account.cancel_after_us is not None:",
+    ),
+    Mutation(
+        "a timer that was called off runs out",
+        RISK,
+        "deadline_us = record.ts_us + command.timeout_s * SECOND_US if command.timeout_s else None",
+        "deadline_us = record.ts_us + (command.timeout_s or 0) * SECOND_US",
+    ),
+    Mutation("a timer runs out again and again", TIMERS, "        if not account.removable:", "        if False:"),
+    Mutation("a timer takes out all orders in one tick", TIMERS, "take_out(most=room)", "take_out()"),
+    Mutation("renewed timers gather", TIMERS, "if len(self._due) >= self._sweep_at:", "if False:"),
+    Mutation("a restart forgets a timer", RISK, "        self._timers.load(self._accounts)\n", ""),
+    Mutation("a state has no timers", RISK_STATE, "    account.cancel_after_us = item.cancel_after_us\n", ""),
+    Mutation("a timer of two days", TIMERS, "if not 0 <= timeout_s <= TIMEOUT_S_MAX:", "if timeout_s < 0:"),
+    Mutation(
+        "a timer of one symbol is one of all",
+        TIMERS,
+        "if timeout_s is None or command.symbol is not None or command.side is not None:",
+        "if timeout_s is None:",
+    ),
+    Mutation("a timer's removals have no reason", TIMERS, "Reason.TIMER_EXPIRED, now_us", "Reason.NONE, now_us"),
 )

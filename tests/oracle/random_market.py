@@ -3,6 +3,7 @@
 Every step is told to the desk and, if there is one, to the naive model; what the desk answers is compared with it.
 """
 
+from collections.abc import Sequence
 from random import Random
 
 from msgspec.structs import replace
@@ -10,13 +11,17 @@ from msgspec.structs import replace
 from schemas.messages import (
     AccountKind,
     AccountStatus,
+    Command,
+    CommandKind,
     ControlKind,
     Execution,
     ExecutionKind,
     Message,
     Order,
+    OrderKind,
     OrderStatus,
     OrderType,
+    Reason,
     Side,
     TimeInForce,
 )
@@ -24,7 +29,9 @@ from schemas.units import E8, fee_e8, notional_e8
 from tests.oracle.naive_funds import NaiveFunds, OpenOrder
 from tests.oracle.naive_limits import NaiveLimits
 from tests.oracle.naive_losses import NaiveLosses
+from tests.oracle.naive_timers import NaiveTimers
 from tests.oracle.risk_desk import Desk
+from workers.kernel.stage import Output
 
 ACCOUNTS = ("cash", "purse", "margin")
 SYMBOLS = {"BTC-USD": ("BTC", "USD", 1000), "ETH-USD": ("ETH", "USD", 50), "BTC-EUR": ("BTC", "EUR", 900)}
@@ -41,6 +48,7 @@ class RandomMarket:
         self.naive = NaiveFunds()
         self.limits = NaiveLimits(self.naive)
         self.losses = NaiveLosses(self.limits)
+        self.timers = NaiveTimers()
         self.open: dict[int, Order] = {}
         self.filled: dict[int, int] = {}
         self.placed: dict[int, Order] = {}
@@ -76,6 +84,10 @@ class RandomMarket:
             self._kind,
             self._limit,
             self._wait,
+            self._cancel_all,
+            self._cancel_after,
+            self._cancel_after,
+            self._tick,
         ]
         self.rng.choice(actions)()
 
@@ -244,6 +256,38 @@ class RandomMarket:
             self.losses.look(order.account, self.desk.ts_us)
             assert isinstance(answer, Order)
 
+    def _owners(self) -> list[tuple[int, str]]:
+        return [(number, order.account) for number, order in self.open.items()]
+
+    def _ask(self, command: Command) -> Sequence[Output]:
+        """The answer and what follows it; what a loss takes out comes before."""
+        outputs = self.desk.send(command)
+        first = next(number for number, output in enumerate(outputs) if isinstance(output.message, Execution))
+        self.desk.aside(outputs[:first])
+        self.losses.look(command.account, self.desk.ts_us)
+        self.timers.leaving.update(order.order_id for order in self.desk.removed)
+        return outputs[first:]
+
+    def _cancel_all(self) -> None:
+        account = self.rng.choice(ACCOUNTS)
+        outputs = self._ask(Command(CommandKind.CANCEL_ALL, account))
+        expected = self.timers.cancel_all(account, self._owners())
+        assert _removed(outputs) == [(ExecutionKind.CANCELLING_ALL, account, Reason.NONE, None, expected)]
+
+    def _cancel_after(self) -> None:
+        account, timeout_s = self.rng.choice(ACCOUNTS), self.rng.choice((0, 1, 3, 60, 86_400))
+        outputs = self._ask(Command(CommandKind.CANCEL_AFTER, account, timeout_s=timeout_s))
+        deadline_us = self.timers.ask(account, self.desk.ts_us, timeout_s)
+        assert _removed(outputs) == [(ExecutionKind.CANCEL_AFTER_SET, account, Reason.NONE, deadline_us, [])]
+
+    def _tick(self) -> None:
+        outputs = self.desk.tick()
+        self.timers.leaving.update(order.order_id for order in self.desk.removed)
+        expected = self.timers.tick(self.desk.ts_us, self._owners())
+        assert _removed(outputs) == [
+            (ExecutionKind.CANCELLING_ALL, account, Reason.TIMER_EXPIRED, None, orders) for account, orders in expected
+        ]
+
     def _amend(self) -> None:
         order = self._any()
         if order is None or order.order_type is OrderType.MARKET:
@@ -332,3 +376,25 @@ class RandomMarket:
             self.desk.ended(order, status, cumulative_e8=self.filled[order.order_id])
             del self.open[order.order_id], self.naive.orders[order.order_id]
             self.amends.pop(order.order_id, None)
+
+
+Told = tuple[ExecutionKind, str, Reason, int | None, list[int]]
+
+
+def _removed(outputs: Sequence[Output]) -> list[Told]:
+    """What accounts are told, and the orders that are taken out after each answer, for the same reason."""
+    found: list[Told] = []
+    for output in outputs:
+        message = output.message
+        if isinstance(message, Execution):
+            found.append((message.kind, message.account, message.reason, message.expire_us, []))
+            continue
+        assert isinstance(message, Order)
+        assert message.kind is OrderKind.REMOVE
+        kind, account, reason, _, orders = found[-1]
+        assert (message.account, message.reason or Reason.NONE) == (account, reason), kind
+        orders.append(message.order_id)
+    for output, told in zip((o for o in outputs if isinstance(o.message, Execution)), found, strict=True):
+        assert isinstance(output.message, Execution)
+        assert told[0] is ExecutionKind.CANCEL_AFTER_SET or output.message.actual_e8 == len(told[-1]) * E8
+    return found

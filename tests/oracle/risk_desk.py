@@ -25,6 +25,7 @@ from schemas.messages import (
     Reason,
     Side,
     SymbolStatus,
+    Tick,
 )
 from schemas.order_states import TRANSITIONS
 from schemas.seal import seal_headers, seal_hmac
@@ -112,6 +113,12 @@ class Desk:
 
     def mark(self, price_e8: int, symbol: str = "BTC-USD") -> None:
         self.aside(self.put("marks", symbol, Mark(symbol, price_e8, self.offsets.get("marks", 0) + 1, self.ts_us)))
+
+    def tick(self, ts_us: int | None = None) -> Sequence[Output]:
+        """The log's clock says the time of the desk, or another."""
+        self.ts_us += 1000
+        now_us, self.ts_us = self.ts_us if ts_us is None else ts_us, self.ts_us - 1000
+        return self.put("clock", "clock", Tick(self.offsets.get("clock", 0) + 1, now_us))
 
     # Accounts
 

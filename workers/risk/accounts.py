@@ -6,6 +6,8 @@ equity times leverage.
 
 from collections import deque
 from collections.abc import Mapping
+from heapq import merge
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from schemas.messages import AccountKind, AccountStatus, Reason, SelfTradePrevention, Side
@@ -61,6 +63,7 @@ class Account:
         "balances",
         "buckets",
         "by_client_id",
+        "cancel_after_us",
         "decided",
         "finals",
         "keys",
@@ -93,6 +96,8 @@ class Account:
         self.self_trade_prevention = SelfTradePrevention.CANCEL_NEWEST
         """Of its orders that do not say it themselves."""
         self.leverage_e8 = 0
+        self.cancel_after_us: int | None = None
+        """When its open orders end, unless it asks again before."""
         self.open_orders_max = OPEN_ORDERS_MAX_DEFAULT
         self.keys: dict[str, Ed25519PublicKey] = {}
         self.balances: dict[str, Balance] = {}
@@ -101,7 +106,7 @@ class Account:
         """All orders remembered, by order_id."""
         self.by_client_id: dict[str, RiskOrder] = {}
         self.removable: dict[tuple[str, Side], dict[int, RiskOrder]] = {}
-        """Orders that the book may hold and that nobody takes out yet, by symbol and side."""
+        """Orders that the book may hold and that nobody takes out yet, by symbol and side, oldest first."""
         self.finals: deque[int] = deque()
         """Those of them that ended, oldest end first."""
         self.usages: dict[str, Usage] = {}
@@ -265,17 +270,20 @@ class Account:
         if not order.removing:
             self.removable.setdefault((order.symbol, order.side), {})[order.order_id] = order
 
-    def take_out(self, symbol: str | None = None, side: Side | None = None) -> list[RiskOrder]:
-        """Orders to take out of the books, oldest first, REMOVALS_MAX at most; those that leave already are left out.
+    def take_out(
+        self, symbol: str | None = None, side: Side | None = None, *, most: int | None = None
+    ) -> list[RiskOrder]:
+        """Orders to take out of the books, oldest first, REMOVALS_MAX or `most`; those that leave already are left out.
 
-        The work is that of the orders that are meant, however many others are open.
+        The work is that of the orders that are taken, however many others are open.
         """
         meant = [orders for (at, way), orders in self.removable.items() if symbol in {None, at} and side in {None, way}]
-        taken = sorted((order for orders in meant for order in orders.values()), key=lambda order: order.order_id)
-        for order in taken[:REMOVALS_MAX]:
+        oldest_first = merge(*(orders.values() for orders in meant), key=lambda order: order.order_id)
+        taken = list(islice(oldest_first, REMOVALS_MAX if most is None else most))
+        for order in taken:
             order.removing = True
             self._forget_removable(order)
-        return taken[:REMOVALS_MAX]
+        return taken
 
     def _forget_removable(self, order: RiskOrder) -> None:
         key = order.symbol, order.side

@@ -18,7 +18,7 @@ from schemas.messages import (
     Side,
     TimeInForce,
 )
-from schemas.units import NUMBER_BITS, RISK_BIT
+from schemas.units import E8, NUMBER_BITS, RISK_BIT
 from workers.kernel.stage import Input, Output
 from workers.risk.orders import ECHO_CHARACTERS_MAX, RiskOrder
 from workers.risk.refusal import Refusal
@@ -26,6 +26,7 @@ from workers.risk.refusal import Refusal
 REFUSED: Final = {
     CommandKind.CANCEL: ExecutionKind.CANCEL_REJECTED,
     CommandKind.CANCEL_ALL: ExecutionKind.CANCEL_REJECTED,
+    CommandKind.CANCEL_AFTER: ExecutionKind.CANCEL_REJECTED,
     CommandKind.AMEND: ExecutionKind.AMEND_REJECTED,
 }
 """How a command that places nothing is refused; all others place an order, and are REJECTED."""
@@ -43,7 +44,9 @@ class Answers:
         """The command does nothing."""
         return self.answer(record, command, REFUSED.get(command.kind, ExecutionKind.REJECTED), refusal)
 
-    def answer(self, record: Input, command: Command, kind: ExecutionKind, why: Refusal) -> Sequence[Output]:
+    def answer(
+        self, record: Input, command: Command, kind: ExecutionKind, why: Refusal, expire_us: int | None = None
+    ) -> Sequence[Output]:
         """An answer that is made from the command alone, so that it reveals no order."""
         places = kind is ExecutionKind.REJECTED
         command_id = self._base_id | record.offset
@@ -74,8 +77,33 @@ class Answers:
             trigger_by=command.trigger_by,
             trail_e8=command.trail_e8,
             trail_rate_e8=command.trail_rate_e8,
+            expire_us=expire_us,
         )
         return (Output("executions", command.account, execution),)
+
+    def ran_out(self, account: str, count: int, ts_us: int) -> Output:
+        """An account's timer has run out, and so many of its orders are taken out. It answers no command."""
+        execution = Execution(
+            kind=ExecutionKind.CANCELLING_ALL,
+            execution_id=self._next_id(),
+            order_id=0,
+            account=account,
+            client_order_id="",
+            symbol="",
+            side=Side.UNKNOWN,
+            order_type=OrderType.UNKNOWN,
+            time_in_force=TimeInForce.UNKNOWN,
+            quantity_e8=0,
+            status=OrderStatus.UNKNOWN,
+            leaves_e8=0,
+            cumulative_e8=0,
+            cumulative_notional_e8=0,
+            reason=Reason.TIMER_EXPIRED,
+            actual_e8=count * E8,
+            command_us=ts_us,
+            ts_us=ts_us,
+        )
+        return Output("executions", account, execution)
 
     def report(
         self, record: Input, command: Command, order: RiskOrder, kind: ExecutionKind, why: Refusal
@@ -158,6 +186,11 @@ def _terms(order: RiskOrder) -> dict[str, Any]:
         "trail_e8": trigger.trail_e8,
         "trail_rate_e8": trigger.trail_rate_e8,
     }
+
+
+def removal(account: str, order: RiskOrder, reason: Reason, ts_us: int) -> Output:
+    """The order leaves the book, although its account does not ask for it: this answers nobody."""
+    return to_book(OrderKind.REMOVE, order.order_id, account, order, None, ts_us, reason)
 
 
 def _echo(text: str | None) -> str | None:

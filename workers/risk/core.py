@@ -23,6 +23,7 @@ from schemas.messages import (
     OrderStatus,
     Reason,
     Side,
+    Tick,
 )
 from schemas.order_states import FINAL, may_become
 from schemas.seal import (
@@ -37,9 +38,9 @@ from workers.kernel.controls import ControlGate, Pair
 from workers.kernel.stage import Input, Output
 from workers.risk import state
 from workers.risk.accounts import Account
-from workers.risk.answers import REFUSED, Answers, to_book
+from workers.risk.answers import REFUSED, Answers, removal, to_book
 from workers.risk.limit_table import LimitTable
-from workers.risk.limits import Venue, limit_refusal, reducing_refusal, take_token
+from workers.risk.limits import SECOND_US, Venue, limit_refusal, reducing_refusal, take_token
 from workers.risk.losses import LossWatch, account_state
 from workers.risk.moves import set_account, settle
 from workers.risk.orders import RiskOrder, order_of, sayable_us
@@ -51,6 +52,7 @@ from workers.risk.rules import (
     rule_refusal,
     symbol_rules,
 )
+from workers.risk.timers import Timers, run_out, timeout_refusal
 
 BEHAVIOUR: Final = 6
 
@@ -58,7 +60,6 @@ BEHAVIOUR: Final = 6
 _NEW_COMMAND: Final = CommandKind.NEW
 _CANCEL_COMMAND: Final = CommandKind.CANCEL
 _AMEND_COMMAND: Final = CommandKind.AMEND
-_CANCEL_ALL_COMMAND: Final = CommandKind.CANCEL_ALL
 _NEW_ORDER: Final = OrderKind.NEW
 _CANCEL_ORDER: Final = OrderKind.CANCEL
 _AMEND_ORDER: Final = OrderKind.AMEND
@@ -92,13 +93,17 @@ class RiskCore:
         self._limits = LimitTable()
         self._venue = Venue(self._symbols, self._pairs)
         self._losses = LossWatch(self._limits, self._venue)
+        self._timers = Timers()
         self._answers = Answers(shard)
         self._handlers: dict[str, Callable[[Input], Sequence[Output]]] = {
             "control": self._on_control,
+            "clock": self._on_tick,
             "marks": self._on_mark,
             "executions": self._on_execution,
             "commands": self._on_command,
         }
+        self._others = {CommandKind.CANCEL_ALL: self._cancel_all, CommandKind.CANCEL_AFTER: self._cancel_after}
+        """What is asked of all orders of an account."""
 
     def apply(self, record: Input) -> Sequence[Output]:
         """Fold one input into the state and say what follows from it."""
@@ -119,6 +124,7 @@ class RiskCore:
         loaded = state.load(state_bytes, self._gate, self._limits, behaviour)
         self._answers.sequence, symbols, self._marks, self._accounts = loaded
         self._symbols.update(symbols)
+        self._timers.load(self._accounts)
         for rules in self._symbols.values():
             self._pairs.setdefault((rules.base, rules.quote), rules)
         self._losses = LossWatch(self._limits, self._venue)
@@ -152,11 +158,8 @@ class RiskCore:
         return ()
 
     def _kill(self, record: Input, account: Account) -> list[Output]:
-        """Take an account's open orders out of the books; the removals answer nobody."""
-        return [
-            to_book(_REMOVE_ORDER, order.order_id, account.name, order, None, record.ts_us, Reason.KILLED)
-            for order in account.take_out()
-        ]
+        """Take an account's open orders out of the books."""
+        return [removal(account.name, order, Reason.KILLED, record.ts_us) for order in account.take_out()]
 
     def _set_symbol(self, control: Control) -> None:
         rules = symbol_rules(control)
@@ -178,6 +181,13 @@ class RiskCore:
             return ()
         rules.set_mark(mark.price_e8)
         return self._losses.marked(rules, record.ts_us) if self._limits.losses else ()
+
+    def _on_tick(self, record: Input) -> Sequence[Output]:
+        tick = record.message
+        if not isinstance(tick, Tick):
+            message = f"clock carries Tick records, not {type(tick).__name__}"
+            raise TypeError(message)
+        return run_out(self._timers, tick.ts_us, self._accounts, self._answers)
 
     # What became of orders
 
@@ -244,9 +254,7 @@ class RiskCore:
         """Do what an account that is known asks."""
         if command.kind is _NEW_COMMAND:
             return self._place(record, command, account)
-        if command.kind is _CANCEL_ALL_COMMAND:
-            return self._cancel_all(record, command, account)
-        return self._change(record, command, account)
+        return self._others.get(command.kind, self._change)(record, command, account)
 
     def _seal_reason(self, record: Input, account: Account | None) -> Reason | None:
         """Why the command is not authorised, None if it is."""
@@ -338,6 +346,15 @@ class RiskCore:
         ]
         count = Refusal(_NONE, None, len(removals) * E8)
         return (*self._answers.answer(record, command, ExecutionKind.CANCELLING_ALL, count), *removals)
+
+    def _cancel_after(self, record: Input, command: Command, account: Account) -> Sequence[Output]:
+        """Set the account's dead man's timer, or call it off."""
+        refusal = timeout_refusal(command)
+        if refusal is not None:
+            return self._answers.refuse(record, command, refusal)
+        deadline_us = record.ts_us + command.timeout_s * SECOND_US if command.timeout_s else None
+        self._timers.set(account, deadline_us, self._accounts)
+        return self._answers.answer(record, command, ExecutionKind.CANCEL_AFTER_SET, Refusal(_NONE), deadline_us)
 
     def _amend(self, record: Input, command: Command, account: Account, order: RiskOrder) -> Sequence[Output]:
         command_id, rules = self._base_id | record.offset, self._symbols[order.symbol]

@@ -8,11 +8,11 @@ currency, is neither profit nor loss.
 from collections.abc import Sequence
 from typing import Final
 
-from schemas.messages import AccountState, AccountStatus, OrderKind, Reason, Side
+from schemas.messages import AccountState, AccountStatus, Reason, Side
 from schemas.units import E8
 from workers.kernel.stage import Output
 from workers.risk.accounts import Account, int64
-from workers.risk.answers import to_book
+from workers.risk.answers import removal
 from workers.risk.limit_table import Limits, LimitTable
 from workers.risk.limits import Venue, open_of_base
 from workers.risk.rules import SymbolRules
@@ -98,8 +98,7 @@ class LossWatch:
             held_e8 = account.held_e8(base)
             if (held_e8 + buy_e8 if side is _BUY else sell_e8 - held_e8) > 0:
                 removals += [
-                    to_book(OrderKind.REMOVE, order.order_id, account.name, order, None, now_us, loss.reason)
-                    for order in account.take_out(name, side)
+                    removal(account.name, order, loss.reason, now_us) for order in account.take_out(name, side)
                 ]
         return removals
 

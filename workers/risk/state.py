@@ -45,6 +45,7 @@ class _Account(msgspec.Struct, array_like=True, gc=False):
     """Sorted by currency."""
     loss: Loss | None = None
     states: int = 0
+    cancel_after_us: int | None = None
 
 
 class _State(msgspec.Struct, array_like=True, gc=False):
@@ -122,6 +123,7 @@ def _dump_account(account: Account) -> _Account:
         [account.worths[currency] for currency in sorted(account.worths)],
         account.loss,
         account.states,
+        account.cancel_after_us,
     )
 
 
@@ -134,6 +136,7 @@ def _load_account(item: _Account, symbols: dict[str, SymbolRules]) -> Account:
     account.leverage_e8 = item.leverage_e8
     account.open_orders_max = item.open_orders_max
     account.self_trade_prevention = item.self_trade_prevention
+    account.cancel_after_us = item.cancel_after_us
     account.keys = {key_id: public_key(raw) for key_id, raw in item.keys}
     account.balances = {currency: Balance(total_e8) for currency, total_e8 in item.balances}
     account.finals = deque(item.finals)

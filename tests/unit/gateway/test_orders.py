@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from gateway import limits
 from gateway.errors import outcome_unknown, unavailable
 from schemas.messages import CommandKind, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerBy
 from schemas.units import E8
+from workers.risk.timers import TIMEOUT_S_MAX
 
 ORDER = {"symbol": "BTC-USD", "side": "buy", "type": "limit", "price": "43210.5", "quantity": "0.015"}
 
@@ -360,3 +362,37 @@ async def test_an_unknown_outcome_is_said_and_safe_to_retry(served: Any, client:
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "OUTCOME_UNKNOWN")
     assert "client_order_id" in answer.json()["error"]["message"]
     assert answer.headers["retry-after"] == "1"
+
+
+async def test_a_timer_becomes_a_command(served: Any, client: Any) -> None:
+    answer = await client.post("/api/v1/orders/cancel-after", json={"timeout": 60}, headers=served.bearer())
+    assert (answer.status_code, answer.json()["data"]) == (202, {"command_id": "1000"})
+    await client.post("/api/v1/orders/cancel-after", json={"timeout": 0}, headers=served.bearer())
+    assert [(command.kind, command.account, command.timeout_s) for command in served.log.commands] == [
+        (CommandKind.CANCEL_AFTER, "alice", 60),
+        (CommandKind.CANCEL_AFTER, "alice", 0),
+    ]
+    told = b'{"command_id":"1002","kind":"cancel_after_set","reason":"NONE","expire_time":"2030-01-31T12:00:00Z"}'
+    served.answers.saw(told)
+    url = "/api/v1/orders/cancel-after?wait=5000"
+    answer = await client.post(url, json={"timeout": 60}, headers=served.bearer())
+    assert (answer.status_code, answer.json()["data"]["expire_time"]) == (200, "2030-01-31T12:00:00Z")
+    served.answers.saw(report(1_003, "cancel_rejected", "ACCOUNT_UNKNOWN"))
+    answer = await client.post(url, json={"timeout": 60}, headers=served.bearer())
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "CONFLICT")
+
+
+@pytest.mark.parametrize("seconds", ["-1", "86401", '"60"', "1.5", "true", "null"])
+async def test_what_no_timer_can_be_is_refused(served: Any, client: Any, seconds: str) -> None:
+    headers = served.bearer() | {"content-type": "application/json"}
+    body = f'{{"timeout":{seconds}}}'
+    answer = await client.post("/api/v1/orders/cancel-after", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["error"]["field"]) == (422, "timeout")
+    headers = served.bearer(role="viewer")
+    answer = await client.post("/api/v1/orders/cancel-after", json={"timeout": 60}, headers=headers)
+    assert answer.status_code == 403
+    assert served.log.commands == []
+
+
+def test_the_longest_timer_is_that_of_pre_trade_risk() -> None:
+    assert limits.CANCEL_AFTER_S_MAX == TIMEOUT_S_MAX

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 import websockets
+from structlog.testing import capture_logs
 from websockets.asyncio.client import ClientConnection, connect
 
 from gateway import limits
 from gateway.errors import outcome_unknown
 from schemas.messages import Frame
+from schemas.units import E8
 
 MakeFrame = Callable[..., Frame]
 ORDER = {"symbol": "BTC-USD", "side": "buy", "type": "limit", "price": "100", "quantity": "1"}
@@ -92,6 +94,101 @@ async def test_orders_are_placed_and_cancelled_as_by_rest(served: Any) -> None:
         unknown = await ask(ws, type="order.submit", request_id="d", order=ORDER)
         assert unknown["error"]["code"] == "OUTCOME_UNKNOWN"
     assert [command.account for command in served.log.commands] == ["alice", "alice"]
+
+
+async def test_orders_are_amended_and_all_cancelled_as_by_rest(served: Any) -> None:
+    async with connect(served.ws) as ws:
+        await ask(ws, type="auth", token=served.token("alice"))
+        changes = {"price": "99.5", "quantity": "2"}
+        amended = await ask(ws, type="order.amend", request_id="a", order_id="1000", changes=changes)
+        assert (amended["type"], amended["request_id"]) == ("order.status", "a")
+        assert amended["data"] == {"order_id": "1000", "command_id": "1000", "status": "pending_amend"}
+        cancelled = await ask(ws, type="order.cancel_all", symbol="BTC-USD", side="sell")
+        assert cancelled["data"] == {"command_id": "1001", "status": "pending_cancel"}
+        await ask(ws, type="order.cancel_all")
+        timer = await ask(ws, type="order.cancel_after", timeout=60)
+        assert timer["data"] == {"command_id": "1003", "status": "pending"}
+    amend, some, every, after = served.log.commands
+    assert (amend.kind, amend.order_id, amend.price_e8, amend.quantity_e8) == ("AMEND", 1000, 9_950_000_000, 2 * E8)
+    assert (some.kind, some.symbol, some.side) == ("CANCEL_ALL", "BTC-USD", "SELL")
+    assert (every.kind, every.symbol, every.side) == ("CANCEL_ALL", None, None)
+    assert (after.kind, after.timeout_s) == ("CANCEL_AFTER", 60)
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "field"),
+    [
+        ({"type": "order.amend", "order_id": "1", "changes": {}}, "VALIDATION_FAILED", None),
+        ({"type": "order.amend", "order_id": "1", "changes": {"price": "-1"}}, "VALIDATION_FAILED", "price"),
+        ({"type": "order.amend", "order_id": "1", "changes": {"side": "buy"}}, "VALIDATION_FAILED", "side"),
+        ({"type": "order.amend", "order_id": "x", "changes": {"price": "1"}}, "NOT_FOUND", "order_id"),
+        ({"type": "order.cancel_all", "side": "hold"}, "VALIDATION_FAILED", "side"),
+        ({"type": "order.cancel_all", "symbol": "BTC USD"}, "VALIDATION_FAILED", "symbol"),
+        ({"type": "order.cancel_after", "timeout": -1}, "VALIDATION_FAILED", "timeout"),
+        ({"type": "order.cancel_after", "timeout": 86_401}, "VALIDATION_FAILED", "timeout"),
+        ({"type": "order.cancel_after"}, "VALIDATION_FAILED", "timeout"),
+    ],
+)
+async def test_a_bad_command_is_refused_with_its_field_and_not_sent(
+    served: Any, message: dict[str, Any], code: str, field: str | None
+) -> None:
+    async with connect(served.ws) as ws:
+        await ask(ws, type="auth", token=served.token("alice"))
+        refused = (await ask(ws, **message))["error"]
+        assert (refused["code"], refused.get("field")) == (code, field)
+    assert served.log.commands == []
+
+
+async def test_a_refusal_says_in_words_what_rest_says(served: Any, frame: MakeFrame) -> None:
+    report = {"command_id": "7", "kind": "rejected", "reason": "QUANTITY_OFF_LOT", "limit": "0.001", "actual": "0.0015"}
+    async with connect(served.ws) as ws:
+        await ask(ws, type="auth", token=served.token("alice"))
+        await ask(ws, type="marketdata.subscribe", channel="orders")
+        await hear(ws)
+        served.hub.apply([frame("orders:alice", 1, json.dumps(report, separators=(",", ":")).encode())])
+        heard = await hear(ws)
+        assert heard["data"] == report
+        assert heard["message"].startswith("Quantity 0.0015 is not a multiple of the lot 0.001")
+        served.hub.apply([frame("orders:alice", 2, b'{"command_id":"8","kind":"new","reason":"NONE"}')])
+        assert "message" not in await hear(ws)
+
+
+async def test_open_orders_end_with_the_connection_where_that_was_asked(served: Any) -> None:
+    async with connect(served.ws) as ws:
+        assert (await ask(ws, type="session.cancel_on_disconnect", enabled=True))["error"]["code"] == "UNAUTHORIZED"
+        await ask(ws, type="auth", token=served.token("alice"))
+        told = await ask(ws, type="session.cancel_on_disconnect", request_id="a", enabled=True)
+        assert (told["request_id"], told["data"]) == ("a", {"enabled": True})
+        assert served.log.commands == []
+        ws.transport.abort()
+        await until(lambda: served.log.commands)
+    (command,) = served.log.commands
+    assert (command.kind, command.account, command.symbol, command.side) == ("CANCEL_ALL", "alice", None, None)
+
+
+async def test_open_orders_stay_where_that_was_not_asked_or_taken_back(served: Any) -> None:
+    for switches in ((), (True, False)):
+        async with connect(served.ws) as ws:
+            await ask(ws, type="auth", token=served.token("alice"))
+            for enabled in switches:
+                await ask(ws, type="session.cancel_on_disconnect", enabled=enabled)
+    async with connect(served.ws) as ws:
+        await ask(ws, type="auth", token=served.token("alice", "viewer"))
+        refused = await ask(ws, type="session.cancel_on_disconnect", enabled=True)
+        assert refused["error"]["code"] == "FORBIDDEN"
+    async with connect(served.ws) as ws:
+        await ask(ws, type="ping")
+    assert served.log.commands == []
+
+
+async def test_a_log_that_is_away_when_a_connection_ends_is_told_to_the_operator(served: Any) -> None:
+    with capture_logs() as logged:
+        async with connect(served.ws) as ws:
+            await ask(ws, type="auth", token=served.token("alice"))
+            await ask(ws, type="session.cancel_on_disconnect", enabled=True)
+            served.log.error = outcome_unknown()
+        await until(lambda: logged)
+    assert (logged[0]["event"], logged[0]["account"]) == ("cancel_on_disconnect_failed", "alice")
 
 
 async def test_private_channels_are_the_own_accounts_only(served: Any, frame: MakeFrame) -> None:
