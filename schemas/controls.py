@@ -7,9 +7,17 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from schemas.messages import AccountKind, AccountStatus, Control, ControlKind, SelfTradePrevention, SymbolStatus
+from schemas.messages import (
+    AccountKind,
+    AccountStatus,
+    Control,
+    ControlKind,
+    Phase,
+    SelfTradePrevention,
+    SymbolStatus,
+)
 from schemas.seal import KEY_ID_CHARACTERS_MAX, PUBLIC_KEY_BYTES
-from schemas.units import E8
+from schemas.units import E8, TIME_US_MAX
 
 CONTROL_ID_CHARACTERS_MAX: Final = 128
 """Longest control_id."""
@@ -139,6 +147,16 @@ def _trade_frequency(control: Control) -> str | None:
     return None
 
 
+def _session(control: Control) -> str | None:
+    if (detail := _symbol_name(control)) is not None:
+        return detail
+    if control.phase is Phase.UNKNOWN:
+        return "phase is one that this release does not know (null: withdraw what is planned)"
+    if control.effective_us is not None and not 0 <= control.effective_us < TIME_US_MAX:
+        return f"effective_us is {control.effective_us}: it must be a time before the year 10000 (null: at once)"
+    return None
+
+
 def _account_name(control: Control) -> str | None:
     if control.account is None or not _ACCOUNT.fullmatch(control.account):
         return f"account {control.account!r} must be 1 to 64 letters, digits, '.', '_', '@', '+' or '-'"
@@ -185,4 +203,5 @@ _CHECKS: Final[dict[ControlKind, Callable[[Control], str | None]]] = {
     ControlKind.KEY: _key,
     ControlKind.FUNDS: _funds,
     ControlKind.LIMITS: _limits,
+    ControlKind.SESSION: _session,
 }

@@ -95,7 +95,8 @@ class Levels:
 
     def apply(self, change: BookChange) -> None:
         """Fold one change. Raises BookError when one is missing before it, when its side is unknown, and when the book
-        is crossed after the last change of an order's effect (within an effect it may be).
+        is crossed after the last change of an order's effect (within an effect it may be, and while it collects orders
+        for an auction).
         """
         if change.sequence != self.sequence + 1:
             message = f"{change.symbol}: book change {change.sequence} follows {self.sequence}; changes are missing"
@@ -110,7 +111,7 @@ class Levels:
                 f"{change.symbol}: book change {change.sequence} has the side {change.side}; it must be BUY or SELL"
             )
             raise BookError(message)
-        if change.last:
+        if change.last and not change.collecting:
             bid, ask = self.bids.best(), self.asks.best()
             if bid is not None and ask is not None and bid[0] >= ask[0]:
                 message = (

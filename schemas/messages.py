@@ -50,6 +50,7 @@ class ControlKind(StrEnum):
     KEY = "KEY"
     FUNDS = "FUNDS"
     LIMITS = "LIMITS"
+    SESSION = "SESSION"
 
 
 class DeadLetterReason(StrEnum):
@@ -102,11 +103,12 @@ class LedgerKind(StrEnum):
 
 
 class Liquidity(StrEnum):
-    """The side of a fill: resting or aggressor."""
+    """The side of a fill: resting, aggressor, or neither in an auction."""
 
     UNKNOWN = "UNKNOWN"
     MAKER = "MAKER"
     TAKER = "TAKER"
+    AUCTION = "AUCTION"
 
 
 class OrderKind(StrEnum):
@@ -144,6 +146,17 @@ class OrderType(StrEnum):
     STOP_LIMIT = "STOP_LIMIT"
     TAKE_PROFIT = "TAKE_PROFIT"
     TRAILING_STOP = "TRAILING_STOP"
+
+
+class Phase(StrEnum):
+    """How a symbol trades."""
+
+    UNKNOWN = "UNKNOWN"
+    PRE_OPEN = "PRE_OPEN"
+    AUCTION = "AUCTION"
+    CONTINUOUS = "CONTINUOUS"
+    HALTED = "HALTED"
+    CLOSED = "CLOSED"
 
 
 class Reason(StrEnum):
@@ -211,6 +224,9 @@ class Reason(StrEnum):
     DRAWDOWN_LIMIT = "DRAWDOWN_LIMIT"
     TIMEOUT_INVALID = "TIMEOUT_INVALID"
     TIMER_EXPIRED = "TIMER_EXPIRED"
+    NOT_CONTINUOUS = "NOT_CONTINUOUS"
+    SYMBOL_CLOSED = "SYMBOL_CLOSED"
+    SESSION_CLOSED = "SESSION_CLOSED"
 
 
 class SelfTradePrevention(StrEnum):
@@ -248,6 +264,7 @@ class TimeInForce(StrEnum):
     IOC = "IOC"
     FOK = "FOK"
     GTD = "GTD"
+    DAY = "DAY"
 
 
 class TriggerBy(StrEnum):
@@ -309,6 +326,8 @@ class BookChange(msgspec.Struct, frozen=True, gc=False):
     """True on the last change of one order's effect: the book is consistent after it."""
     ts_us: int
     """The log's time, microseconds since 1970 UTC."""
+    collecting: bool = False
+    """The symbol does not trade continuously: bids may stand at or above asks until a change without this."""
 
 
 class Candle(msgspec.Struct, frozen=True, gc=False):
@@ -366,7 +385,7 @@ class Command(msgspec.Struct, frozen=True, gc=False):
     order_type: OrderType | None = None
     """NEW: what kind of order."""
     time_in_force: TimeInForce | None = None
-    """NEW: GTC, IOC, FOK or GTD; null is IOC for MARKET and GTC for the others."""
+    """NEW: GTC, IOC, FOK, GTD or DAY; null is IOC for MARKET and GTC for the others."""
     price_e8: int | None = None
     """NEW LIMIT, STOP_LIMIT: quote currency per unit of base, in 10^-8; null for the others. AMEND: the new price,
     null to keep it.
@@ -404,13 +423,14 @@ class Command(msgspec.Struct, frozen=True, gc=False):
 
 
 class Control(msgspec.Struct, frozen=True, gc=False):
-    """What the operator decides: instruments, accounts, keys, funds, limits. Written to every partition, so that every
-    shard of every stage sees it.
+    """What the operator decides: instruments, sessions, accounts, keys, funds, limits. Written to every partition, so
+    that every shard of every stage sees it.
     """
 
     kind: ControlKind
     """SYMBOL and ACCOUNT create or replace; KEY registers or revokes a signing key; FUNDS deposits or withdraws;
-    LIMITS replaces the limits of an account, a symbol, both, or the venue's defaults.
+    LIMITS replaces the limits of an account, a symbol, both, or the venue's defaults; SESSION sets or plans a
+    symbol's phase.
     """
     control_id: str
     """Unique per decision. Seeing one twice does nothing the second time."""
@@ -419,7 +439,7 @@ class Control(msgspec.Struct, frozen=True, gc=False):
     issued_by: str | None = None
     """Who decided it."""
     symbol: str | None = None
-    """SYMBOL: its name, such as BTC-USD. LIMITS: the symbol that they are for; null for every one."""
+    """SYMBOL, SESSION: its name, such as BTC-USD. LIMITS: the symbol that they are for; null for every one."""
     symbol_status: SymbolStatus | None = None
     """SYMBOL: TRADING or HALTED (cancels only)."""
     base: str | None = None
@@ -500,6 +520,14 @@ class Control(msgspec.Struct, frozen=True, gc=False):
     """
     resume: bool = False
     """ACCOUNT: also end that a loss made it REDUCING; losses count anew from here."""
+    phase: Phase | None = None
+    """SESSION: PRE_OPEN and AUCTION collect orders, CONTINUOUS trades them, HALTED and CLOSED take cancels only. Null
+    withdraws what is planned for effective_us, or without that all that is planned.
+    """
+    effective_us: int | None = None
+    """SESSION: it holds from the first tick of the log's clock that is not before this, microseconds since 1970 UTC;
+    null: at once. A later record for the same time replaces.
+    """
 
 
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):
@@ -554,7 +582,7 @@ class Execution(msgspec.Struct, frozen=True, gc=False):
     order_type: OrderType
     """LIMIT or MARKET; UNKNOWN where the command had none."""
     time_in_force: TimeInForce
-    """GTC, IOC, FOK or GTD; UNKNOWN where the command had none."""
+    """GTC, IOC, FOK, GTD or DAY; UNKNOWN where the command had none."""
     quantity_e8: int
     """The order's quantity in 10^-8 base."""
     status: OrderStatus
@@ -723,7 +751,7 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     order_type: OrderType
     """What kind of order."""
     time_in_force: TimeInForce
-    """GTC, IOC, FOK or GTD."""
+    """GTC, IOC, FOK, GTD or DAY."""
     price_e8: int
     """The limit; for an order without one the worst price the band allows, of one that waits for a trigger around
     that. 10^-8 quote. AMEND: the price from now on.
@@ -783,6 +811,27 @@ class Position(msgspec.Struct, frozen=True, gc=False):
     """The log's time, microseconds since 1970 UTC."""
     trade_id: int | None = None
     """The fill that caused this; null for a revaluation."""
+
+
+class SessionChange(msgspec.Struct, frozen=True, gc=False):
+    """How a symbol trades from now on, and while it is in an auction what that would do now: at most once a tick of
+    the log's clock.
+    """
+
+    symbol: str
+    """The instrument."""
+    sequence: int
+    """1, 2, 3... per symbol, without gaps."""
+    phase: Phase
+    """PRE_OPEN and AUCTION collect orders, CONTINUOUS trades them, HALTED and CLOSED take cancels only."""
+    ts_us: int
+    """The log's time, microseconds since 1970 UTC."""
+    price_e8: int | None = None
+    """AUCTION: the price at which it would trade, 10^-8 quote; null if nothing would."""
+    volume_e8: int | None = None
+    """AUCTION: what would trade, 10^-8 base."""
+    surplus_e8: int | None = None
+    """AUCTION: what would be left at that price, 10^-8 base; positive if buyers are left, negative if sellers are."""
 
 
 class SnapshotChunk(msgspec.Struct, frozen=True, gc=False):
@@ -866,17 +915,17 @@ class Trade(msgspec.Struct, frozen=True, gc=False):
     notional_e8: int
     """price times quantity, rounded down, 10^-8 quote."""
     aggressor_side: Side
-    """The side of the order that came in."""
+    """The side of the order that came in; UNKNOWN in an auction, which has no aggressor."""
     maker_order_id: int
-    """The resting order."""
+    """The resting order; in an auction the sell."""
     taker_order_id: int
-    """The aggressor."""
+    """The aggressor; in an auction the buy."""
     maker_account: str
-    """The resting order's owner."""
+    """The owner of maker_order_id."""
     taker_account: str
-    """The aggressor's owner."""
+    """The owner of taker_order_id."""
     ts_us: int
-    """The log's time of the aggressor at the book, microseconds since 1970 UTC."""
+    """The log's time of the aggressor at the book, or of the auction, microseconds since 1970 UTC."""
 
 
 Message = (
@@ -893,6 +942,7 @@ Message = (
     | Mark
     | Order
     | Position
+    | SessionChange
     | SnapshotChunk
     | Tick
     | Ticker
@@ -914,6 +964,7 @@ RECORDS: Final[dict[str, type[Message]]] = {
     "Mark": Mark,
     "Order": Order,
     "Position": Position,
+    "SessionChange": SessionChange,
     "SnapshotChunk": SnapshotChunk,
     "Tick": Tick,
     "Ticker": Ticker,

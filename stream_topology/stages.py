@@ -37,9 +37,9 @@ _STAGES: Final = (
     ),
     Stage(
         "matching",
-        "The order books: price-time priority",
+        "The order books: price-time priority, sessions and auctions",
         inputs=("control", "clock", "marks", "orders"),
-        outputs=("executions", "trades", "book"),
+        outputs=("executions", "trades", "book", "sessions"),
     ),
     Stage(
         "positions",
@@ -56,7 +56,7 @@ _STAGES: Final = (
     Stage(
         "fanout",
         "Client frames, encoded once for all receivers",
-        inputs=("control", "clock", "book", "trades", "candles", "tickers", "executions", "positions"),
+        inputs=("control", "clock", "book", "trades", "sessions", "candles", "tickers", "executions", "positions"),
         outputs=("stream",),
     ),
     Stage(

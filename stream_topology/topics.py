@@ -71,6 +71,7 @@ _TOPICS: Final = (
     Topic("executions", "Execution", Key.ACCOUNT, "What happened to every order", readers=("sinks",)),
     Topic("trades", "Trade", Key.SYMBOL, "Matches", readers=("sinks",)),
     Topic("book", "BookChange", Key.SYMBOL, "Price levels as they change", retention_ms=7 * _DAY_MS),
+    Topic("sessions", "SessionChange", Key.SYMBOL, "Phases, and what an auction would do", readers=("operator",)),
     Topic("marks", "Mark", Key.EVERY, "The prices at which positions are valued"),  # for ever: triggers look at them
     Topic("positions", "Position", Key.ACCOUNT, "Holdings after each fill", readers=("sinks",)),
     Topic("ledger", "LedgerEntry", Key.ACCOUNT, "Double-entry postings", readers=("sinks",)),

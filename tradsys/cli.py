@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "logs": "Show the output of a part.",
     "audit": "Prove from the log and the database that nothing was lost and nothing happened twice.",
     "symbols": "Show what can be traded, make a symbol, or change it.",
+    "sessions": "Show how symbols trade and what is planned, or open, halt, auction or close them.",
     "accounts": "Show who may trade, make an account, change it, or move its funds.",
     "limits": "Show what accounts may do at most, change it, or show who changed it.",
     "kill": "Stop a symbol, an account or all symbols, and take out what rests.",

@@ -29,11 +29,14 @@ _SENTENCES: Final[dict[str, str]] = {
     Reason.SIDE_INVALID: "The side is buy or sell",
     Reason.TYPE_INVALID: "The type is limit, market, stop, stop_limit, take_profit or trailing_stop",
     Reason.TIME_IN_FORCE_INVALID: (
-        "A limit or stop_limit order is gtc, gtd, ioc or fok, a market order ioc or fok, any other gtc or gtd, and a "
-        "post-only order a limit order that may rest"
+        "A limit or stop_limit order is gtc, gtd, day, ioc or fok, a market order ioc or fok, any other gtc, gtd or "
+        "day, and a post-only order a limit order that may rest"
     ),
     Reason.EXPIRY_INVALID: "A gtd order ends at a time that is still to come: {actual} is not after {limit} (seconds)",
     Reason.EXPIRY_REACHED: "Its time was over",
+    Reason.NOT_CONTINUOUS: "{symbol} collects orders for an auction: it takes limit orders that may rest",
+    Reason.SYMBOL_CLOSED: "{symbol} is closed: it takes cancels only",
+    Reason.SESSION_CLOSED: "The day that it was good for is over",
     Reason.KILLED: "The operator took it out of the book",
     Reason.PRICE_MISSING: "A limit or stop_limit order has a price",
     Reason.PRICE_NOT_ALLOWED: "Only limit and stop_limit orders have a price; this one has {actual}",

@@ -28,7 +28,13 @@ _TYPES: Final = {
     "trailing_stop": OrderType.TRAILING_STOP,
 }
 _TRIGGERS: Final = {"last": TriggerBy.LAST, "mark": TriggerBy.MARK}
-_TIMES: Final = {"gtc": TimeInForce.GTC, "ioc": TimeInForce.IOC, "fok": TimeInForce.FOK, "gtd": TimeInForce.GTD}
+_TIMES: Final = {
+    "gtc": TimeInForce.GTC,
+    "ioc": TimeInForce.IOC,
+    "fok": TimeInForce.FOK,
+    "gtd": TimeInForce.GTD,
+    "day": TimeInForce.DAY,
+}
 _PREVENTIONS: Final = {
     "cancel_newest": SelfTradePrevention.CANCEL_NEWEST,
     "cancel_oldest": SelfTradePrevention.CANCEL_OLDEST,
@@ -57,7 +63,7 @@ class OrderRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     price: (
         Annotated[str, msgspec.Meta(description="Quote currency, a decimal string; for limit and stop_limit")] | None
     ) = None
-    time_in_force: Literal["gtc", "ioc", "fok", "gtd"] | None = None
+    time_in_force: Literal["gtc", "ioc", "fok", "gtd", "day"] | None = None
     expire_time: Annotated[str, msgspec.Meta(description=EXPIRE_TIME)] | None = None
     client_order_id: (
         Annotated[str, msgspec.Meta(pattern=CLIENT_ORDER_ID, description="Unique per account; repeating it is safe")]

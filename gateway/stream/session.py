@@ -37,7 +37,7 @@ WRITE_BYTES_MAX: Final = 65_536
 """Messages are joined to writes of about that size."""
 
 INTERVALS: Final = frozenset({"1s", "1m", "5m", "1h", "1d"})
-PUBLIC: Final = frozenset({"book", "trades", "ticker"})
+PUBLIC: Final = frozenset({"book", "trades", "ticker", "session"})
 PRIVATE: Final = frozenset({"orders", "positions"})
 
 _log: Final = structlog.get_logger("gateway.stream")

@@ -21,6 +21,7 @@ TYPES: Final = {
     "trades": "marketdata.trades",
     "candles": "marketdata.candles",
     "ticker": "price.update",
+    "session": "marketdata.session",
     "orders": "order.status",
     "positions": "position.update",
 }

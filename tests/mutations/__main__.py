@@ -29,7 +29,7 @@ FAILED = 1
 """Exit code of pytest when a test failed; others say that it could not try."""
 
 TESTS = {
-    "workers/matching": ("tests/unit/matching", "tests/property/test_matching.py"),
+    "workers/matching": ("tests/unit/matching", "tests/property/test_sessions.py", "tests/property/test_matching.py"),
     "workers/risk": ("tests/unit/risk", "tests/property/test_risk_funds.py"),
     "workers/positions": ("tests/unit/positions", "tests/property/test_positions_money.py"),
     "workers/statistics": ("tests/unit/statistics", "tests/property/test_statistics.py"),

@@ -10,6 +10,10 @@ BOOK = "workers/matching/book.py"
 SELF_TRADE = "workers/matching/self_trade.py"
 AMEND = "workers/matching/amend.py"
 REMOVE = "workers/matching/remove.py"
+AUCTION = "workers/matching/auction.py"
+PHASES = "workers/matching/phases.py"
+SESSION = "workers/matching/session.py"
+PLAN = "workers/kernel/sessions.py"
 EXPIRY = "workers/matching/expiry.py"
 MATCHING = "workers/matching/core.py"
 MATCHING_STATE = "workers/matching/state.py"
@@ -251,6 +255,120 @@ MUTATIONS = (
         "        order = replace(order, quantity_e8=resting.leaves_e8)\n",
     ),
     Mutation("a date is lost in a snapshot", MATCHING_STATE, "                    expire_us=order.expire_us,\n", ""),
+    # Sessions and auctions
+    Mutation(
+        "an auction does not look for the largest volume",
+        AUCTION,
+        "best = max((span.volume_e8, -abs(span.surplus_e8)) for span in spans)",
+        "best = min((span.volume_e8, -abs(span.surplus_e8)) for span in spans)",
+    ),
+    Mutation(
+        "an auction looks for the largest surplus",
+        AUCTION,
+        "best = max((span.volume_e8, -abs(span.surplus_e8)) for span in spans)",
+        "best = max((span.volume_e8, abs(span.surplus_e8)) for span in spans)",
+    ),
+    Mutation(
+        "buyers left over do not raise the price",
+        AUCTION,
+        "price_e8, chosen = spans[-1].high_e8, spans[-1]",
+        "price_e8, chosen = spans[0].low_e8, spans[0]",
+    ),
+    Mutation(
+        "prices between those of orders do not compete",
+        AUCTION,
+        "            if low_e8 <= high_e8:",
+        "            if low_e8 > high_e8:",
+    ),
+    Mutation(
+        "the last trade is no reference",
+        AUCTION,
+        "book.last_e8 or book.reference_e8",
+        "book.reference_e8",
+    ),
+    Mutation(
+        "the price lies beside the tick",
+        AUCTION,
+        "below_e8 = reference_e8 // tick_e8 * tick_e8",
+        "below_e8 = reference_e8",
+    ),
+    Mutation(
+        "an auction pays a rebate",
+        AUCTION,
+        "notional_e8 * max(book.maker_fee_e8, 0)",
+        "notional_e8 * book.maker_fee_e8",
+    ),
+    Mutation("an auction trades with oneself", AUCTION, "if buy.account == sell.account:", "if False:"),
+    Mutation(
+        "an auction without end",
+        AUCTION,
+        "for _ in range(TRADES_MAX):",
+        "for _ in range(10**9):",
+    ),
+    Mutation("an auction is forgotten as the last price", AUCTION, "    book.last_e8 = price_e8\n", ""),
+    Mutation("a collecting book takes what must trade at once", PHASES, "order.time_in_force not in _RESTS", "False"),
+    Mutation(
+        "no closing auction",
+        PHASES,
+        "(phase is Phase.CLOSED and session.phase is Phase.AUCTION)",
+        "False",
+    ),
+    Mutation(
+        "every close trades",
+        PHASES,
+        "(phase is Phase.CLOSED and session.phase is Phase.AUCTION)",
+        "phase is Phase.CLOSED",
+    ),
+    Mutation(
+        "the day goes on after the closing auction",
+        PHASES,
+        "        if session.phase is Phase.CLOSED:\n            expiries.end_day(book)",
+        "        if session.phase is Phase.CLOSED:\n            pass",
+    ),
+    Mutation(
+        "nobody says that a book trades again",
+        PHASES,
+        "changed = changed or [",
+        "changed = changed and [",
+    ),
+    Mutation(
+        "an auction is told again and again",
+        PHASES,
+        "    session.told = now\n",
+        "",
+    ),
+    Mutation("a killed book trades in an auction", PHASES, "or (session.killed and book.orders)", ""),
+    Mutation("a large auction takes orders", SESSION, "if self.killed or self.target is not None:", "if self.killed:"),
+    Mutation("a close takes orders", SESSION, ", Phase.CLOSED: Reason.SYMBOL_CLOSED", ""),
+    Mutation("a plan begins too late", PLAN, "self.steps[0][0] <= now_us", "self.steps[0][0] < now_us"),
+    Mutation(
+        "a plan keeps what was replaced", PLAN, "        self.withdraw(effective_us)\n        if len", "        if len"
+    ),
+    Mutation("a plan without a limit", PLAN, "if len(self.steps) >= PLANNED_MAX:", "if False:"),
+    Mutation(
+        "the day ends at midnight although a close is planned",
+        MATCHING,
+        "if not self._all[symbol].session.plan.closes():",
+        "if True:",
+    ),
+    Mutation(
+        "the day never ends at midnight",
+        MATCHING,
+        "if expiries.now_us // DAY_US > before_us // DAY_US:",
+        "if False:",
+    ),
+    Mutation(
+        "an amendment trades while orders are collected",
+        AMEND,
+        "    continuous = book.session.trades",
+        "    continuous = True",
+    ),
+    Mutation(
+        "changes of a collecting book look like those of one that trades",
+        MATCHER,
+        "book.session.phase is not _CONTINUOUS",
+        "False",
+    ),
     # Risk
     Mutation(
         "an order that ended is cancelled again",

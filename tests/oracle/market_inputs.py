@@ -20,6 +20,7 @@ _TOPIC = {
     "Execution": "executions",
     "Position": "positions",
     "Tick": "clock",
+    "SessionChange": "sessions",
     "Ticker": "tickers",
     "Trade": "trades",
 }

@@ -40,6 +40,9 @@ PRICED = {OrderType.LIMIT, OrderType.STOP_LIMIT}
 """Types that name a price, and may rest at it."""
 
 
+RESTING = {TimeInForce.GTC, TimeInForce.GTD, TimeInForce.DAY}
+
+
 @dataclass
 class NaiveOrder:
     """An order and what has become of it."""
@@ -174,7 +177,9 @@ class NaiveBook:
             if (each.order.expire_us or 0) <= tick.ts_us:
                 before = self.levels()
                 (self.waiting if each.waits else self.resting).remove(each)
-                self._tell_end(each, ExecutionKind.EXPIRED, Reason.EXPIRY_REACHED)
+                day = each.order.time_in_force is TimeInForce.DAY
+                why = Reason.SESSION_CLOSED if day else Reason.EXPIRY_REACHED
+                self._tell_end(each, ExecutionKind.EXPIRED, why)
                 self._tell_levels(before, self.levels())
 
     def _cancel(self, order: Order) -> None:
@@ -209,7 +214,7 @@ class NaiveBook:
         if old.waits:
             self._amend_waiting(old, order, answer)
             return
-        makers = [maker for maker in self.queue(_other(order.side)) if _agree(order, maker.order)]
+        makers = self._makers(order)
         if order.quantity_e8 <= old.filled:
             self.resting.remove(old)
             why = Reason.AMENDED_BELOW_FILLED
@@ -245,6 +250,10 @@ class NaiveBook:
             self._wait(old)
         self._tell(old, ExecutionKind.AMENDED, OrderStatus.NEW, Reason.NONE, **answer)
 
+    def _makers(self, order: Order) -> list[NaiveOrder]:
+        """Those that it would trade with, by priority."""
+        return [maker for maker in self.queue(_other(order.side)) if _agree(order, maker.order)]
+
     def _is_late(self, order: Order) -> bool:
         return order.expire_us is not None and order.expire_us <= self.now_us
 
@@ -262,7 +271,7 @@ class NaiveBook:
             self._wait(taker)
             self._tell(taker, ExecutionKind.NEW, OrderStatus.NEW, Reason.NONE, command_id=order.command_id)
             return
-        makers = [maker for maker in self.queue(_other(order.side)) if _agree(order, maker.order)]
+        makers = self._makers(order)
         if makers and order.post_only:
             numbers = {"limit_e8": makers[0].order.price_e8, "actual_e8": order.price_e8}
             why = Reason.POST_ONLY_WOULD_TRADE
@@ -282,7 +291,7 @@ class NaiveBook:
     def _begin(self, taker: NaiveOrder) -> None:
         """An order comes to the book."""
         order = taker.order
-        makers = [maker for maker in self.queue(_other(order.side)) if _agree(order, maker.order)]
+        makers = self._makers(order)
         if order.time_in_force is TimeInForce.FOK and self._tradable(order, makers) < order.quantity_e8:
             self._tell_end(taker, ExecutionKind.EXPIRED, Reason.FILL_OR_KILL_UNFILLABLE)
             return
@@ -310,7 +319,7 @@ class NaiveBook:
                 self._trade(taker, maker)
         if not taker.left:
             return
-        if order.order_type in PRICED and order.time_in_force in {TimeInForce.GTC, TimeInForce.GTD}:
+        if order.order_type in PRICED and order.time_in_force in RESTING:
             self.resting.append(taker)
         elif order.order_type not in PRICED and not taker.filled:
             self._tell_end(taker, ExecutionKind.EXPIRED, Reason.NO_LIQUIDITY)

@@ -35,9 +35,9 @@ MAKER_FEE_E8 = 100_000
 TAKER_FEE_E8 = 250_001
 TICK_E8 = 1_234_567
 LOT_E8 = 7_654_321
-RESTING = (TimeInForce.GTC, TimeInForce.GTD)
+RESTING = (TimeInForce.GTC, TimeInForce.GTD, TimeInForce.DAY)
 WAITING = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT, OrderType.TRAILING_STOP)
-WEIGHTS = {TimeInForce.GTC: 7, TimeInForce.GTD: 1, TimeInForce.IOC: 1, TimeInForce.FOK: 1}
+WEIGHTS = {TimeInForce.GTC: 7, TimeInForce.GTD: 1, TimeInForce.DAY: 0, TimeInForce.IOC: 1, TimeInForce.FOK: 1}
 PREVENTIONS = (
     SelfTradePrevention.CANCEL_NEWEST,
     SelfTradePrevention.CANCEL_OLDEST,
@@ -223,7 +223,7 @@ def random_orders(seed: int, count: int, *, prices: int = 24, accounts: int = 5)
             terms = trigger_terms(rng, price)
             if terms["order_type"] is not OrderType.STOP_LIMIT:
                 market = True
-                time_in_force = rng.choice(RESTING)
+                time_in_force = rng.choice((TimeInForce.GTC, TimeInForce.GTD))
         order = new_order(
             number,
             side,

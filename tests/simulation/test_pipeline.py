@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from schemas.codec import local_codec
-from schemas.messages import Command, CommandKind, JournalEntry, TimeInForce
+from schemas.messages import Command, CommandKind, Control, ControlKind, JournalEntry, Phase, TimeInForce
 from stream_topology.sharding import partition_of
 from stream_topology.topics import journal
 from tradsys.demo.flow import ACCOUNTS, FlowEvent, synthetic
@@ -21,6 +21,7 @@ EVENTS = 60
 SHARDS = 2
 TICK_E8 = 1_000_000
 CODEC = local_codec()
+PHASES = tuple(phase for phase in Phase if phase is not Phase.UNKNOWN)
 
 
 class Chaos:
@@ -30,6 +31,7 @@ class Chaos:
         self.chance = random.Random(seed)
         self.venue = MemoryVenue(shards=SHARDS, codec=CODEC)
         self.crashes = 0
+        self.has_sessions = seed % 3 == 0
 
     def limit(self, _topic: str) -> int:
         return self.chance.choice((0, 1, 2, 5, 50))
@@ -67,11 +69,22 @@ class Chaos:
             )
         )
 
+    def session(self) -> None:
+        """In some runs the operator changes the phase now and then, at once or in some seconds."""
+        if not self.has_sessions or self.chance.random() > 0.1:
+            return
+        phase = self.chance.choice((*PHASES, *[Phase.CONTINUOUS] * 5))
+        later = self.chance.choice((None, self.venue.pipeline.log.now_us + self.chance.randrange(4 * TICK_US)))
+        control_id = f"session-{self.chance.random()}"
+        self.venue.control(Control(ControlKind.SESSION, control_id, symbol="BTC-USD", phase=phase, effective_us=later))
+
     def command(self, event: FlowEvent) -> Command:
         """As the participant wants it; some orders are good for a few seconds."""
         command = command_of(event, "run")
         if event.cancel or self.chance.random() < 0.8:
             return command
+        if self.chance.random() < 0.3:
+            return msgspec.structs.replace(command, time_in_force=TimeInForce.DAY)
         end_us = self.venue.pipeline.log.now_us + self.chance.randrange(5 * TICK_US)
         return msgspec.structs.replace(command, time_in_force=TimeInForce.GTD, expire_us=end_us)
 
@@ -92,6 +105,7 @@ class Chaos:
                 self.amend(self.chance.choice(placed))
             if self.chance.random() < 0.02:
                 self.venue.send(Command(kind=CommandKind.CANCEL_ALL, account=event.account))
+            self.session()
             if self.chance.random() < 0.1:
                 self.venue.tick()
             for _ in range(self.chance.randrange(8)):

@@ -4,6 +4,7 @@ import zlib
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from schemas.levels import BookError, Levels
 from schemas.messages import BookChange, Side
@@ -29,6 +30,14 @@ def test_the_best_levels_come_first_on_both_sides() -> None:
     assert levels.asks.top(2) == [(101 * e8, 2 * e8), (102 * e8, 1 * e8)]
     assert levels.bids.top(9) == [(100 * e8, 5 * e8), (99 * e8, 4 * e8), (98 * e8, 6 * e8)]
     assert (len(levels.asks), len(levels.bids)) == (3, 3)
+
+
+def test_a_book_that_collects_may_be_crossed_until_it_trades_again() -> None:
+    flow = BookFlow()
+    collected = [replace(change, collecting=True) for change in flow.effect((SELL, 99, 1), (BUY, 100, 1))]
+    assert folded(*collected).bids.best() == (100 * 10**8, 10**8)
+    with pytest.raises(BookError, match="crossed after change 3"):
+        folded(*collected, *flow.effect((BUY, 98, 1)))
 
 
 def test_a_quantity_of_zero_removes_a_level_and_does_nothing_where_there_is_none() -> None:

@@ -4,7 +4,18 @@ import heapq
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
-from schemas.messages import BookChange, Execution, ExecutionKind, Liquidity, OrderStatus, Side, Trade
+from schemas.levels import Ladder
+from schemas.messages import (
+    BookChange,
+    ControlKind,
+    Execution,
+    ExecutionKind,
+    Liquidity,
+    OrderStatus,
+    SessionChange,
+    Side,
+    Trade,
+)
 from schemas.order_states import ANSWERS_ONLY, FINAL, may_become
 from schemas.units import make_id, split_id
 from tradsys.audit.contents import Contents, Finding
@@ -55,26 +66,30 @@ def sequences(contents: Contents) -> Iterator[Finding]:
 
 
 def fills(contents: Contents) -> Iterator[Finding]:
-    """Every trade is one fill of its maker and one of its taker, with the same numbers."""
+    """Every trade is two fills with its numbers, of its maker and its taker or in an auction; none beyond its limit."""
     sides: dict[int, list[Execution]] = defaultdict(list)
     for execution in contents.executions():
         if execution.kind is ExecutionKind.TRADE:
             sides[execution.trade_id or 0].append(execution)
     for trade in contents.trades():
         seen = sides.pop(trade.trade_id, [])
-        expected = sorted(_fill(trade, liquidity) for liquidity in (Liquidity.MAKER, Liquidity.TAKER))
+        expected = sorted(_fills(trade))
         actual = sorted(
             (str(e.liquidity), e.order_id, e.last_price_e8 or 0, e.last_quantity_e8 or 0, e.last_notional_e8 or 0)
             for e in seen
         )
         if actual != expected:
             yield Finding("fills", _position(trade.trade_id), f"fills {actual}, the trade says {expected}")
+        for fill in seen:
+            limit_e8, price_e8 = fill.price_e8, fill.last_price_e8 or 0
+            if limit_e8 is not None and (price_e8 > limit_e8 if fill.side is Side.BUY else price_e8 < limit_e8):
+                yield Finding("fills", _position(trade.trade_id), f"{fill.side} at {price_e8}, its limit is {limit_e8}")
     for trade_id, orphans in sorted(sides.items()):
         yield Finding("fills", _position(trade_id), f"{len(orphans)} fills of a trade that is not in the log")
 
 
 def priority(contents: Contents) -> Iterator[Finding]:
-    """Every fill took the best price, and of that price the order that came first."""
+    """Every fill took the best price, and of that price the order that came first; in an auction on both sides."""
     resting: dict[tuple[str, Side], list[tuple[int, int, int]]] = defaultdict(list)
     places: dict[int, tuple[int, int, int]] = {}
     """Per open order: where it stands in its queue. An amendment to no more at the same price keeps that."""
@@ -91,7 +106,7 @@ def priority(contents: Contents) -> Iterator[Finding]:
             rank = -execution.price_e8 if execution.side is Side.BUY else execution.price_e8
             places[order_id] = (rank, execution.execution_id, order_id)
             heapq.heappush(resting[execution.symbol, execution.side], places[order_id])
-        elif execution.kind is ExecutionKind.TRADE and execution.liquidity is Liquidity.MAKER:
+        elif execution.kind is ExecutionKind.TRADE and execution.liquidity is not Liquidity.TAKER:
             queue = resting[execution.symbol, execution.side]
             while queue and places.get(queue[0][2]) != queue[0]:
                 heapq.heappop(queue)
@@ -103,33 +118,56 @@ def priority(contents: Contents) -> Iterator[Finding]:
             newest.pop(order_id, None)
 
 
+def auctions(contents: Contents) -> Iterator[Finding]:
+    """All trades of one auction have one price."""
+    prices: dict[tuple[str, int], int] = {}
+    for trade in contents.trades():
+        if trade.aggressor_side is Side.UNKNOWN:
+            price_e8 = prices.setdefault((trade.symbol, trade.ts_us), trade.price_e8)
+            if trade.price_e8 != price_e8:
+                yield Finding("auctions", _position(trade.trade_id), f"at {trade.price_e8}, others at {price_e8}")
+
+
 def books(contents: Contents) -> Iterator[Finding]:
-    """Book changes have no gap, never cross, and end where the open orders stand."""
-    levels: dict[tuple[str, Side], dict[int, int]] = defaultdict(dict)
+    """Book changes have no gap, cross only while a session collects orders, and end where the open orders stand."""
+    levels: dict[tuple[str, Side], Ladder] = {}
+    sessions = {control.symbol for control in contents.controls() if control.kind is ControlKind.SESSION}
     sequence: dict[str, int] = {}
     for change in contents.of("book", BookChange):
         expected = sequence.get(change.symbol, 0) + 1
         if change.sequence != expected:
             yield Finding("books", change.symbol, f"sequence {change.sequence} where {expected} was due")
         sequence[change.symbol] = change.sequence
-        side = levels[change.symbol, change.side]
-        if change.quantity_e8:
-            side[change.price_e8] = change.quantity_e8
-        else:
-            side.pop(change.price_e8, None)
+        bids, asks = (
+            levels.setdefault((change.symbol, s), Ladder(sign)) for s, sign in ((Side.BUY, 1), (Side.SELL, -1))
+        )
+        (bids if change.side is Side.BUY else asks).put(change.price_e8, change.quantity_e8)
+        if change.collecting and change.symbol not in sessions:
+            yield Finding("books", change.symbol, f"change {change.sequence} collects, but no session was decided")
+        bid, ask = bids.best(), asks.best()
+        if change.last and not change.collecting and bid and ask and bid[0] >= ask[0]:
+            yield Finding("books", change.symbol, f"crossed after {change.sequence}: bid {bid[0]}, ask {ask[0]}")
     expected_levels: dict[tuple[str, Side], Counter[int]] = defaultdict(Counter)
     for execution in open_orders(contents).values():
         if not execution.waits:
             expected_levels[execution.symbol, execution.side][execution.price_e8 or 0] += execution.leaves_e8
     for key in sorted(levels.keys() | expected_levels.keys()):
         symbol, side_name = key
-        if levels[key] != dict(expected_levels[key]):
-            differing = sorted(set(levels[key].items()) ^ set(expected_levels[key].items()))[:4]
-            yield Finding("books", f"{symbol} {side_name}", f"levels differ from the open orders: {differing}")
-    for symbol in sorted(sequence):
-        bids, asks = levels[symbol, Side.BUY], levels[symbol, Side.SELL]
-        if bids and asks and max(bids) >= min(asks):
-            yield Finding("books", symbol, f"crossed: bid {max(bids)}, ask {min(asks)}")
+        ladder = levels.get(key)
+        differing = set(ladder.top(len(ladder)) if ladder else ()) ^ set(expected_levels[key].items())
+        if differing:
+            told = f"levels differ from the open orders: {sorted(differing)[:4]}"
+            yield Finding("books", f"{symbol} {side_name}", told)
+
+
+def sessions(contents: Contents) -> Iterator[Finding]:
+    """Changes of a symbol's session have no gap."""
+    sequence: Counter[str] = Counter()
+    for change in contents.of("sessions", SessionChange):
+        if change.sequence != sequence[change.symbol] + 1:
+            due = sequence[change.symbol] + 1
+            yield Finding("sessions", change.symbol, f"sequence {change.sequence} where {due} was due")
+        sequence[change.symbol] = change.sequence
 
 
 def open_orders(contents: Contents) -> dict[int, Execution]:
@@ -148,9 +186,12 @@ def _events(contents: Contents) -> Iterator[Execution]:
     return (execution for execution in contents.executions() if execution.kind not in ANSWERS_ONLY)
 
 
-def _fill(trade: Trade, liquidity: Liquidity) -> tuple[str, int, int, int, int]:
-    order_id = trade.maker_order_id if liquidity is Liquidity.MAKER else trade.taker_order_id
-    return str(liquidity), order_id, trade.price_e8, trade.quantity_e8, trade.notional_e8
+def _fills(trade: Trade) -> Iterator[tuple[str, int, int, int, int]]:
+    """Both sides of a trade. One without an aggressor was made in an auction."""
+    auction = trade.aggressor_side is Side.UNKNOWN
+    for order_id, liquidity in ((trade.maker_order_id, Liquidity.MAKER), (trade.taker_order_id, Liquidity.TAKER)):
+        what = Liquidity.AUCTION if auction else liquidity
+        yield str(what), order_id, trade.price_e8, trade.quantity_e8, trade.notional_e8
 
 
 def _gapless(name: str, ids: Iterable[int]) -> Iterator[Finding]:

@@ -10,10 +10,11 @@ from confluent_kafka import KafkaException, Producer
 from msgspec.structs import replace
 
 from schemas.codec import Codec, CodecError
-from schemas.messages import AccountState, Control, ControlKind
+from schemas.messages import AccountState, Control, ControlKind, Phase
 from tradsys.audit.kafka_log import KafkaLog
 from tradsys.errors import CommandError
 from workers.kernel.controls import ControlGate
+from workers.kernel.sessions import Plan
 from workers.kernel.stage import Input, Record
 
 WRITE_S_MAX: Final = 15.0
@@ -28,6 +29,7 @@ class Decisions:
         self._codec = codec
         self._gate = ControlGate("operator")
         self._newest: dict[ControlKind, dict[str, Control]] = {}
+        self._plans: dict[str, Plan] = {}
         self.limit_changes: list[Control] = []
         """Every decision about limits, oldest first."""
         try:
@@ -64,13 +66,22 @@ class Decisions:
             raise CommandError(f"The log cannot be read: {error}.") from error
         return found
 
+    def planned(self, symbol: str) -> list[tuple[int, Phase]]:
+        """The changes of a symbol's phase that are still to come: when, in microseconds since 1970 UTC, and to what."""
+        plan = self._plans.get(symbol)
+        return [] if plan is None else [step for step in plan.steps if step[0] > time.time_ns() // 1_000]
+
     def decide(self, kind: ControlKind, control_id: str | None, **fields: Any) -> bool:
         """Make a decision. False if one of that id was made before: then nothing is done. Raises CommandError."""
         if control_id is not None and self._gate.knows(control_id):
             return False
-        control = Control(kind=kind, control_id=control_id or _new_id(kind), **_signed(), **fields)
+        control = self.new(kind, control_id, **fields)
         self.write([control], f"With --id {control.control_id} it is safe to repeat: it is made once.")
         return True
+
+    def new(self, kind: ControlKind, control_id: str | None = None, **fields: Any) -> Control:
+        """A new decision. It is not written yet."""
+        return Control(kind=kind, control_id=control_id or _new_id(kind), **_signed(), **fields)
 
     def changed(self, before: Control, **changes: Any) -> Control:
         """A new decision that keeps what it does not change. It is not written yet."""
@@ -106,7 +117,7 @@ class Decisions:
             sentence = f"Kafka did not say that it took the decision: {error.args[0].str()}. {when_unknown}"
             raise CommandError(sentence) from error
         for control in decided:
-            self._take(control)
+            self._take(control, time.time_ns() // 1_000)
 
     def _read(self, record: Record) -> None:
         """As the stages do: what is not a decision is passed over, and one that is seen twice counts once."""
@@ -118,14 +129,27 @@ class Decisions:
         read = Input(record.topic, record.partition, record.offset, record.ts_us, "", message, value)
         admitted = self._gate.admit(read)
         if isinstance(admitted, Control):
-            self._take(admitted)
+            self._take(admitted, record.ts_us)
 
-    def _take(self, control: Control) -> None:
+    def _take(self, control: Control, now_us: int) -> None:
+        if control.kind is ControlKind.SESSION:
+            self._plan(control, now_us)
+            return
         if control.kind is ControlKind.LIMITS:
             self.limit_changes.append(control)
             return
         name = control.symbol if control.kind is ControlKind.SYMBOL else control.account
         self._newest.setdefault(control.kind, {})[name or ""] = control
+
+    def _plan(self, control: Control, now_us: int) -> None:
+        """As the books do, near enough to show it."""
+        plan = self._plans.setdefault(control.symbol or "", Plan())
+        for _ in plan.due(now_us):
+            pass
+        if control.phase is None:
+            plan.withdraw(control.effective_us)
+        elif control.effective_us is not None and control.effective_us > now_us:
+            plan.set(control.effective_us, control.phase)
 
 
 def scope_of(limits: Control) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from schemas.messages import (
     FrameKind,
     Position,
     Reason,
+    SessionChange,
     Tick,
     Ticker,
     Trade,
@@ -30,6 +31,7 @@ from workers.fanout.frames import (
     candle_payload,
     order_payload,
     position_payload,
+    session_payload,
     ticker_payload,
     trade_payload,
 )
@@ -95,6 +97,8 @@ class FanoutCore:
                 return self._execution(message)
             case "trades" if isinstance(message, Trade):
                 return self._frame(f"trades:{message.symbol}", trade_payload(message), message.ts_us)
+            case "sessions" if isinstance(message, SessionChange):
+                return self._frame(f"session:{message.symbol}", session_payload(message), message.ts_us)
             case "positions" if isinstance(message, Position):
                 return self._frame(f"positions:{message.account}", position_payload(message), message.ts_us)
             case "candles" if isinstance(message, Candle):

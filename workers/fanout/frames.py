@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from schemas.messages import Candle, Execution, Position, Ticker, Trade
+from schemas.messages import Candle, Execution, Position, SessionChange, Ticker, Trade
 from schemas.units import format_e8, format_us
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -56,6 +56,18 @@ class TickerPayload(msgspec.Struct, gc=False):
     volume_24h: str
     notional_24h: str
     trade_count_24h: int
+    time: str
+
+
+class SessionPayload(msgspec.Struct, gc=False):
+    """Channel session:SYMBOL."""
+
+    symbol: str
+    sequence: int
+    phase: str
+    price: str | None
+    volume: str | None
+    surplus: str | None
     time: str
 
 
@@ -177,6 +189,21 @@ def ticker_payload(ticker: Ticker) -> bytes:
             notional_24h=format_e8(ticker.notional_24h_e8),
             trade_count_24h=ticker.trade_count_24h,
             time=format_us(ticker.ts_us),
+        )
+    )
+
+
+def session_payload(change: SessionChange) -> bytes:
+    """A phase, and what an auction would do."""
+    return _encode(
+        SessionPayload(
+            symbol=change.symbol,
+            sequence=change.sequence,
+            phase=change.phase.lower(),
+            price=_optional_e8(change.price_e8),
+            volume=_optional_e8(change.volume_e8),
+            surplus=_optional_e8(change.surplus_e8),
+            time=format_us(change.ts_us),
         )
     )
 

@@ -33,7 +33,7 @@ class ControlGate:
             return ()
         error = self.error(control)
         if error is not None:
-            return (self._dead_letter(record, error),)
+            return (self.dead_letter(record, error),)
         if len(self._seen) >= CONTROL_IDS_MAX:
             del self._seen[next(iter(self._seen))]
         self._seen[control.control_id] = None
@@ -60,6 +60,8 @@ class ControlGate:
         self.pairs = dict(pairs)
 
     def _pair_error(self, control: Control) -> str | None:
+        if control.kind is ControlKind.SESSION and control.symbol not in self.pairs:
+            return f"control {control.control_id!r} (SESSION): there is no symbol {control.symbol}; make it first"
         if control.kind is not ControlKind.SYMBOL or control.symbol is None:
             return None
         known = self.pairs.get(control.symbol)
@@ -70,7 +72,8 @@ class ControlGate:
             f"become {control.base} for {control.quote}; give the other pair another symbol"
         )
 
-    def _dead_letter(self, record: Input, detail: str) -> Output:
+    def dead_letter(self, record: Input, detail: str) -> Output:
+        """What to write for a decision that cannot be applied."""
         letter = DeadLetter(
             stage=self._stage,
             source_topic=record.topic,

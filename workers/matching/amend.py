@@ -1,8 +1,8 @@
 """An amendment of a resting order: what keeps its place, what loses it, and what trades at once.
 
 A smaller quantity at the same price keeps its place in the queue, and so does another date; anything else goes to the
-end of the queue, and first trades as the aggressor where its new price meets the other side. A quantity that is not
-above what was filled ends the order.
+end of the queue, and in continuous trading first trades as the aggressor where its new price meets the other side. A
+quantity that is not above what was filled ends the order.
 """
 
 from collections.abc import Sequence
@@ -96,7 +96,8 @@ def _move(
     matcher: Matcher, book: Book, resting: OpenOrder, order: Order, leaves_e8: int, ts_us: int
 ) -> Sequence[Output]:
     own, other = (book.bids, book.asks) if order.side is _BUY else (book.asks, book.bids)
-    if order.post_only and order.price_e8 * own.sign >= other.best_e8 * own.sign:
+    continuous = book.session.trades
+    if order.post_only and continuous and order.price_e8 * own.sign >= other.best_e8 * own.sign:
         numbers = other.best_e8, order.price_e8
         return refuse(matcher, book, resting, order, Reason.POST_ONLY_WOULD_TRADE, ts_us, *numbers)
     room_e8 = INT64_MAX - _without(resting, own.levels.get(order.price_e8))
@@ -106,9 +107,9 @@ def _move(
     before = resting.level
     book.remove(resting)
     taken: list[Level] = []
-    order, leaves_e8, notional_e8 = matcher.match(
-        book, other, order, leaves_e8, resting.cumulative_notional_e8, ts_us, outputs, taken
-    )
+    notional_e8 = resting.cumulative_notional_e8
+    if continuous:
+        order, leaves_e8, notional_e8 = matcher.match(book, other, order, leaves_e8, notional_e8, ts_us, outputs, taken)
     mine = {before.price_e8: before}
     if leaves_e8:
         level = mine[order.price_e8] = book.level(order.side, order.price_e8)
@@ -116,7 +117,8 @@ def _move(
     # Asks from the best on, then bids from the best on, as every change of the book is told.
     levels = sorted(mine.values(), key=lambda level: level.price_e8, reverse=order.side is _BUY)
     publish(book, [*taken, *levels] if order.side is _BUY else [*levels, *taken], ts_us, outputs)
-    book.assert_uncrossed()
+    if continuous:
+        book.assert_uncrossed()
     return outputs
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from schemas.messages import Order, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerBy
 from schemas.units import INT64_MAX
+from workers.matching.session import Session
 from workers.matching.triggers import Triggers
 from workers.matching.waiting import Waiting
 
@@ -162,9 +163,11 @@ class Book:
         "maker_fee_e8",
         "mark_e8",
         "orders",
-        "resumes",
+        "reference_e8",
+        "session",
         "symbol",
         "taker_fee_e8",
+        "tick_e8",
         "triggers",
         "waiting",
     )
@@ -173,8 +176,10 @@ class Book:
         self.symbol = symbol
         self.maker_fee_e8 = 0
         self.taker_fee_e8 = 0
-        self.resumes = False
-        """Of a killed book: whether it takes orders again once it is empty."""
+        self.tick_e8 = 1
+        self.reference_e8: int | None = None
+        """The symbol's reference price, as the operator set it."""
+        self.session = Session()
         self.change_sequence = 0
         """Of the last change of a level that was published."""
         self.bids = BookSide(_BUY)

@@ -1,29 +1,50 @@
-"""The matching stage: orders in; executions, trades and changes of levels out."""
+"""The matching stage: orders in; executions, trades, changes of levels and of sessions out."""
 
+from collections import ChainMap
 from collections.abc import Sequence
 from typing import Final
 
-from schemas.messages import Control, ControlKind, Mark, Order, OrderKind, Reason, SymbolStatus, Tick, TriggerBy
-from schemas.units import US_E8
+from schemas.messages import (
+    Control,
+    ControlKind,
+    Mark,
+    Order,
+    OrderKind,
+    Phase,
+    Reason,
+    SymbolStatus,
+    Tick,
+    TimeInForce,
+    TriggerBy,
+)
+from schemas.units import INT64_MAX, US_E8
 from stream_topology.sharding import partition_of
 from workers.kernel.controls import ControlGate
+from workers.kernel.sessions import PLANNED_MAX
 from workers.kernel.stage import Input, Output
 from workers.matching.amend import amend, refuse
 from workers.matching.book import Book
 from workers.matching.expiry import Expiries
 from workers.matching.matcher import Matcher
-from workers.matching.remove import cancel_waiting, clear, expire, remove
+from workers.matching.phases import collect, hold_auction, tell, turn
+from workers.matching.remove import cancel, clear, expire, remove
 from workers.matching.state import BookState, ShardState, decode, encode
 from workers.matching.stops import amend_waiting, proceed, wait
 
 OLDEST_READ: Final = 2
 """The first behaviour version whose states are still read."""
 
+HAS_SESSIONS: Final = 7
+"""The first behaviour version whose books say themselves why they stand apart; before it, they had been killed."""
+
+DAY_US: Final = 86_400_000_000
+
 _NEW: Final = OrderKind.NEW
 _CANCEL: Final = OrderKind.CANCEL
 _AMEND: Final = OrderKind.AMEND
 _REMOVE: Final = OrderKind.REMOVE
 _SELDOM: Final = (_NEW, _AMEND, _REMOVE)
+_DAY: Final = TimeInForce.DAY
 
 
 class MatchingCore:
@@ -33,27 +54,32 @@ class MatchingCore:
     CANCELLED or AMEND_REJECTED; a removal not at all. Then follow its fills, what ends its remainder, and the levels
     that it changed (see Matcher).
 
-    An order that is good till a date ends with the first tick of the log's clock that is not before it.
+    An order that is good till a date ends with the first tick of the log's clock that is not before it. One that is
+    good for the day ends when its symbol closes; where no close is planned, with the first tick of the next day in UTC.
 
-    An order that waits for its trigger is not in the book; it enters, as TRIGGERED, when a trade or a mark meets it.
+    An order that waits for its trigger is not in the book; it enters, as TRIGGERED, when a trade or a mark meets it
+    while the symbol trades continuously.
 
     A symbol's book begins with its Control record. Orders of a halted symbol are refused by pre-trade risk, not here:
-    what risk let pass before the halt still trades, and cancels go on. Only one that is killed is refused here too,
-    until it is TRADING again and its book, which is cleared in pieces, is empty.
+    what risk let pass before the halt still trades, and cancels go on. What a phase does not take, and what comes for a
+    killed symbol until it is TRADING again and its book, which is cleared in pieces, is empty, is refused here.
     """
 
     behaviour = 7
 
     def __init__(self, shard: int, shards: int) -> None:
         self.books: dict[str, Book] = {}
-        """By symbol; for others to read."""
-        self._killed: dict[str, Book] = {}
-        """Those that take nothing until their symbol trades again and they are empty."""
+        """Those that trade continuously, by symbol; for others to read."""
+        self.apart: dict[str, Book] = {}
+        """All others: their phase is another, or they were killed."""
+        self._all = ChainMap(self.books, self.apart)
+        self._plans_due_us = INT64_MAX
+        """No planned change of phase is due before this."""
         self._shard = shard
         self._shards = shards
         self._gate = ControlGate("matching")
         self._matcher = matcher = Matcher(shard)
-        self._expiries = Expiries(self.books)
+        self._expiries = Expiries(self._all)
         self._enter, self._cancel = matcher.enter, matcher.cancel  # looked up once: they are called for every order
 
     def apply(self, record: Input) -> Sequence[Output]:
@@ -63,14 +89,19 @@ class MatchingCore:
             try:
                 book = self.books[message.symbol]
             except KeyError:
-                return self._without_book(message, record.ts_us)
+                return self._on_order_apart(message, record.ts_us)
             kind = message.kind
-            if kind is _NEW and message.expire_us is None and message.trigger_by is None:
+            if (
+                kind is _NEW
+                and message.expire_us is None
+                and message.trigger_by is None
+                and message.time_in_force is not _DAY
+            ):
                 outputs = self._enter(book, message, record.ts_us)
                 return proceed(self._matcher, book, outputs, record.ts_us) if book.waiting else outputs
             if kind is _CANCEL:
                 if message.order_id in book.waiting:
-                    return cancel_waiting(self._matcher, book, message, record.ts_us)
+                    return cancel(self._matcher, book, message, record.ts_us)
                 return self._cancel(book, message, record.ts_us)
             if kind in _SELDOM:
                 return self._seldom(book, message, record.ts_us)
@@ -78,9 +109,9 @@ class MatchingCore:
 
     def dump(self) -> bytes:
         """The books as MessagePack, symbols sorted, orders as they came to rest; and which controls were seen."""
-        books, killed = ([BookState.of(by[symbol]) for symbol in sorted(by)] for by in (self.books, self._killed))
+        books, apart = ([BookState.of(by[symbol]) for symbol in sorted(by)] for by in (self.books, self.apart))
         counters = self._matcher.execution_id, self._matcher.trade_id
-        return encode(ShardState(*counters, books, self._gate.dump(), killed, self._expiries.now_us))
+        return encode(ShardState(*counters, books, self._gate.dump(), apart, self._expiries.now_us))
 
     def load(self, state: bytes, behaviour: int) -> None:
         """Replace everything by what `dump` gave. Raises ValueError for a state that this release cannot read."""
@@ -89,13 +120,19 @@ class MatchingCore:
             message = f"matching reads states of behaviour versions {versions}, this one is of {behaviour}"
             raise ValueError(message)
         shard = decode(state)
-        for book in self.books.values():
+        for book in self._all.values():
             book.clear()
         self._matcher.execution_id, self._matcher.trade_id = shard.execution_id, shard.trade_id
         self.books = {book.symbol: book.book() for book in shard.books}
-        self._killed = {book.symbol: book.book() for book in shard.killed}
+        self.apart = {book.symbol: book.book() for book in shard.apart}
+        if behaviour < HAS_SESSIONS:
+            for killed in shard.apart:
+                session = self.apart[killed.symbol].session
+                session.killed, session.resumes = True, killed.resumes
+        self._all = ChainMap(self.books, self.apart)
+        self._plans_due_us = 0
         self._gate.load(shard.gate)
-        self._expiries = Expiries(self.books, shard.now_us)
+        self._expiries = Expiries(self._all, shard.now_us)
 
     def _on_others(self, record: Input) -> Sequence[Output]:
         """What is no order."""
@@ -110,7 +147,7 @@ class MatchingCore:
         raise AssertionError(complaint)
 
     def _seldom(self, book: Book, order: Order, ts_us: int) -> Sequence[Output]:
-        """A new order that is good till a date or waits for a trigger, an amendment, or a removal."""
+        """A new order that ends by itself, waits or is collected, an amendment, or a removal."""
         if order.kind is _REMOVE:
             return remove(self._matcher, book, order, ts_us)
         found = book.find(order.order_id)
@@ -119,79 +156,151 @@ class MatchingCore:
             return self._matcher.refuse(order, Reason.EXPIRY_INVALID, ts_us, *self._times(order))
         if late and found is not None and found.account == order.account:
             return refuse(self._matcher, book, found, order, Reason.EXPIRY_INVALID, ts_us, *self._times(order))
-        if order.kind is _NEW:
-            outputs = (
-                self._enter(book, order, ts_us) if order.trigger_by is None else wait(self._matcher, book, order, ts_us)
-            )
-        elif order.order_id in book.waiting:
-            outputs = amend_waiting(self._matcher, book, order, ts_us)
-        else:
-            outputs = amend(self._matcher, book, order, ts_us)
+        outputs = self._come(book, order, ts_us) if order.kind is _NEW else self._amend(book, order, ts_us)
         found = book.find(order.order_id)
         if found is not None and found.expire_us is not None:
             self._expiries.add(found.expire_us, order.order_id, order.symbol)
-        return proceed(self._matcher, book, outputs, ts_us) if book.waiting else outputs
+        elif found is not None and found.time_in_force is _DAY:
+            self._expiries.add_day(order.order_id, book)
+        return proceed(self._matcher, book, outputs, ts_us) if book.waiting and book.session.trades else outputs
+
+    def _come(self, book: Book, order: Order, ts_us: int) -> Sequence[Output]:
+        if order.trigger_by is not None:
+            return wait(self._matcher, book, order, ts_us)
+        if book.session.trades:
+            return self._enter(book, order, ts_us)
+        return collect(self._matcher, book, order, ts_us)
+
+    def _amend(self, book: Book, order: Order, ts_us: int) -> Sequence[Output]:
+        if order.order_id in book.waiting:
+            return amend_waiting(self._matcher, book, order, ts_us)
+        return amend(self._matcher, book, order, ts_us)
 
     def _times(self, order: Order) -> tuple[int, int]:
         """Now, and when the order ends: 10^-8 s since 1970 UTC."""
         return self._expiries.now_us * US_E8, (order.expire_us or 0) * US_E8
 
-    def _without_book(self, order: Order, ts_us: int) -> Sequence[Output]:
-        """Risk may know a symbol a moment earlier than this shard, and that it was killed a moment later."""
-        killed = self._killed.get(order.symbol)
-        if order.kind is _NEW:
-            reason = Reason.SYMBOL_HALTED if killed is not None else Reason.SYMBOL_UNKNOWN
+    def _on_order_apart(self, order: Order, ts_us: int) -> Sequence[Output]:
+        """For a book that does not trade continuously, or for none."""
+        book, kind = self.apart.get(order.symbol), order.kind
+        if book is None:
+            return self._without_book(order, ts_us)
+        if kind is _CANCEL:
+            return cancel(self._matcher, book, order, ts_us)
+        reason = book.session.refusal()
+        if kind is _REMOVE or reason is None:
+            return self._seldom(book, order, ts_us)
+        if kind is _NEW:
             return self._matcher.refuse(order, reason, ts_us)
-        if order.kind is _REMOVE:
-            return remove(self._matcher, killed, order, ts_us) if killed is not None else ()
-        found = killed.find(order.order_id) if killed is not None else None
-        if killed is None or found is None or found.account != order.account:
+        found = book.find(order.order_id)
+        if found is None or found.account != order.account:
             return self._matcher.refuse_change(order, ts_us)
-        if order.kind is _AMEND:
-            return refuse(self._matcher, killed, found, order, Reason.SYMBOL_HALTED, ts_us)
-        if order.order_id in killed.waiting:
-            return cancel_waiting(self._matcher, killed, order, ts_us)
-        return self._cancel(killed, order, ts_us)
+        return refuse(self._matcher, book, found, order, reason, ts_us)
+
+    def _without_book(self, order: Order, ts_us: int) -> Sequence[Output]:
+        """Risk may know a symbol a moment earlier than this shard."""
+        if order.kind is _NEW:
+            return self._matcher.refuse(order, Reason.SYMBOL_UNKNOWN, ts_us)
+        return () if order.kind is _REMOVE else self._matcher.refuse_change(order, ts_us)
 
     def _on_tick(self, tick: Tick, ts_us: int) -> Sequence[Output]:
-        """End what is due, and go on with what was killed."""
-        self._expiries.now_us = max(self._expiries.now_us, tick.ts_us)
-        outputs = expire(self._matcher, self._expiries, ts_us)
+        """End what is due, change the phases whose time has come, and go on with what takes more than one record."""
+        expiries = self._expiries
+        before_us, expiries.now_us = expiries.now_us, max(expiries.now_us, tick.ts_us)
+        if expiries.now_us // DAY_US > before_us // DAY_US:
+            for symbol in expiries.symbols():
+                if not self._all[symbol].session.plan.closes():
+                    expiries.end_day(self._all[symbol])
+        outputs = expire(self._matcher, expiries, ts_us)
         for book in self.books.values():
             if book.triggers.has_due():
                 outputs += proceed(self._matcher, book, (), ts_us)
-        return outputs + self._clear(ts_us) if self._killed else outputs
+        if self.apart:
+            outputs += self._go_on(ts_us)
+        if expiries.now_us >= self._plans_due_us:
+            outputs += self._follow_plans(ts_us)
+        return outputs
 
     def _on_mark(self, mark: Mark, ts_us: int) -> Sequence[Output]:
-        book = self.books.get(mark.symbol)
+        book = self._all.get(mark.symbol)
         if book is None:
             return ()
         book.mark_e8 = mark.price_e8
         if not book.waiting:
             return ()
         book.triggers.see(TriggerBy.MARK, mark.price_e8)
-        return proceed(self._matcher, book, (), ts_us)
+        return proceed(self._matcher, book, (), ts_us) if book.session.trades else ()
 
-    def _clear(self, ts_us: int) -> list[Output]:
-        """Empty the killed books; those that may take orders again when they are empty do so."""
-        outputs = clear(self._matcher, self._killed.values(), ts_us)
-        for symbol in [name for name, book in self._killed.items() if book.resumes and book.is_empty()]:
-            self.books[symbol] = self._killed.pop(symbol)
+    def _go_on(self, ts_us: int) -> list[Output]:
+        """Empty the killed books, and hold the auctions that have begun; what is ready for it trades again."""
+        books = [self.apart[symbol] for symbol in sorted(self.apart)]
+        outputs = clear(self._matcher, (book for book in books if book.session.killed), ts_us)
+        for book in books:
+            if book.session.resumes and book.is_empty():
+                book.session.killed = book.session.resumes = False
+            changes = hold_auction(self._matcher, self._expiries, book, ts_us) + tell(book, ts_us)
+            outputs += self._place(book, changes, ts_us)
         return outputs
+
+    def _follow_plans(self, ts_us: int) -> list[Output]:
+        outputs: list[Output] = []
+        for symbol in sorted(self._all):
+            for phase in self._all[symbol].session.plan.due(self._expiries.now_us):
+                outputs += self._turn(self._all[symbol], phase, ts_us)
+        steps = (book.session.plan.steps for book in self._all.values())
+        self._plans_due_us = min((each[0][0] for each in steps if each), default=INT64_MAX)
+        return outputs
+
+    def _turn(self, book: Book, phase: Phase, ts_us: int) -> list[Output]:
+        """A book's phase changes now."""
+        changes = turn(self._matcher, self._expiries, book, phase, ts_us) + tell(book, ts_us)
+        return self._place(book, changes, ts_us) + expire(self._matcher, self._expiries, ts_us)
+
+    def _place(self, book: Book, changes: list[Output], ts_us: int) -> list[Output]:
+        """Where orders find a book follows from its session.
+
+        When it trades, those that have met their triggers enter. Returns the changes and what follows from them.
+        """
+        here, there = (self.books, self.apart) if book.session.trades else (self.apart, self.books)
+        there.pop(book.symbol, None)
+        here[book.symbol] = book
+        return proceed(self._matcher, book, changes, ts_us) if book.waiting and book.session.trades else changes
 
     def _on_control(self, record: Input) -> Sequence[Output]:
         control = self._gate.admit(record)
         if not isinstance(control, Control):
             return control
         symbol = control.symbol
-        if control.kind is not ControlKind.SYMBOL or not symbol or partition_of(symbol, self._shards) != self._shard:
+        if not symbol or partition_of(symbol, self._shards) != self._shard:
             return ()
-        book = self.books.get(symbol) or self._killed.get(symbol)
+        if control.kind is ControlKind.SYMBOL:
+            return self._set_symbol(symbol, control, record.ts_us)
+        if control.kind is ControlKind.SESSION:
+            return self._set_session(self._all[symbol], control, record)
+        return ()
+
+    def _set_symbol(self, symbol: str, control: Control, ts_us: int) -> Sequence[Output]:
+        book = self._all.get(symbol)
         if book is None:
             book = self.books[symbol] = Book(symbol)
+        book.tick_e8, book.reference_e8 = control.tick_e8 or 1, control.reference_price_e8
         book.maker_fee_e8 = control.maker_fee_e8 or 0
         book.taker_fee_e8 = control.taker_fee_e8 or 0
-        if control.cancel_open:
-            self._killed[symbol] = self.books.pop(symbol, book)
-        book.resumes = control.symbol_status is SymbolStatus.TRADING
-        return self._clear(record.ts_us) if symbol in self._killed else ()
+        session = book.session
+        session.killed = session.killed or control.cancel_open
+        session.resumes = session.killed and control.symbol_status is SymbolStatus.TRADING
+        self._place(book, [], ts_us)
+        return self._go_on(ts_us) if session.killed else ()
+
+    def _set_session(self, book: Book, control: Control, record: Input) -> Sequence[Output]:
+        phase, effective_us, plan = control.phase, control.effective_us, book.session.plan
+        if phase is None:
+            plan.withdraw(effective_us)
+        elif effective_us is None or effective_us <= self._expiries.now_us:
+            return self._turn(book, phase, record.ts_us)
+        elif plan.set(effective_us, phase):
+            self._plans_due_us = min(self._plans_due_us, effective_us)
+        else:
+            detail = f"control {control.control_id!r} (SESSION): {PLANNED_MAX} changes are planned, which is the most"
+            return (self._gate.dead_letter(record, detail),)
+        return ()

@@ -17,6 +17,7 @@ from schemas.messages import (
     OrderKind,
     OrderStatus,
     OrderType,
+    Phase,
     Reason,
     SelfTradePrevention,
     Side,
@@ -39,7 +40,9 @@ _GTC: Final = TimeInForce.GTC
 _IOC: Final = TimeInForce.IOC
 _FOK: Final = TimeInForce.FOK
 _GTD: Final = TimeInForce.GTD
-_RESTING: Final = frozenset({_GTC, _GTD})
+_DAY: Final = TimeInForce.DAY
+_RESTING: Final = frozenset({_GTC, _GTD, _DAY})
+_CONTINUOUS: Final = Phase.CONTINUOUS
 _MAKER: Final = Liquidity.MAKER
 _TAKER: Final = Liquidity.TAKER
 _KIND_NEW: Final = ExecutionKind.NEW
@@ -83,7 +86,7 @@ class Matcher:
         else:
             raise _impossible(order)
         order_type, time_in_force = order.order_type, order.time_in_force
-        rests = order_type is _LIMIT and (time_in_force is _GTC or time_in_force is _GTD)
+        rests = order_type is _LIMIT and (time_in_force is _GTC or time_in_force is _GTD or time_in_force is _DAY)
         if crosses or not rests:
             if crosses and order.post_only:
                 return self.refuse(order, Reason.POST_ONLY_WOULD_TRADE, ts_us, other.best_e8, price_e8)
@@ -408,7 +411,7 @@ class Matcher:
 
 def publish(book: Book, changed: list[Level], ts_us: int, outputs: list[Output]) -> None:
     """Each level as it is now, with the next sequences of the book."""
-    symbol, sequence = book.symbol, book.change_sequence
+    symbol, sequence, collecting = book.symbol, book.change_sequence, book.session.phase is not _CONTINUOUS
     book.change_sequence = final = sequence + len(changed)
     for level in changed:
         sequence += 1
@@ -421,6 +424,7 @@ def publish(book: Book, changed: list[Level], ts_us: int, outputs: list[Output])
             level.order_count,
             sequence == final,
             ts_us,
+            collecting,
         )
         outputs.append(Output("book", symbol, change))
 

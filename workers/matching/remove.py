@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from schemas.messages import ExecutionKind, Order, Reason
+from schemas.messages import ExecutionKind, Order, Reason, TimeInForce
 from workers.kernel.stage import Output
 from workers.matching.book import Book, OpenOrder
 from workers.matching.executions import ended
@@ -19,6 +19,7 @@ REMOVALS_MAX: Final = 20_000
 
 _KILLED: Final = (ExecutionKind.CANCELLED, Reason.KILLED)
 _EXPIRED: Final = (ExecutionKind.EXPIRED, Reason.EXPIRY_REACHED)
+_DAY_OVER: Final = (ExecutionKind.EXPIRED, Reason.SESSION_CLOSED)
 
 
 def remove(matcher: Matcher, book: Book, order: Order, ts_us: int) -> Sequence[Output]:
@@ -33,13 +34,13 @@ def remove(matcher: Matcher, book: Book, order: Order, ts_us: int) -> Sequence[O
     return _end(matcher, book, found, ending, ts_us, removal=order)
 
 
-def cancel_waiting(matcher: Matcher, book: Book, order: Order, ts_us: int) -> Sequence[Output]:
-    """A cancel of an order that waits for its trigger: CANCELLED, or CANCEL_REJECTED for one of another account."""
-    waiting = book.waiting[order.order_id]
-    if waiting.account != order.account:
+def cancel(matcher: Matcher, book: Book, order: Order, ts_us: int) -> Sequence[Output]:
+    """As Matcher.cancel, for an order that waits for its trigger, or any of a book that does not trade continuously."""
+    found = book.find(order.order_id)
+    if found is None or found.account != order.account:
         return matcher.refuse_change(order, ts_us)
     ending = (ExecutionKind.CANCELLED, Reason.CANCELLED_BY_CLIENT)
-    return _end(matcher, book, waiting, ending, ts_us, command=order)
+    return _end(matcher, book, found, ending, ts_us, command=order)
 
 
 def expire(matcher: Matcher, expiries: Expiries, ts_us: int) -> list[Output]:
@@ -49,7 +50,9 @@ def expire(matcher: Matcher, expiries: Expiries, ts_us: int) -> list[Output]:
         due = expiries.take()
         if due is None:
             break
-        outputs += _end(matcher, *due, _EXPIRED, ts_us)
+        book, order = due
+        ending = _DAY_OVER if order.time_in_force is TimeInForce.DAY else _EXPIRED
+        outputs += _end(matcher, book, order, ending, ts_us)
     return outputs
 
 

@@ -9,6 +9,7 @@ from msgspec.structs import astuple
 from schemas.messages import Order, OrderType, Side, TimeInForce
 from workers.kernel.controls import Pair
 from workers.matching.book import Book, OpenOrder
+from workers.matching.session import Session, SessionState
 from workers.matching.triggers import Kept, KeptOrder, Triggers
 
 
@@ -43,9 +44,13 @@ class BookState(msgspec.Struct, frozen=True, array_like=True):
     change_sequence: int
     orders: list[OrderState]
     resumes: bool = False
+    """Read of states before behaviour version 7; a session has it since."""
     last_e8: int | None = None
     mark_e8: int | None = None
     waiting: Kept = Kept()
+    session: SessionState | None = None
+    tick_e8: int = 1
+    reference_e8: int | None = None
 
     @classmethod
     def of(cls, book: Book) -> Self:
@@ -75,17 +80,22 @@ class BookState(msgspec.Struct, frozen=True, array_like=True):
             book.taker_fee_e8,
             book.change_sequence,
             orders,
-            book.resumes,
-            book.last_e8,
-            book.mark_e8,
-            book.triggers.kept(),
+            last_e8=book.last_e8,
+            mark_e8=book.mark_e8,
+            waiting=book.triggers.kept(),
+            session=book.session.state(),
+            tick_e8=book.tick_e8,
+            reference_e8=book.reference_e8,
         )
 
     def book(self) -> Book:
         """A book in this state."""
         book = Book(intern(self.symbol))
         book.maker_fee_e8, book.taker_fee_e8 = self.maker_fee_e8, self.taker_fee_e8
-        book.change_sequence, book.resumes = self.change_sequence, self.resumes
+        book.change_sequence = self.change_sequence
+        book.tick_e8, book.reference_e8 = self.tick_e8, self.reference_e8
+        if self.session is not None:
+            book.session = Session.from_state(self.session)
         for order in self.orders:
             book.append(
                 OpenOrder(
@@ -118,7 +128,8 @@ class ShardState(msgspec.Struct, frozen=True, array_like=True):
     trade_id: int
     books: list[BookState]
     gate: tuple[list[str], list[tuple[str, Pair]]]
-    killed: list[BookState] = []
+    apart: list[BookState] = []
+    """Those that do not trade continuously; before behaviour version 7, those that were killed."""
     now_us: int = 0
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from schemas.messages import Order
+from schemas.messages import Order, TimeInForce
 
 if TYPE_CHECKING:
     from workers.matching.trailing import Pool
@@ -40,6 +40,11 @@ class Waiting:
     def expire_us(self) -> int | None:
         """When it ends, by the log's clock, microseconds since 1970 UTC; None if it waits until somebody ends it."""
         return self.order.expire_us
+
+    @property
+    def time_in_force(self) -> TimeInForce:
+        """How long it may stay."""
+        return self.order.time_in_force
 
     def meet(self, trigger_e8: int | None) -> None:
         """A price has reached the trigger, which was here; 10^-8 quote."""

@@ -30,6 +30,7 @@ _UNKNOWN_TYPE: Final = OrderType.UNKNOWN
 _UNKNOWN_TIME: Final = TimeInForce.UNKNOWN
 _GTC: Final = TimeInForce.GTC
 _GTD: Final = TimeInForce.GTD
+_DAY: Final = TimeInForce.DAY
 _IOC: Final = TimeInForce.IOC
 WAITING_TYPES: Final = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT, OrderType.TRAILING_STOP})
 """Types that wait for a trigger."""
@@ -135,7 +136,7 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
 
     def may_rest(self) -> bool:
         """Whether its time in force lets it wait in the book."""
-        return self.time_in_force is _GTC or self.time_in_force is _GTD
+        return self.time_in_force is _GTC or self.time_in_force is _GTD or self.time_in_force is _DAY
 
     def amended_leaves_e8(self, leaves_e8: int) -> int:
         """What would be left of it by the amendment under way, where so much is left without."""

@@ -22,11 +22,14 @@ TICKER_INTERVAL_US: Final = 100_000
 """Shortest time between two tickers of a symbol, but for those on a Tick."""
 
 
+Top = tuple[int | None, int | None, int | None, int | None]
+
+
 class MarketState(msgspec.Struct, frozen=True, array_like=True):
     """A market at rest."""
 
     levels: LevelsState
-    top: tuple[int | None, int | None, int | None, int | None]
+    top: Top
     last_e8: int | None
     series: CandleSeries | None
     minutes: list[Minute]
@@ -35,12 +38,14 @@ class MarketState(msgspec.Struct, frozen=True, array_like=True):
     stale: bool
     mark_sequence: int
     mark_e8: int | None
+    collecting: bool = False
 
 
 class Market:
     """What is known of one symbol."""
 
     __slots__ = (
+        "collecting",
         "last_e8",
         "levels",
         "mark_e8",
@@ -56,7 +61,9 @@ class Market:
     def __init__(self, state: MarketState) -> None:
         self.levels = Levels.from_state(state.levels)
         self.top = state.top
-        """Best bid, its quantity, best ask, its quantity, after the last whole effect of an order."""
+        """Best bid, its quantity, best ask, its quantity, after the last whole effect of an order; nothing while orders
+        are collected for an auction.
+        """
         self.last_e8 = state.last_e8
         self.series = state.series
         """None before the first trade."""
@@ -70,6 +77,8 @@ class Market:
         self.mark_sequence = state.mark_sequence
         self.mark_e8 = state.mark_e8
         """The last one published."""
+        self.collecting = state.collecting
+        """Whether the book stands without being traded: then anybody could set its best prices."""
 
     @classmethod
     def begin(cls, symbol: str) -> "Market":
@@ -104,6 +113,7 @@ class Market:
             stale=self.stale,
             mark_sequence=self.mark_sequence,
             mark_e8=self.mark_e8,
+            collecting=self.collecting,
         )
 
     def changed_ticker(self, ts_us: int) -> list[Output]:
@@ -134,7 +144,9 @@ class Market:
         return [Output("tickers", ticker.symbol, ticker)]
 
     def changed_mark(self, ts_us: int) -> list[Output]:
-        """The mark, unless it is the last one, or nothing is known to make one of."""
+        """The mark, unless it is the last one, or nothing is known to make one of, or the market is not continuous."""
+        if self.collecting:
+            return []
         price_e8 = mark_price_e8(self.top[0], self.top[2], self.last_e8)
         if price_e8 is None or price_e8 == self.mark_e8:
             return []
@@ -179,7 +191,10 @@ class StatisticsCore:
         levels.apply(change)
         if not change.last:
             return ()
-        top = (*(levels.bids.best() or (None, None)), *(levels.asks.best() or (None, None)))
+        market.collecting = change.collecting
+        top: Top = (None, None, None, None)
+        if not change.collecting:
+            top = (*(levels.bids.best() or (None, None)), *(levels.asks.best() or (None, None)))
         if top != market.top:
             market.top = top
             market.moved = True

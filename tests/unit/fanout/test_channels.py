@@ -18,14 +18,16 @@ from schemas.messages import (
     Message,
     OrderStatus,
     OrderType,
+    Phase,
     Position,
     Reason,
+    SessionChange,
     Side,
     Ticker,
     TimeInForce,
 )
 from stream_topology.sharding import partition_of
-from tests.oracle.market_inputs import BookFlow, at, tick, trade
+from tests.oracle.market_inputs import START_US, BookFlow, at, tick, trade
 from tests.oracle.naive_client import NaiveClient
 from workers.fanout import book_channel
 from workers.fanout import core as fanout_core
@@ -110,6 +112,23 @@ def account_made(name: str) -> Control:
 
 def kinds(made: list[Frame]) -> list[tuple[FrameKind, int]]:
     return [(frame.kind, frame.sequence) for frame in made]
+
+
+def test_a_session_has_a_channel_of_its_own() -> None:
+    change = SessionChange(
+        symbol="BTC-USD", sequence=3, phase=Phase.AUCTION, price_e8=1, volume_e8=2, surplus_e8=-3, ts_us=START_US
+    )
+    (frame,) = frames(FanoutCore(0, 1), change)
+    assert (frame.channel, frame.kind) == ("session:BTC-USD", FrameKind.UPDATE)
+    assert json.loads(frame.payload) == {
+        "symbol": "BTC-USD",
+        "sequence": 3,
+        "phase": "auction",
+        "price": "0.00000001",
+        "volume": "0.00000002",
+        "surplus": "-0.00000003",
+        "time": "2023-11-14T22:13:20.000000Z",
+    }
 
 
 def test_every_channel_counts_for_itself_without_a_gap() -> None:

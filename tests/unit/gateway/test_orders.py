@@ -83,7 +83,7 @@ async def test_a_malformed_correlation_id_is_replaced(served: Any, client: Any) 
         ("side", '"hold"'),
         ("side", '"BUY"'),
         ("type", '"stopp"'),
-        ("time_in_force", '"day"'),
+        ("time_in_force", '"week"'),
         ("self_trade_prevention", '"maybe"'),
         ("symbol", '""'),
         ("symbol", '"BTC USD"'),

@@ -9,12 +9,15 @@
 from typing import Any
 
 from schemas.messages import (
+    Control,
     Execution,
     ExecutionKind,
     Message,
     Order,
     OrderType,
+    Phase,
     SelfTradePrevention,
+    SessionChange,
     Side,
     Tick,
     TimeInForce,
@@ -22,6 +25,7 @@ from schemas.messages import (
 )
 from schemas.units import E8, format_e8
 from tests.oracle.order_stream import amend_order, as_input, cancel_order, new_order, open_core
+from tests.oracle.session_stream import session_control
 
 SYMBOL = "BTC-USD"
 SECOND_US = 1_000_000
@@ -100,8 +104,13 @@ class Market:
         self.count += 1
         return self._told(Tick(sequence=self.count, ts_us=round(seconds * SECOND_US)))
 
+    def phase(self, phase: Phase) -> list[str]:
+        """The operator decides it, at once."""
+        self.count += 1
+        return self._told(session_control(self.count, phase))
+
     def ladder(self) -> str:
-        book = self.core.books[SYMBOL]
+        book = self.core.books.get(SYMBOL) or self.core.apart[SYMBOL]
         asks = [self._line(level) for level in reversed(list(book.asks.best_first()))]
         bids = [self._line(level) for level in book.bids.best_first()]
         return "\n".join([*asks, "---", *bids])
@@ -114,7 +123,7 @@ class Market:
         )
         return f"{format_e8(level.price_e8)} {queue}"  # type: ignore[attr-defined]
 
-    def _told(self, order: Order | Tick) -> list[str]:
+    def _told(self, order: Order | Tick | Control) -> list[str]:
         outputs = self.core.apply(as_input(order, self.count))
         return [line for output in outputs if (line := _told(output.message))]
 
@@ -125,6 +134,10 @@ def _told(message: Message) -> str:
             return f"{account} {status} leaves {format_e8(leaves)}"
         case Execution(kind=kind, account=account, reason=reason):
             return f"{account} {kind}" if reason == "NONE" else f"{account} {kind} {reason}"
+        case SessionChange(phase=Phase.AUCTION, price_e8=None):
+            return "would trade 0"
+        case SessionChange(phase=Phase.AUCTION, price_e8=int(price), volume_e8=int(volume), surplus_e8=int(surplus)):
+            return f"would trade {format_e8(volume)} at {format_e8(price)}, surplus {format_e8(surplus)}"
         case Trade(price_e8=price, quantity_e8=quantity):
             return f"trade {format_e8(quantity)} at {format_e8(price)}"
         case _:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.messages import OrderType, SelfTradePrevention, Side, TimeInForce, TriggerBy
+from schemas.messages import OrderType, Phase, SelfTradePrevention, Side, TimeInForce, TriggerBy
 from schemas.units import E8
 from tests.unit.matching.ladder import Market, rungs
 
@@ -18,6 +18,8 @@ def ask(market: Market, sentence: str) -> list[str]:
     """Do what a line after `>` says: an account's newest order is the one that it cancels or amends."""
     if sentence.startswith("the clock says "):
         return market.clock(float(sentence.rpartition(" ")[2]))
+    if sentence.startswith("the phase becomes "):
+        return market.phase(Phase(sentence.rpartition(" ")[2].upper()))
     account, verb, *rest = sentence.split()
     if verb in {"amends", "cancels"}:
         number = max(number for number, order in market.orders.items() if order.account == account)

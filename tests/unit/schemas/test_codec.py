@@ -49,7 +49,7 @@ def test_every_message_comes_back_and_both_paths_write_the_same_bytes(
 
 
 def test_the_wire_format_is_confluents(either_codec: Codec) -> None:
-    assert either_codec.encode(TICK) == bytes([0, 0, 0, 0, 15, 2, 4])
+    assert either_codec.encode(TICK) == bytes([0, 0, 0, 0, 16, 2, 4])
 
 
 def test_lists_come_back_as_tuples_and_symbols_as_members(either_codec: Codec) -> None:

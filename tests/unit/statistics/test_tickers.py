@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from schemas.levels import BookError
 from schemas.messages import Control, ControlKind, Mark, Message, Side, Ticker
@@ -27,6 +28,20 @@ def tickers(core: StatisticsCore, *messages: Message) -> list[Ticker]:
 
 def marks(core: StatisticsCore, *messages: Message) -> list[Mark]:
     return [mark for mark in published(core, *messages, kind=Mark) if isinstance(mark, Mark)]
+
+
+def test_a_market_that_collects_has_no_best_prices_and_keeps_its_mark() -> None:
+    core, flow = StatisticsCore(0, 1), BookFlow()
+    traded = [*flow.effect((SELL, 102, 1), (BUY, 100, 1)), tick(1)]
+    assert [mark.price_e8 for mark in marks(core, *traded)] == [101 * E8]
+    collected = [replace(change, collecting=True) for change in flow.effect((SELL, 60, 1), (BUY, 140, 9), seconds=2)]
+    (ticker,) = tickers(core, *collected)
+    assert (ticker.bid_e8, ticker.bid_quantity_e8, ticker.ask_e8, ticker.ask_quantity_e8) == (None, None, None, None)
+    restarted = StatisticsCore(0, 1)
+    restarted.load(core.dump(), core.behaviour)
+    assert marks(restarted, tick(3)) == []
+    opened = flow.effect((SELL, 60, 0), (BUY, 140, 0), (BUY, 101, 1), seconds=4)
+    assert [mark.price_e8 for mark in marks(restarted, *opened, tick(5))] == [(101 + 102) * E8 // 2]
 
 
 def test_a_ticker_shows_top_of_book_and_the_day() -> None:

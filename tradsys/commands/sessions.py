@@ -1,0 +1,116 @@
+"""`tradsys sessions`."""
+
+import json
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from schemas.messages import ControlKind, Phase, SessionChange
+from schemas.units import UnitError, format_us, parse_us
+from tradsys import connections
+from tradsys.commands.options import AsJson, Home
+from tradsys.errors import CommandError
+from tradsys.operator.decisions import Decisions
+from tradsys.operator.sessions import told_sessions
+from tradsys.operator.typed import EXIT_USAGE, shown_e8, typed_choice
+from tradsys.settings import environment_of
+from workers.kernel.sessions import PLANNED_MAX
+
+
+def command(
+    home: Home,
+    symbol: Annotated[str | None, typer.Argument(help="Which symbol; without one all are shown.")] = None,
+    phase: Annotated[
+        str | None,
+        typer.Option(help="pre_open or auction: collects orders; continuous; halted or closed: cancels only."),
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="When, such as 2030-01-31T12:00:00Z; without it at once.")
+    ] = None,
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take back what is planned for --at, or all.")] = False,  # noqa: FBT002
+    every: Annotated[bool, typer.Option("--all", help="Every symbol of the venue.")] = False,  # noqa: FBT002 - an option
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,  # noqa: FBT002 - an option
+    as_json: AsJson = False,  # noqa: FBT002 - an option
+) -> None:
+    """Show how symbols trade and what is planned for them, or decide it, at once or ahead of time.
+
+    A planned phase begins with the first tick of the log's clock that is not before its time. What opens or closes a
+    symbol after an auction trades what was collected at one price.
+    """
+    environ = environment_of(home)
+    log, codec = connections.log(environ), connections.codec(environ)
+    decisions = Decisions(log, codec)
+    chosen = typed_choice("--phase", phase, Phase)
+    meant = _meant(decisions, symbol, every=every)
+    if chosen is not None and withdraw:
+        raise CommandError("Either --phase or --withdraw.", exit_code=EXIT_USAGE)
+    if chosen is not None or withdraw:
+        if symbol is None and not every:
+            raise CommandError("Which symbol? Name it, or say --all.", exit_code=EXIT_USAGE)
+        if every and not yes:
+            what = "withdraw the plans of" if withdraw else f"{chosen} for"
+            typer.confirm(f"{what.capitalize()} {', '.join(meant)}?", abort=True)
+        decide(decisions, [(name, _typed_time(at), chosen) for name in meant])
+    elif at is not None:
+        raise CommandError("--at goes with --phase or --withdraw.", exit_code=EXIT_USAGE)
+    told = told_sessions(log, codec)
+    shown = {name: _facts(decisions, name, told.get(name)) for name in meant}
+    if as_json:
+        typer.echo(json.dumps(shown, indent=2))
+    else:
+        Console().print(_table(shown))
+
+
+def decide(decisions: Decisions, steps: Iterable[tuple[str, int | None, Phase | None]]) -> None:
+    """Decide phases of (symbol, from when on, phase; None withdraws), all of them or none. Raises CommandError."""
+    controls = [
+        decisions.new(ControlKind.SESSION, symbol=symbol, phase=phase, effective_us=effective_us)
+        for symbol, effective_us, phase in steps
+    ]
+    for symbol in {control.symbol or "" for control in controls}:
+        ahead = {effective_us for effective_us, _ in decisions.planned(symbol)}
+        ahead |= {c.effective_us for c in controls if c.symbol == symbol and c.phase and c.effective_us is not None}
+        if len(ahead) > PLANNED_MAX:
+            raise CommandError(
+                f"Nothing was decided: {symbol} would have {len(ahead)} changes planned; {PLANNED_MAX} are the most."
+            )
+    decisions.write(controls, "Deciding it twice is harmless: repeat it.")
+
+
+def _meant(decisions: Decisions, symbol: str | None, *, every: bool) -> list[str]:
+    known = list(decisions.symbols)
+    if symbol is not None and every:
+        raise CommandError("Either a symbol or --all.", exit_code=EXIT_USAGE)
+    if symbol is not None and symbol not in known:
+        raise CommandError(f"There is no symbol {symbol}; there are {', '.join(known) or 'none'}.")
+    return known if symbol is None else [symbol]
+
+
+def _typed_time(text: str | None) -> int | None:
+    try:
+        return None if text is None else parse_us(text)
+    except UnitError as error:
+        raise CommandError(f"--at: {error}.", exit_code=EXIT_USAGE) from error
+
+
+def _facts(decisions: Decisions, symbol: str, told: SessionChange | None) -> dict[str, Any]:
+    auction = told is not None and told.price_e8 is not None
+    return {
+        "phase": (Phase.CONTINUOUS if told is None else told.phase).lower(),
+        "price": shown_e8(told.price_e8) if told and auction else None,
+        "volume": shown_e8(told.volume_e8) if told and auction else None,
+        "surplus": shown_e8(told.surplus_e8) if told and auction else None,
+        "planned": [{"at": format_us(at), "phase": phase.lower()} for at, phase in decisions.planned(symbol)],
+    }
+
+
+def _table(shown: dict[str, dict[str, Any]]) -> Table:
+    table = Table("symbol", "phase", "price", "volume", "surplus", "planned (UTC)", box=None, header_style="bold")
+    for name, facts in shown.items():
+        planned = [f"{step['phase']} {step['at'][:19].replace('T', ' ')}" for step in facts["planned"]]
+        told = (facts[number] or "" for number in ("price", "volume", "surplus"))
+        table.add_row(name, facts["phase"], *told, "\n".join(planned if len(shown) == 1 else planned[:1]))
+    return table
