@@ -29,7 +29,7 @@ from gateway.asgi import Request as LeanRequest
 from gateway.correlation import correlation_id
 from gateway.errors import STATUS, ApiError, Code
 from gateway.metrics import Metrics
-from gateway.orders.lean import CANCEL_AFTER, ORDER, ORDERS, LeanOrders, openapi_paths
+from gateway.orders.lean import CANCEL_AFTER, CHECK, ORDER, ORDERS, LeanOrders, openapi_paths
 from gateway.stream.session import Door, Session, deny
 
 WEBSOCKET: Final = "/ws"
@@ -47,10 +47,18 @@ class Gateway:
         """FastAPI with its routes, the lean path, what WebSocket sessions share, and what counts."""
         self._application = application
         self._orders = orders
+        self._exact: dict[tuple[str, str], Handler] = {
+            ("POST", ORDERS): orders.place,
+            ("DELETE", ORDERS): orders.cancel_all,
+            ("POST", CANCEL_AFTER): orders.cancel_after,
+            ("POST", CHECK): orders.check,
+        }
         self._door = door
         self._metrics = metrics
         self._count = metrics.requests.labels
-        self._seconds = {route: metrics.seconds.labels(route).observe for route in (ORDERS, ORDER + "{order_id}")}
+        self._seconds = {
+            route: metrics.seconds.labels(route).observe for route in (ORDERS, CHECK, ORDER + "{order_id}")
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """An ASGI connection."""
@@ -82,12 +90,9 @@ class Gateway:
         self._counted(scope["method"], route, reply.status, started)
 
     def _lean(self, method: str, path: str) -> tuple[Handler | None, str]:
-        if method == "POST" and path == ORDERS:
-            return self._orders.place, ORDERS
-        if method == "DELETE" and path == ORDERS:
-            return self._orders.cancel_all, ORDERS
-        if method == "POST" and path == CANCEL_AFTER:
-            return self._orders.cancel_after, CANCEL_AFTER
+        handler = self._exact.get((method, path))
+        if handler is not None:
+            return handler, path
         if path.startswith(ORDER) and "/" not in path[len(ORDER) :]:
             if method == "DELETE":
                 return self._orders.cancel, ORDER + "{order_id}"

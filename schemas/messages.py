@@ -39,6 +39,7 @@ class CommandKind(StrEnum):
     AMEND = "AMEND"
     CANCEL_ALL = "CANCEL_ALL"
     CANCEL_AFTER = "CANCEL_AFTER"
+    CHECK = "CHECK"
 
 
 class ControlKind(StrEnum):
@@ -82,6 +83,7 @@ class ExecutionKind(StrEnum):
     CANCELLING_ALL = "CANCELLING_ALL"
     TRIGGERED = "TRIGGERED"
     CANCEL_AFTER_SET = "CANCEL_AFTER_SET"
+    CHECKED = "CHECKED"
 
 
 class FrameKind(StrEnum):
@@ -368,7 +370,8 @@ class Command(msgspec.Struct, frozen=True, gc=False):
     kind: CommandKind
     """What is asked. NEW places an order, AMEND changes an open one, CANCEL ends one, CANCEL_ALL ends all open ones of
     the account, or those of a symbol or a side, CANCEL_AFTER does that for the whole account unless it is asked
-    again within timeout_s.
+    again within timeout_s. CHECK asks what NEW would be answered by pre-trade risk, and places nothing: its fields
+    are those of NEW.
     """
     account: str
     """The account that asks; also the record's key."""
@@ -563,7 +566,8 @@ class Execution(msgspec.Struct, frozen=True, gc=False):
     CANCELLING_ALL answers a command to cancel all: actual_e8 says how many were open; each that is still in the
     book when the command reaches it follows as CANCELLED. With the reason TIMER_EXPIRED it answers no command: a
     timer of CANCEL_AFTER has run out. CANCEL_AFTER_SET answers CANCEL_AFTER: expire_us says when it runs out, null
-    that it is off.
+    that it is off. CHECKED answers a command of kind CHECK: the reason is NONE where the order would go to the
+    book, else why not.
     """
     execution_id: int
     """shard << 48 | sequence for the book's; the same with bit 47 set for those of pre-trade risk. Grows with each

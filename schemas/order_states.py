@@ -36,6 +36,7 @@ ANSWERS_ONLY: Final = frozenset(
         ExecutionKind.CANCELLING_ALL,
         ExecutionKind.CANCEL_AFTER_SET,
         ExecutionKind.STATUS,
+        ExecutionKind.CHECKED,
     }
 )
 """Kinds that answer a command and change no order."""

@@ -5,6 +5,8 @@ from asyncio import Future
 from collections.abc import Callable
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from gateway.auth.tokens import Identity
 from gateway.errors import ApiError, Code
 from gateway.orders.answers import Answers
@@ -18,7 +20,7 @@ from gateway.orders.requests import (
     new_order,
 )
 from schemas.codec import Codec
-from schemas.messages import Side
+from schemas.messages import CommandKind, Side
 
 
 class CommandLog(Protocol):
@@ -50,6 +52,12 @@ class OrderDesk:
         command = new_order(request, identity.account, self._clock_us(), correlation_id)
         assert command.client_order_id is not None
         return self._log.send(identity.account, self._encode(command)), command.client_order_id
+
+    def check(self, identity: Identity, request: OrderRequest, correlation_id: str) -> Future[int]:
+        """Ask whether an order would pass, and place none: the future of the command's id. Raises as `place`."""
+        require_trader(identity)
+        placing = new_order(request, identity.account, self._clock_us(), correlation_id)
+        return self._log.send(identity.account, self._encode(replace(placing, kind=CommandKind.CHECK)))
 
     def amend(self, identity: Identity, order_id: int, request: AmendRequest, correlation_id: str) -> Future[int]:
         """Ask for another price or quantity: the future of the command's id. Raises ApiError, then nothing was sent."""

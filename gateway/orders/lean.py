@@ -1,6 +1,7 @@
 """The lean path of orders, from bytes to bytes.
 
-POST and DELETE /api/v1/orders, PATCH and DELETE /api/v1/orders/{id}, POST /api/v1/orders/cancel-after.
+POST and DELETE /api/v1/orders, POST /api/v1/orders/check and /api/v1/orders/cancel-after, PATCH and DELETE
+/api/v1/orders/{id}.
 """
 
 from typing import Any, Final
@@ -31,6 +32,7 @@ from gateway.orders.requests import (
 ORDERS: Final = "/api/v1/orders"
 ORDER: Final = "/api/v1/orders/"
 CANCEL_AFTER: Final = "/api/v1/orders/cancel-after"
+CHECK: Final = "/api/v1/orders/check"
 
 
 class LeanOrders:
@@ -57,6 +59,15 @@ class LeanOrders:
             b'{"success":true,"data":{"order_id":"%d","client_order_id":"%b","status":"pending"}}'
             % (order_id, client_order_id.encode()),
         )
+
+    async def check(self, request: Request) -> Reply:
+        """POST /api/v1/orders/check: waits, for what is asked for is the answer."""
+        identity = self._tokens.bearer(request.heads.authorization)
+        require_json(request.heads.content_type)
+        order = parse_order(request.body)
+        wait_s = self._wait_s(request.query or b"wait=%d" % limits.WAIT_MS_MAX)
+        command_id = await self._desk.check(identity, order, request.correlation_id)
+        return await self._changed(command_id, wait_s, "Nothing was checked")
 
     async def amend(self, request: Request) -> Reply:
         """PATCH /api/v1/orders/{id}."""
@@ -184,6 +195,19 @@ def openapi_paths() -> tuple[dict[str, Any], dict[str, Any]]:
                 "security": secured,
                 "parameters": [wait],
                 "requestBody": {"required": True, "content": {"application/json": {"schema": timer}}},
+                "responses": answers,
+            },
+        },
+        CHECK: {
+            "post": {
+                "tags": ["orders"],
+                "summary": "Ask whether an order would pass pre-trade risk",
+                "description": "It is not placed. The answer is of kind checked, with the reason NONE where it would "
+                "go to the book, else with the reason and the numbers that it would be refused with.",
+                "operationId": "check_order",
+                "security": secured,
+                "parameters": [wait],
+                "requestBody": {"required": True, "content": {"application/json": {"schema": order}}},
                 "responses": answers,
             },
         },

@@ -17,7 +17,7 @@ _SENTENCES: Final[dict[str, str]] = {
     Reason.ACCOUNT_REDUCING: (
         "Account {account} may only reduce: {actual} is more than the {limit} that it may still place on this side"
     ),
-    Reason.KIND_UNKNOWN: "A command is NEW, AMEND, CANCEL, CANCEL_ALL or CANCEL_AFTER",
+    Reason.KIND_UNKNOWN: "A command is NEW, CHECK, AMEND, CANCEL, CANCEL_ALL or CANCEL_AFTER",
     Reason.MALFORMED: "The command lacks a field, or has a value that is not known",
     Reason.CLIENT_ORDER_ID_INVALID: "client_order_id has {actual} characters, not 1 to {limit} of printable ASCII",
     Reason.CLIENT_ORDER_ID_REUSED: "client_order_id {client_order_id} stands for another order of this account",

@@ -48,6 +48,9 @@ class Orders:
                 order = parse_order(bytes(message.order))
                 acknowledged, client_order_id = desk.place(identity, order, correlation_id)
                 told = {"client_order_id": client_order_id, "status": "pending"}
+            case requests.Check():
+                acknowledged = desk.check(identity, parse_order(bytes(message.order)), correlation_id)
+                told = {"status": "pending_check"}
             case requests.Amend():
                 amendment, order_id = parse_amend(bytes(message.changes)), _order_id(message.order_id)
                 acknowledged = desk.amend(identity, order_id, amendment, correlation_id)

@@ -48,6 +48,12 @@ class Submit(Message, frozen=True, tag="order.submit"):
     order: msgspec.Raw
 
 
+class Check(Message, frozen=True, tag="order.check"):
+    """Ask whether an order would pass; the answer comes by on the channel of the account's orders."""
+
+    order: msgspec.Raw
+
+
 class Cancel(Message, frozen=True, tag="order.cancel"):
     """Cancel an order."""
 
@@ -84,7 +90,7 @@ class Ping(Message, frozen=True, tag="ping"):
     """Ask for a pong."""
 
 
-OrderRequest = Submit | Amend | Cancel | CancelAll | CancelAfter
+OrderRequest = Submit | Check | Amend | Cancel | CancelAll | CancelAfter
 Request = Authenticate | Subscribe | Unsubscribe | OrderRequest | CancelOnDisconnect | Ping
 
 _DECODER: Final[msgspec.json.Decoder[Request]] = msgspec.json.Decoder(Request)

@@ -379,7 +379,7 @@ MUTATIONS = (
     Mutation(
         "a suspended account trades",
         RISK,
-        "account.status not in _TRADES or account.kind is AccountKind.UNKNOWN:\n            return self._answers",
+        "status not in _TRADES or account.kind is AccountKind.UNKNOWN:\n            return self._answers",
         "account.kind is AccountKind.UNKNOWN:\n            return self._answers",
     ),
     Mutation("a repeated command places again", RISK, "        if first is not None:\n", "        if False:\n"),
@@ -447,8 +447,8 @@ MUTATIONS = (
     Mutation(
         "the last coin cannot be spent",
         ACCOUNTS,
-        "        if needed_e8 > available_e8:\n",
-        "        if needed_e8 >= available_e8:\n",
+        "        if balance is None or needed_e8 > available_e8:\n",
+        "        if balance is None or needed_e8 >= available_e8:\n",
     ),
     Mutation(
         "an amendment is not covered",
@@ -612,8 +612,8 @@ MUTATIONS = (
         "fallen_e16 <= worth.highest_e8 * limit_e8",
         "fallen_e16 <= worth.equity_e8 * limit_e8",
     ),
-    Mutation("loss: a drawdown ends with the day", LOSSES, "account.loss.reason is _DAILY and now_us", "now_us"),
-    Mutation("loss: a daily loss never ends", LOSSES, "now_us // DAY_US > account.loss.day", "False"),
+    Mutation("loss: a drawdown ends with the day", LOSSES, "loss.reason is _DAILY and now_us", "now_us"),
+    Mutation("loss: a daily loss never ends", LOSSES, "now_us // DAY_US > loss.day", "False"),
     Mutation("loss: a day opens with what it is now", LOSSES, "day, worth.equity_e8\n", "day, equity_e8\n"),
     Mutation("loss: unrealised does not count", LOSSES, "equity_e8 += usage.net_e8 * symbol.mark_e8 // E8", "pass"),
     Mutation(
@@ -629,9 +629,7 @@ MUTATIONS = (
     ),
     Mutation("loss: a deposit is a profit", ACCOUNTS, "        if worth is not None:\n", "        if False:\n"),
     Mutation("loss: any decision ends it", MOVES, "        if control.resume:\n", "        if True:\n"),
-    Mutation(
-        "loss: one that reduces may place all", RISK, "        if account.status is _REDUCING:\n", "        if False:\n"
-    ),
+    Mutation("loss: one that reduces may place all", RISK, "        if status is _REDUCING:\n", "        if False:\n"),
     Mutation(
         "loss: an amendment of one that reduces",
         RISK,
@@ -683,4 +681,25 @@ MUTATIONS = (
         "if timeout_s is None:",
     ),
     Mutation("a timer's removals have no reason", TIMERS, "Reason.TIMER_EXPIRED, now_us", "Reason.NONE, now_us"),
+    # Checks
+    Mutation("check: funds are held", ACCOUNTS, "        if not holds:\n", "        if False:\n"),
+    Mutation("check: margin is held", ACCOUNTS, "if refusal is None and holds:", "if refusal is None:"),
+    Mutation("check: a token is taken", RISK, "if refusal is None and holds:", "if refusal is None:"),
+    Mutation(
+        "check: it is remembered", RISK, "        if checks:\n", "        account.remember(order)\n        if checks:\n"
+    ),
+    Mutation("check: losses are looked at", RISK, " and command.kind is not _CHECK_COMMAND:", ":"),
+    Mutation("check: a loss is not foreseen", RISK, "if checks else account.status", "if False else account.status"),
+    Mutation(
+        "check: foreseeing remembers",
+        LOSSES,
+        "passed = self._passed(account, worths, now_us)",
+        "passed = self._passed(account, account.worths, now_us)",
+    ),
+    Mutation(
+        "check: a repetition is a status",
+        RISK,
+        "        if command.kind is _CHECK_COMMAND:\n            return self._answers.refuse(record, command, why)\n",
+        "",
+    ),
 )

@@ -201,15 +201,22 @@ class RandomMarket:
         price_e8 = None if market else self.rng.randint(low_e8, high_e8)
         worst_e8 = price_e8 or (high_e8 if side is Side.BUY else low_e8)
         quantity_e8 = self.rng.choice((self.rng.randint(1, 1000), self.rng.randint(1, 4 * E8)))
-        answer = self.desk.place(
-            account,
-            symbol=symbol,
-            side=side,
-            order_type=OrderType.MARKET if market else OrderType.LIMIT,
-            time_in_force=TimeInForce.IOC if market else TimeInForce.GTC,
-            price_e8=price_e8,
-            quantity_e8=quantity_e8,
-        )
+        fields = {
+            "client_order_id": f"id-{self.desk.offsets.get('commands', 0)}",
+            "symbol": symbol,
+            "side": side,
+            "order_type": OrderType.MARKET if market else OrderType.LIMIT,
+            "time_in_force": TimeInForce.IOC if market else TimeInForce.GTC,
+            "price_e8": price_e8,
+            "quantity_e8": quantity_e8,
+        }
+        checked = self.desk.check(account, **fields) if not self.rng.randint(0, 3) else None
+        answer = self.desk.place(account, **fields)
+        if checked is not None:
+            refused = answer if isinstance(answer, Execution) else None
+            assert checked == (
+                (refused.reason, refused.limit_e8, refused.actual_e8) if refused else (Reason.NONE, None, None)
+            )
         new = OpenOrder(account, symbol, side.value, worst_e8, quantity_e8, self.rates[symbol])
         self._compare(answer, new, priced=not market)
 

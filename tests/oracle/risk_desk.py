@@ -136,6 +136,9 @@ class Desk:
 
     def place(self, account: str = "alice", **fields: Any) -> Message:
         """A new order; what is not said is fine: buy 1 BTC at 1000. The only output's message."""
+        return self.answer(self.new(CommandKind.NEW, account, fields))
+
+    def new(self, kind: CommandKind, account: str, fields: dict[str, Any]) -> Command:
         given = {
             "client_order_id": f"id-{self.offsets.get('commands', 0)}",
             "symbol": "BTC-USD",
@@ -144,7 +147,19 @@ class Desk:
             "price_e8": 1000 * E8,
             "quantity_e8": E8,
         }
-        return self.answer(Command(CommandKind.NEW, account, **(given | fields)))
+        return Command(kind, account, **(given | fields))
+
+    def check(self, account: str = "alice", **fields: Any) -> tuple[Reason, int | None, int | None]:
+        """What a new order would be answered, at the time of the next record; the state stays as it is."""
+        state, ts_us = msgspec.msgpack.decode(self.core.dump()), self.ts_us
+        (output,) = self.send(self.new(CommandKind.CHECK, account, fields))
+        self.ts_us = ts_us
+        answer = output.message
+        assert isinstance(answer, Execution)
+        assert (answer.kind, answer.status, answer.order_id) == (ExecutionKind.CHECKED, OrderStatus.UNKNOWN, 0)
+        sequence, *rest = msgspec.msgpack.decode(self.core.dump())
+        assert [sequence - 1, *rest] == state
+        return answer.reason, answer.limit_e8, answer.actual_e8
 
     def cancel(self, account: str = "alice", **fields: Any) -> Message:
         return self.answer(Command(CommandKind.CANCEL, account, **fields))

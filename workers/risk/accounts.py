@@ -130,9 +130,12 @@ class Account:
 
     def lose(self, loss: Loss | None) -> None:
         """A loss makes an active account reducing; None makes it active again."""
-        self.loss = loss
+        self.loss, self.status = loss, self.status_after(loss)
+
+    def status_after(self, loss: Loss | None) -> AccountStatus:
+        """The status that follows from what the operator decided, and a loss."""
         active = self.decided is AccountStatus.ACTIVE
-        self.status = AccountStatus.REDUCING if active and loss is not None else self.decided
+        return AccountStatus.REDUCING if active and loss is not None else self.decided
 
     def move(self, currency: str, amount_e8: int) -> None:
         """Add to a balance what is neither profit nor loss."""
@@ -157,24 +160,28 @@ class Account:
         """Orders that have not ended."""
         return len(self.orders) - len(self.finals)
 
-    def cover(self, order: RiskOrder, rules: SymbolRules, pairs: Mapping[Pair, SymbolRules]) -> Refusal | None:
-        """Hold what a new order may cost, or say why the account cannot."""
+    def cover(
+        self, order: RiskOrder, rules: SymbolRules, pairs: Mapping[Pair, SymbolRules], *, holds: bool = True
+    ) -> Refusal | None:
+        """Hold what a new order may cost, unless it is only asked for, or say why the account cannot."""
         order.fee_rate_e8 = rules.fee_rate_e8
         if self.kind is _MARGIN:
             refusal = self._margin_refusal(order.side, order.quantity_e8, rules, pairs)
-            if refusal is None:
+            if refusal is None and holds:
                 self.hold(order, rules, order.quantity_e8)
             return refusal
         notional_e8 = -(-order.worst_price_e8 * order.quantity_e8 // E8)
         if order.side is _BUY:
-            balance = self.balance(rules.quote)
+            balance = self.balances.get(rules.quote)
             needed_e8 = notional_e8 - (-notional_e8 * order.fee_rate_e8 // E8)
         else:
-            balance = self.balance(rules.base)
+            balance = self.balances.get(rules.base)
             needed_e8 = order.quantity_e8
-        available_e8 = balance.total_e8 - balance.reserved_e8
-        if needed_e8 > available_e8:
+        available_e8 = 0 if balance is None else balance.total_e8 - balance.reserved_e8
+        if balance is None or needed_e8 > available_e8:
             return Refusal(Reason.FUNDS_INSUFFICIENT, int64(available_e8), int64(needed_e8))
+        if not holds:
+            return None
         balance.reserved_e8 += needed_e8
         order.reserved_e8 = needed_e8
         order.leaves_e8 = order.quantity_e8
@@ -241,6 +248,7 @@ class Account:
             quantity = self.open_quantities.get(pair)
             if quantity is None:
                 quantity = self.open_quantities[pair] = OpenQuantity()
+                self.balance(rules.base)  # so that whoever goes through the balances meets this pair
             if order.side is _BUY:
                 quantity.buy_e8 += more_e8
             else:
@@ -312,9 +320,9 @@ class Account:
         after_e8 = self._worst_e8((rules.base, quote), bought_e8, sold_e8)
         if after_e8 <= self._worst_e8((rules.base, quote)):
             return None
-        equity_e16 = self.balance(quote).total_e8 * E8
+        equity_e16 = self.held_e8(quote) * E8
         exposure_e16 = 0
-        for currency, balance in self.balances.items():
+        for currency in self.balances if rules.base in self.balances else (*self.balances, rules.base):
             valued = pairs.get((currency, quote))
             if valued is None:
                 continue
@@ -323,7 +331,7 @@ class Account:
                 if valued.mark_e8 is None:
                     return Refusal(Reason.NO_MARK)
                 exposure_e16 += worst_e8 * valued.mark_e8
-                equity_e16 += balance.total_e8 * valued.mark_e8
+                equity_e16 += self.held_e8(currency) * valued.mark_e8
         if exposure_e16 * E8 <= equity_e16 * self.leverage_e8:
             return None
         return Refusal(
@@ -334,7 +342,7 @@ class Account:
 
     def _worst_e8(self, pair: Pair, bought_e8: int = 0, sold_e8: int = 0) -> int:
         """The larger holding, long or short, were all open orders of one side filled, and these quantities too."""
-        position_e8 = self.balance(pair[0]).total_e8
+        position_e8 = self.held_e8(pair[0])
         quantity = self.open_quantities.get(pair)
         if quantity is not None:
             bought_e8 += quantity.buy_e8

@@ -28,6 +28,7 @@ REFUSED: Final = {
     CommandKind.CANCEL_ALL: ExecutionKind.CANCEL_REJECTED,
     CommandKind.CANCEL_AFTER: ExecutionKind.CANCEL_REJECTED,
     CommandKind.AMEND: ExecutionKind.AMEND_REJECTED,
+    CommandKind.CHECK: ExecutionKind.CHECKED,
 }
 """How a command that places nothing is refused; all others place an order, and are REJECTED."""
 

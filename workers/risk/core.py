@@ -58,6 +58,7 @@ BEHAVIOUR: Final = 6
 
 # Members looked up once: an attribute of an enum class costs as much as a dict lookup at each use.
 _NEW_COMMAND: Final = CommandKind.NEW
+_CHECK_COMMAND: Final = CommandKind.CHECK
 _CANCEL_COMMAND: Final = CommandKind.CANCEL
 _AMEND_COMMAND: Final = CommandKind.AMEND
 _NEW_ORDER: Final = OrderKind.NEW
@@ -72,6 +73,7 @@ _AMENDED: Final = ExecutionKind.AMENDED
 _AMEND_REJECTED: Final = ExecutionKind.AMEND_REJECTED
 _CANCEL_REJECTED: Final = ExecutionKind.CANCEL_REJECTED
 _NONE: Final = Reason.NONE
+_PASSES: Final = Refusal(_NONE)
 
 
 class RiskCore:
@@ -244,7 +246,7 @@ class RiskCore:
             return self._answers.refuse(record, command, Refusal(Reason.KIND_UNKNOWN))
         if account is None or account.kind is None:
             return self._answers.refuse(record, command, Refusal(Reason.ACCOUNT_UNKNOWN))
-        if self._limits.losses or account.loss is not None:
+        if (self._limits.losses or account.loss is not None) and command.kind is not _CHECK_COMMAND:
             stands = self._losses.assess(account, record.ts_us)
             if stands:
                 return (*stands, *self._obey(record, command, account))
@@ -252,7 +254,7 @@ class RiskCore:
 
     def _obey(self, record: Input, command: Command, account: Account) -> Sequence[Output]:
         """Do what an account that is known asks."""
-        if command.kind is _NEW_COMMAND:
+        if command.kind is _NEW_COMMAND or command.kind is _CHECK_COMMAND:
             return self._place(record, command, account)
         return self._others.get(command.kind, self._change)(record, command, account)
 
@@ -275,7 +277,10 @@ class RiskCore:
         return None if verify_ed25519(key, record.value, seal) else Reason.SEAL_INVALID
 
     def _place(self, record: Input, command: Command, account: Account) -> Sequence[Output]:
-        if account.status not in _TRADES or account.kind is AccountKind.UNKNOWN:
+        """Place an order; a CHECK is answered in the same way, and leaves no trace."""
+        checks = command.kind is _CHECK_COMMAND
+        status = self._losses.foreseen(account, record.ts_us) if checks else account.status
+        if status not in _TRADES or account.kind is AccountKind.UNKNOWN:
             return self._answers.refuse(record, command, Refusal(Reason.ACCOUNT_SUSPENDED))
         refusal = client_order_id_refusal(command.client_order_id)
         if refusal is not None:
@@ -285,15 +290,16 @@ class RiskCore:
         default = account.self_trade_prevention if first is None else first.self_trade_prevention
         order = order_of(command, self._base_id | record.offset, record.ts_us, default)
         if first is not None:
-            if first.same_content(order):
-                why = Refusal(_status_reason(first), first.limit_e8, first.actual_e8)
-                return self._answers.report(record, command, first, ExecutionKind.STATUS, why)
-            return self._answers.refuse(record, command, Refusal(Reason.CLIENT_ORDER_ID_REUSED))
+            return self._repeat(record, command, first, order)
         rules = self._symbols.get(order.symbol)
         if rules is None:
             refusal = Refusal(Reason.SYMBOL_UNKNOWN)
         else:
-            refusal = rule_refusal(rules, order) or self._account_refusal(account, order, rules)
+            refusal = rule_refusal(rules, order) or self._account_refusal(
+                account, order, rules, status, holds=not checks
+            )
+        if checks:
+            return self._answers.answer(record, command, ExecutionKind.CHECKED, refusal or _PASSES)
         account.remember(order)
         if refusal is not None:
             order.status = OrderStatus.REJECTED
@@ -303,20 +309,32 @@ class RiskCore:
         account.await_end(order)
         return (to_book(_NEW_ORDER, order.order_id, account.name, order, command.correlation_id, record.ts_us),)
 
-    def _account_refusal(self, account: Account, order: RiskOrder, rules: SymbolRules) -> Refusal | None:
+    def _repeat(self, record: Input, command: Command, first: RiskOrder, order: RiskOrder) -> Sequence[Output]:
+        """Answer an order whose client_order_id was used before."""
+        if not first.same_content(order):
+            return self._answers.refuse(record, command, Refusal(Reason.CLIENT_ORDER_ID_REUSED))
+        why = Refusal(_status_reason(first), first.limit_e8, first.actual_e8)
+        if command.kind is _CHECK_COMMAND:
+            return self._answers.refuse(record, command, why)
+        return self._answers.report(record, command, first, ExecutionKind.STATUS, why)
+
+    def _account_refusal(
+        self, account: Account, order: RiskOrder, rules: SymbolRules, status: AccountStatus, *, holds: bool
+    ) -> Refusal | None:
+        """Why the account cannot bear the order; else what it may cost is held, if `holds`."""
         open_count = account.open_count()
         if open_count >= account.open_orders_max:
             return Refusal(Reason.OPEN_ORDERS_LIMIT, account.open_orders_max * E8, (open_count + 1) * E8)
-        if account.status is _REDUCING:
+        if status is _REDUCING:
             refusal = reducing_refusal(order, None, account, rules, self._venue)
             if refusal is not None:
                 return refusal
         limits = self._limits.of(account.name, order.symbol) if self._limits.scopes else None
         if limits is None:
-            return account.cover(order, rules, self._pairs)
+            return account.cover(order, rules, self._pairs, holds=holds)
         refusal = limit_refusal(limits, order, None, account, rules, self._venue, order.command_us)
-        refusal = refusal or account.cover(order, rules, self._pairs)
-        if refusal is None:
+        refusal = refusal or account.cover(order, rules, self._pairs, holds=holds)
+        if refusal is None and holds:
             take_token(limits, account, order.command_us)
         return refusal
 

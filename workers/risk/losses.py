@@ -8,6 +8,8 @@ currency, is neither profit nor loss.
 from collections.abc import Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
 from schemas.messages import AccountState, AccountStatus, Reason, Side
 from schemas.units import E8
 from workers.kernel.stage import Output
@@ -52,8 +54,7 @@ class LossWatch:
 
     def assess(self, account: Account, now_us: int) -> Sequence[Output]:
         """Compare an account with its limits: how it stands from now on, and removals of what would add to a loss."""
-        passed = self._passed(account, self._limits.of(account.name, ""), now_us)
-        over = account.loss is not None and account.loss.reason is _DAILY and now_us // DAY_US > account.loss.day
+        passed, over = self._passed(account, account.worths, now_us), _over(account, now_us)
         if over:
             account.loss = None
         if account.loss is not None or not (passed or over):
@@ -62,17 +63,26 @@ class LossWatch:
         state = account_state(account, now_us)
         return (state, *self._removals(account, passed, now_us)) if passed is not None else (state,)
 
-    def _passed(self, account: Account, limits: Limits, now_us: int) -> Loss | None:
+    def foreseen(self, account: Account, now_us: int) -> AccountStatus:
+        """The status that `assess` would give it. Nothing changes."""
+        if not self._limits.losses and account.loss is None:
+            return account.status
+        worths = {currency: replace(worth) for currency, worth in account.worths.items()}
+        passed = self._passed(account, worths, now_us)
+        return account.status_after(passed if account.loss is None or _over(account, now_us) else account.loss)
+
+    def _passed(self, account: Account, worths: dict[str, Worth], now_us: int) -> Loss | None:
         """The first loss limit that is passed, currencies sorted. Remembers what the equity is, and was at most."""
+        limits = self._limits.of(account.name, "")
         if not limits.of_losses():
-            account.worths.clear()
+            worths.clear()
             return None
         found = None
         for quote in sorted({self._venue.symbols[name].quote for name in account.usages}):
             equity_e8, day = self._equity_e8(account, quote), now_us // DAY_US
-            worth = account.worths.get(quote)
+            worth = worths.get(quote)
             if worth is None:
-                worth = account.worths[quote] = Worth(quote, day, equity_e8, equity_e8, equity_e8)
+                worth = worths[quote] = Worth(quote, day, equity_e8, equity_e8, equity_e8)
             if day > worth.day:
                 worth.day, worth.opening_e8 = day, worth.equity_e8
             worth.equity_e8 = equity_e8
@@ -101,6 +111,12 @@ class LossWatch:
                     removal(account.name, order, loss.reason, now_us) for order in account.take_out(name, side)
                 ]
         return removals
+
+
+def _over(account: Account, now_us: int) -> bool:
+    """Whether a daily loss is over: its day is."""
+    loss = account.loss
+    return loss is not None and loss.reason is _DAILY and now_us // DAY_US > loss.day
 
 
 def _loss(worth: Worth, limits: Limits) -> Loss | None:

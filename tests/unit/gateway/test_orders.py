@@ -1,4 +1,4 @@
-"""POST /api/v1/orders, PATCH and DELETE /api/v1/orders/{id}, over real HTTP."""
+"""POST /api/v1/orders and /api/v1/orders/check, PATCH and DELETE /api/v1/orders/{id}, over real HTTP."""
 
 import asyncio
 import json
@@ -250,6 +250,27 @@ async def test_cancelling_all_becomes_a_command(served: Any, client: Any) -> Non
     narrow, wide = served.log.commands
     assert (narrow.kind, narrow.account) == (CommandKind.CANCEL_ALL, "alice")
     assert (narrow.symbol, narrow.side, wide.symbol, wide.side) == ("BTC-USD", Side.SELL, None, None)
+
+
+async def test_a_check_is_a_command_and_waits_for_its_answer(served: Any, client: Any) -> None:
+    served.answers.saw(report(1_000, "checked"))
+    answer = await client.post("/api/v1/orders/check", json=ORDER, headers=served.bearer())
+    assert (answer.status_code, answer.json()["data"]["reason"], "message" in answer.json()) == (200, "NONE", False)
+    (command,) = served.log.commands
+    assert (command.kind, command.account, command.price_e8) == (CommandKind.CHECK, "alice", 4_321_050_000_000)
+    assert command.client_order_id
+    told = {"limit": "0.001", "actual": "0.0015"}
+    served.answers.saw(json.dumps(json.loads(report(1_001, "checked", "QUANTITY_OFF_LOT")) | told).encode())
+    answer = await client.post("/api/v1/orders/check", json=ORDER, headers=served.bearer())
+    assert answer.status_code == 200
+    assert answer.json()["message"].endswith("nearest valid: 0.001, 0.002.")
+
+
+async def test_a_check_that_is_not_answered_in_time_names_its_command(served: Any, client: Any) -> None:
+    answer = await client.post("/api/v1/orders/check?wait=1", json=ORDER, headers=served.bearer())
+    assert (answer.status_code, answer.json()["data"]) == (202, {"command_id": "1000"})
+    wrong = await client.post("/api/v1/orders/check", json=ORDER | {"price": "0"}, headers=served.bearer())
+    assert wrong.status_code == 422
 
 
 async def test_orders_that_wait_become_commands(served: Any, client: Any) -> None:

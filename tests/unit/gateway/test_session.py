@@ -108,7 +108,10 @@ async def test_orders_are_amended_and_all_cancelled_as_by_rest(served: Any) -> N
         await ask(ws, type="order.cancel_all")
         timer = await ask(ws, type="order.cancel_after", timeout=60)
         assert timer["data"] == {"command_id": "1003", "status": "pending"}
-    amend, some, every, after = served.log.commands
+        checked = await ask(ws, type="order.check", order=ORDER)
+        assert checked["data"] == {"command_id": "1004", "status": "pending_check"}
+    amend, some, every, after, check = served.log.commands
+    assert (check.kind, check.symbol) == ("CHECK", "BTC-USD")
     assert (amend.kind, amend.order_id, amend.price_e8, amend.quantity_e8) == ("AMEND", 1000, 9_950_000_000, 2 * E8)
     assert (some.kind, some.symbol, some.side) == ("CANCEL_ALL", "BTC-USD", "SELL")
     assert (every.kind, every.symbol, every.side) == ("CANCEL_ALL", None, None)

@@ -1,0 +1,154 @@
+"""Would this order pass? The same answer as that of the order itself, and no trace of it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from schemas.messages import (
+    AccountKind,
+    AccountStatus,
+    Command,
+    CommandKind,
+    ControlKind,
+    Execution,
+    ExecutionKind,
+    Order,
+    OrderType,
+    Reason,
+    SelfTradePrevention,
+    Side,
+    SymbolStatus,
+    TimeInForce,
+)
+from schemas.seal import seal_headers
+from schemas.units import E8
+from tests.oracle.risk_desk import SECRET, Desk, open_desk
+
+MARKET = {"order_type": OrderType.MARKET, "price_e8": None}
+REDUCING = {"account_status": AccountStatus.REDUCING}
+SUSPENDED = {"account_status": AccountStatus.SUSPENDED}
+MARGIN = {"account_kind": AccountKind.MARGIN, "leverage_e8": 1}
+STOP = {"order_type": OrderType.STOP, "price_e8": None}
+TRAIL = {"order_type": OrderType.TRAILING_STOP, "price_e8": None}
+
+
+def limits(**fields: int) -> Callable[[Desk], object]:
+    return lambda at: at.control(ControlKind.LIMITS, account="alice", **fields)
+
+
+def account(**fields: Any) -> Callable[[Desk], object]:
+    return lambda at: at.account("alice", **fields)
+
+
+def first(**fields: Any) -> Callable[[Desk], object]:
+    """Something was placed before."""
+    return lambda at: at.place(**fields)
+
+
+def one_a_minute(at: Desk) -> None:
+    limits(trade_frequency=1, trade_frequency_s=60)(at)
+    at.placed()
+
+
+CASES: list[tuple[Reason, Callable[[Desk], object], dict[str, Any]]] = [
+    (Reason.NONE, limits(), {}),
+    (Reason.NONE, limits(), MARKET),
+    (Reason.NONE, account(**MARGIN | {"leverage_e8": 5 * E8}), {"side": Side.SELL}),
+    (Reason.ACCOUNT_SUSPENDED, account(**SUSPENDED), {}),
+    (Reason.ACCOUNT_REDUCING, account(**REDUCING), {}),
+    (Reason.CLIENT_ORDER_ID_INVALID, limits(), {"client_order_id": ""}),
+    (Reason.CLIENT_ORDER_ID_REUSED, first(client_order_id="a"), {"client_order_id": "a", "quantity_e8": 2 * E8}),
+    (Reason.REPEATED_COMMAND, first(client_order_id="a"), {"client_order_id": "a"}),
+    (Reason.QUANTITY_OFF_LOT, first(client_order_id="a", quantity_e8=1), {"client_order_id": "a", "quantity_e8": 1}),
+    (Reason.SYMBOL_UNKNOWN, limits(), {"symbol": "DOGE-USD"}),
+    (Reason.SYMBOL_HALTED, lambda at: at.symbol(symbol_status=SymbolStatus.HALTED), {}),
+    (Reason.SIDE_INVALID, limits(), {"side": None}),
+    (Reason.TYPE_INVALID, limits(), {"order_type": None}),
+    (Reason.TIME_IN_FORCE_INVALID, limits(), {"time_in_force": TimeInForce.UNKNOWN}),
+    (Reason.EXPIRY_INVALID, limits(), {"time_in_force": TimeInForce.GTD, "expire_us": 1}),
+    (Reason.MALFORMED, limits(), {"self_trade_prevention": SelfTradePrevention.UNKNOWN}),
+    (Reason.PRICE_MISSING, limits(), {"price_e8": None}),
+    (Reason.PRICE_NOT_ALLOWED, limits(), MARKET | {"price_e8": E8}),
+    (Reason.PRICE_NOT_POSITIVE, limits(), {"price_e8": 0}),
+    (Reason.PRICE_OFF_TICK, limits(), {"price_e8": 1000 * E8 + 1}),
+    (Reason.PRICE_OUTSIDE_BAND, limits(), {"price_e8": 2000 * E8}),
+    (Reason.NO_MARK, lambda at: at.symbol(reference_price_e8=None), {}),
+    (Reason.TRIGGER_INVALID, limits(), STOP),
+    (Reason.TRAIL_INVALID, limits(), TRAIL),
+    (Reason.QUANTITY_NOT_POSITIVE, limits(), {"quantity_e8": 0}),
+    (Reason.QUANTITY_OFF_LOT, limits(), {"quantity_e8": E8 + 1}),
+    (Reason.QUANTITY_TOO_SMALL, limits(), {"quantity_e8": E8 // 1000}),
+    (Reason.QUANTITY_TOO_LARGE, limits(), {"quantity_e8": 51 * E8}),
+    (Reason.NOTIONAL_TOO_SMALL, limits(), {"quantity_e8": E8 // 100, "price_e8": 999 * E8}),
+    (Reason.NOTIONAL_TOO_LARGE, lambda at: at.symbol(notional_max_e8=500 * E8), {}),
+    (Reason.OPEN_ORDERS_LIMIT, account(open_orders_max=0), {}),
+    (Reason.ORDER_SIZE_LIMIT, limits(max_order_size_e8=1), {}),
+    (Reason.FAT_FINGER, limits(fat_finger_limit_e8=1), {"price_e8": 1001 * E8}),
+    (Reason.SYMBOL_OPEN_ORDERS_LIMIT, limits(max_open_orders=0), {}),
+    (Reason.TRADE_FREQUENCY_LIMIT, one_a_minute, {}),
+    (Reason.DAILY_VOLUME_LIMIT, limits(max_daily_volume_e8=1), {}),
+    (Reason.POSITION_LIMIT, limits(max_position_size_e8=1), {}),
+    (Reason.CONCENTRATION_LIMIT, limits(concentration_limit_e8=1), {}),
+    (Reason.LEVERAGE_LIMIT, limits(max_leverage_e8=1), {}),
+    (Reason.FUNDS_INSUFFICIENT, limits(), {"quantity_e8": 11 * E8}),
+    (Reason.FUNDS_INSUFFICIENT, lambda at: at.symbol(symbol="ETH-EUR", base="ETH", quote="EUR"), {"symbol": "ETH-EUR"}),
+    (Reason.MARGIN_INSUFFICIENT, account(**MARGIN), {}),
+]
+OTHERS = {
+    *(Reason.SEAL_MISSING, Reason.SEAL_INVALID, Reason.KEY_UNKNOWN, Reason.ACCOUNT_UNKNOWN, Reason.KIND_UNKNOWN),
+    *(Reason.ORDER_UNKNOWN, Reason.ORDER_FINAL, Reason.AMEND_PENDING, Reason.TRIGGER_MET, Reason.TIMEOUT_INVALID),
+}
+"""Of who may ask, which a CHECK is refused for like any command, and of commands about an order."""
+OF_THE_BOOK = {
+    *(Reason.POST_ONLY_WOULD_TRADE, Reason.FILL_OR_KILL_UNFILLABLE, Reason.IMMEDIATE_REMAINDER, Reason.NO_LIQUIDITY),
+    *(Reason.SELF_TRADE, Reason.CANCELLED_BY_CLIENT, Reason.BOOK_FULL, Reason.AMENDED_BELOW_FILLED),
+    *(Reason.SESSION_CLOSED, Reason.NOT_CONTINUOUS, Reason.SYMBOL_CLOSED),
+    *(Reason.EXPIRY_REACHED, Reason.TIMER_EXPIRED, Reason.KILLED, Reason.DAILY_LOSS_LIMIT, Reason.DRAWDOWN_LIMIT),
+}
+
+
+def test_each_reason_of_pre_trade_risk_is_tried() -> None:
+    tried = {reason for reason, _, _ in CASES}
+    assert set(Reason) - tried - OTHERS - OF_THE_BOOK == {Reason.UNKNOWN}
+
+
+@pytest.mark.parametrize(("reason", "before", "fields"), CASES)
+def test_a_check_says_what_the_order_would_be_answered(
+    reason: Reason, before: Callable[[Desk], object], fields: dict[str, Any]
+) -> None:
+    at = open_desk(alice={"USD": 10_000 * E8})
+    before(at)
+    fields = {"client_order_id": "asked"} | fields
+    checked = at.check(**fields)
+    assert checked[0] is reason
+    answer = at.place(**fields)
+    assert isinstance(answer, Order) is (reason is Reason.NONE)
+    if isinstance(answer, Execution):
+        assert (answer.reason, answer.limit_e8, answer.actual_e8) == checked
+
+
+def test_a_check_foresees_a_loss_and_its_end_without_looking() -> None:
+    at = open_desk(alice={"USD": 10_000 * E8})
+    limits(max_daily_loss_e8=1000 * E8)(at)
+    at.filled(at.placed(quantity_e8=4 * E8), 4 * E8, 1000 * E8)
+    at.mark(1000 * E8)
+    at.mark(740 * E8)  # within a second of the last: nobody has looked
+    assert at.check(price_e8=740 * E8)[0] is Reason.ACCOUNT_REDUCING
+    assert at.stands[-1].status is AccountStatus.ACTIVE
+    assert at.refused(price_e8=740 * E8)[0] is Reason.ACCOUNT_REDUCING
+    at.ts_us += 86_400_000_000
+    assert at.check(price_e8=740 * E8)[0] is Reason.NONE
+    assert at.stands[-1].status is AccountStatus.REDUCING
+    at.placed(price_e8=740 * E8)
+
+
+def test_who_may_not_ask_is_told_so() -> None:
+    at = open_desk(alice={"USD": 1})
+    assert at.check("stranger")[0] is Reason.ACCOUNT_UNKNOWN
+    command = Command(CommandKind.CHECK, "alice", "id")
+    for headers, reason in (((), Reason.SEAL_MISSING), (seal_headers("gateway-1", SECRET), Reason.SEAL_INVALID)):
+        (output,) = at.send(command, headers)
+        answer = output.message
+        assert isinstance(answer, Execution)
+        assert (answer.kind, answer.reason) == (ExecutionKind.CHECKED, reason)
