@@ -25,6 +25,9 @@ CONTROL_ID_CHARACTERS_MAX: Final = 128
 TRADE_FREQUENCY_S_MAX: Final = 86_400
 """Longest time in which a trade frequency comes back."""
 
+BREAKER_S_MAX: Final = 3_600
+"""Longest window and longest halt of a circuit breaker: it remembers a price a second of its window."""
+
 _SYMBOL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", re.ASCII)
 _CURRENCY: Final = re.compile(r"[A-Za-z0-9]{1,16}", re.ASCII)
 _ACCOUNT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", re.ASCII)
@@ -85,7 +88,21 @@ def _symbol_numbers(control: Control) -> str | None:
         value = getattr(control, name)
         if value is not None and value <= 0:
             return f"{name} is {value}: it must be positive (null: none)"
-    return _symbol_limits(control) or _symbol_fees(control)
+    return _symbol_limits(control) or _symbol_fees(control) or _breaker(control)
+
+
+def _breaker(control: Control) -> str | None:
+    move_e8, times = control.breaker_move_e8, (control.breaker_window_s, control.breaker_halt_s)
+    if move_e8 is None and times == (None, None):
+        return None
+    if move_e8 is None or None in times:
+        return "breaker_move_e8, breaker_window_s and breaker_halt_s go together (null: no circuit breaker)"
+    if not 0 < move_e8 < E8:
+        return f"breaker_move_e8 is {move_e8}: it must be above 0 and below {E8} (a whole)"
+    for name, value_s in zip(("breaker_window_s", "breaker_halt_s"), times, strict=True):
+        if not 1 <= (value_s or 0) <= BREAKER_S_MAX:
+            return f"{name} is {value_s}: it must be from 1 to {BREAKER_S_MAX} (an hour)"
+    return None
 
 
 def _symbol_limits(control: Control) -> str | None:

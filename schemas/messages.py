@@ -531,6 +531,14 @@ class Control(msgspec.Struct, frozen=True, gc=False):
     """SESSION: it holds from the first tick of the log's clock that is not before this, microseconds since 1970 UTC;
     null: at once. A later record for the same time replaces.
     """
+    breaker_move_e8: int | None = None
+    """SYMBOL: how far a trade may be from the first price of the window, as a fraction in 10^-8; the trade that would
+    be further halts the symbol. Null: no circuit breaker.
+    """
+    breaker_window_s: int | None = None
+    """SYMBOL: length of that window, seconds."""
+    breaker_halt_s: int | None = None
+    """SYMBOL: how long such a halt lasts, and the auction after it as long again; seconds."""
 
 
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):

@@ -369,6 +369,39 @@ MUTATIONS = (
         "book.session.phase is not _CONTINUOUS",
         "False",
     ),
+    Mutation(
+        "the breaker is passed by one tick",
+        "workers/matching/breaker.py",
+        "return min(order.price_e8, self.high_e8)",
+        "return min(order.price_e8, self.high_e8 + 1_234_567)",
+    ),
+    Mutation(
+        "the breaker forgets the price with which its window begins",
+        "workers/matching/breaker.py",
+        "while len(prices) > begun + 1 and prices[begun + 1][0] <= now_us - self.window_us:",
+        "while len(prices) > begun + 1:",
+    ),
+    Mutation(
+        "fill or kill trips the breaker", MATCHER, "if order.time_in_force is not _FOK and other.keys", "if other.keys"
+    ),
+    Mutation(
+        "fill or kill looks beyond the breaker",
+        MATCHER,
+        "other.can_fill(order, _limit_e8(book, order))",
+        "other.can_fill(order, order.price_e8)",
+    ),
+    Mutation(
+        "triggered orders enter a book that has halted",
+        "workers/matching/stops.py",
+        "and book.session.trades else None",
+        "else None",
+    ),
+    Mutation(
+        "the breaker reopens what the operator closed",
+        MATCHING,
+        "            book.session.reopening.withdraw(None)\n",
+        "",
+    ),
     # Risk
     Mutation(
         "an order that ended is cancelled again",

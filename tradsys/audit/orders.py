@@ -131,7 +131,8 @@ def auctions(contents: Contents) -> Iterator[Finding]:
 def books(contents: Contents) -> Iterator[Finding]:
     """Book changes have no gap, cross only while a session collects orders, and end where the open orders stand."""
     levels: dict[tuple[str, Side], Ladder] = {}
-    sessions = {control.symbol for control in contents.controls() if control.kind is ControlKind.SESSION}
+    decided = (c for c in contents.controls() if c.kind is ControlKind.SESSION or c.breaker_move_e8 is not None)
+    sessions = {control.symbol for control in decided}
     sequence: dict[str, int] = {}
     for change in contents.of("book", BookChange):
         expected = sequence.get(change.symbol, 0) + 1

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas.messages import Control, ControlKind, SymbolStatus
+from schemas.units import E8
 from tradsys import connections
 from tradsys.commands.options import AsJson, DecisionId, Home
 from tradsys.errors import CommandError
@@ -19,6 +20,8 @@ NUMBERS: Final = (
     "tick_e8", "lot_e8", "quantity_min_e8", "quantity_max_e8", "notional_min_e8", "notional_max_e8", "price_band_e8",
     "reference_price_e8", "maker_fee_e8", "taker_fee_e8",
 )  # fmt: skip
+BREAKER: Final = ("breaker_move_e8", "breaker_window_s", "breaker_halt_s")
+NONE: Final = "none"
 
 
 def command(
@@ -38,6 +41,12 @@ def command(
     reference_price: Annotated[str | None, typer.Option(help="The mark until there is one.")] = None,
     maker_fee: Annotated[str | None, typer.Option(help="Of the notional: 0.0001 is 1 basis point.")] = None,
     taker_fee: Annotated[str | None, typer.Option(help="Of the notional: 0.0001 is 1 basis point.")] = None,
+    breaker: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MOVE/WINDOW/HALT", help="Circuit breaker, as 0.1/300/60: a fraction and seconds; or none."
+        ),
+    ] = None,
     status: Annotated[str | None, typer.Option(help="trading, or halted: takes cancels only.")] = None,
     decision_id: DecisionId = None,
     as_json: AsJson = False,  # noqa: FBT002 - an option
@@ -56,6 +65,8 @@ def command(
     }
     given |= {"base": base, "quote": quote, "symbol_status": typed_choice("--status", status, SymbolStatus)}
     changes = {name: value for name, value in given.items() if value is not None}
+    if breaker is not None:
+        changes |= _typed_breaker(breaker)
     if symbol is None and changes:
         raise CommandError("Which symbol? Name it before the options.", exit_code=EXIT_USAGE)
     if symbol is not None and symbol not in symbols and not changes:
@@ -64,7 +75,7 @@ def command(
         before = symbols.get(symbol)
         if before is None and not (tick and lot):
             raise CommandError(f"{symbol} is new: it needs at least --tick and --lot.", exit_code=EXIT_USAGE)
-        kept = {name: getattr(before, name) for name in given} if before else _new(symbol)
+        kept = {name: getattr(before, name) for name in (*given, *BREAKER)} if before else _new(symbol)
         if not decisions.decide(ControlKind.SYMBOL, decision_id, **(kept | changes | {"symbol": symbol})):
             typer.echo(made_before(decision_id), err=True)
     shown = {name: control for name, control in decisions.symbols.items() if symbol in {None, name}}
@@ -72,6 +83,22 @@ def command(
         typer.echo(json.dumps({name: _facts(control) for name, control in shown.items()}, indent=2))
     else:
         Console().print(_table(shown) if symbol is None else facts_table(symbol, _facts(shown[symbol])))
+
+
+def _typed_breaker(text: str) -> dict[str, Any]:
+    """The three numbers of a circuit breaker, or none of them. Raises CommandError."""
+    parts = text.split("/")
+    if text == NONE:
+        return dict.fromkeys(BREAKER)
+    if len(parts) != len(BREAKER):
+        raise CommandError(f"--breaker is {text[:40]!r}; it must be as 0.1/300/60, or none.", exit_code=EXIT_USAGE)
+    move_e8, window_e8, halt_e8 = (typed_e8("--breaker", part) or 0 for part in parts)
+    return dict(zip(BREAKER, (move_e8, window_e8 // E8, halt_e8 // E8), strict=True))
+
+
+def _shown_breaker(control: Control) -> str | None:
+    move_e8, *times = (getattr(control, name) for name in BREAKER)
+    return None if move_e8 is None else "/".join((shown_e8(move_e8), *map(str, times)))
 
 
 def _new(symbol: str) -> dict[str, Any]:
@@ -83,7 +110,8 @@ def _new(symbol: str) -> dict[str, Any]:
 def _facts(control: Control) -> dict[str, Any]:
     numbers = {name.removesuffix("_e8"): shown_e8(getattr(control, name)) or None for name in NUMBERS}
     status = (control.symbol_status or SymbolStatus.UNKNOWN).lower()
-    return {"status": status, "base": control.base, "quote": control.quote, **numbers}
+    named = {"status": status, "base": control.base, "quote": control.quote}
+    return named | numbers | {"breaker": _shown_breaker(control)}
 
 
 def _table(symbols: dict[str, Control]) -> Table:

@@ -15,7 +15,7 @@ from schemas.units import INT64_MAX
 from workers.kernel.stage import Output
 from workers.matching.book import Book, Level, OpenOrder
 from workers.matching.executions import ended, standing
-from workers.matching.matcher import Matcher, open_order, publish
+from workers.matching.matcher import Matcher, interrupt, open_order, publish
 from workers.matching.waiting import Waiting
 
 _BUY: Final = Side.BUY
@@ -116,8 +116,10 @@ def _move(
         book.append(open_order(order, leaves_e8, notional_e8, level))
     # Asks from the best on, then bids from the best on, as every change of the book is told.
     levels = sorted(mine.values(), key=lambda level: level.price_e8, reverse=order.side is _BUY)
+    if book.breaker is not None and leaves_e8 and continuous:
+        interrupt(book, other, order)
     publish(book, [*taken, *levels] if order.side is _BUY else [*levels, *taken], ts_us, outputs)
-    if continuous:
+    if book.session.trades:
         book.assert_uncrossed()
     return outputs
 

@@ -7,7 +7,7 @@ its levels sorted with the best one last: finding, taking and improving the best
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 from itertools import chain, takewhile
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -16,6 +16,9 @@ from schemas.units import INT64_MAX
 from workers.matching.session import Session
 from workers.matching.triggers import Triggers
 from workers.matching.waiting import Waiting
+
+if TYPE_CHECKING:
+    from workers.matching.breaker import Breaker
 
 # An enum's member is looked up slowly through its class (0.1 us), so hot paths name it once.
 _BUY: Final = Side.BUY
@@ -119,25 +122,25 @@ class BookSide:
         """The levels from the best price to the worst."""
         return (self.levels[key * self.sign] for key in reversed(self.keys))
 
-    def can_fill(self, order: Order) -> bool:
-        """Whether an aggressor would trade all of its quantity here, within its limit.
+    def can_fill(self, order: Order, limit_e8: int) -> bool:
+        """Whether an aggressor would trade all of its quantity here, within a limit.
 
         Its account's own orders count only if it may trade with them; when one would end the aggressor, nothing behind
         it counts.
         """
         missing_e8 = order.quantity_e8
-        for level in self._within(order):
+        for level in self._within(limit_e8):
             missing_e8 -= level.quantity_e8
             if missing_e8 <= 0:
                 break
         if missing_e8 > 0 or order.self_trade_prevention is SelfTradePrevention.NONE:
             return missing_e8 <= 0
-        return self._can_fill_with_others(order)
+        return self._can_fill_with_others(order, limit_e8)
 
-    def _can_fill_with_others(self, order: Order) -> bool:
+    def _can_fill_with_others(self, order: Order, limit_e8: int) -> bool:
         account, missing_e8 = order.account, order.quantity_e8
         skips_own = order.self_trade_prevention is SelfTradePrevention.CANCEL_OLDEST
-        for level in self._within(order):
+        for level in self._within(limit_e8):
             for maker in level.orders():
                 if maker.account != account:
                     missing_e8 -= maker.leaves_e8
@@ -147,8 +150,8 @@ class BookSide:
                     return False
         return False
 
-    def _within(self, order: Order) -> Iterator[Level]:
-        limit_key = order.price_e8 * self.sign
+    def _within(self, limit_e8: int) -> Iterator[Level]:
+        limit_key = limit_e8 * self.sign
         return takewhile(lambda level: level.price_e8 * self.sign >= limit_key, self.best_first())
 
 
@@ -158,6 +161,7 @@ class Book:
     __slots__ = (
         "asks",
         "bids",
+        "breaker",
         "change_sequence",
         "last_e8",
         "maker_fee_e8",
@@ -180,6 +184,7 @@ class Book:
         self.reference_e8: int | None = None
         """The symbol's reference price, as the operator set it."""
         self.session = Session()
+        self.breaker: Breaker | None = None
         self.change_sequence = 0
         """Of the last change of a level that was published."""
         self.bids = BookSide(_BUY)

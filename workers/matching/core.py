@@ -24,6 +24,7 @@ from workers.kernel.sessions import PLANNED_MAX
 from workers.kernel.stage import Input, Output
 from workers.matching.amend import amend, refuse
 from workers.matching.book import Book
+from workers.matching.breaker import breaker_of
 from workers.matching.expiry import Expiries
 from workers.matching.matcher import Matcher
 from workers.matching.phases import collect, hold_auction, tell, turn
@@ -98,7 +99,7 @@ class MatchingCore:
                 and message.time_in_force is not _DAY
             ):
                 outputs = self._enter(book, message, record.ts_us)
-                return proceed(self._matcher, book, outputs, record.ts_us) if book.waiting else outputs
+                return self._follow(book, outputs, record.ts_us) if book.waiting or book.breaker else outputs
             if kind is _CANCEL:
                 if message.order_id in book.waiting:
                     return cancel(self._matcher, book, message, record.ts_us)
@@ -162,7 +163,21 @@ class MatchingCore:
             self._expiries.add(found.expire_us, order.order_id, order.symbol)
         elif found is not None and found.time_in_force is _DAY:
             self._expiries.add_day(order.order_id, book)
-        return proceed(self._matcher, book, outputs, ts_us) if book.waiting and book.session.trades else outputs
+        return self._follow(book, outputs, ts_us)
+
+    def _follow(self, book: Book, outputs: Sequence[Output], ts_us: int) -> Sequence[Output]:
+        """What was done and what follows: orders that meet their triggers, the halt that a circuit breaker makes."""
+        if book.symbol in self.apart:
+            return outputs
+        if book.waiting and book.session.trades:
+            outputs = proceed(self._matcher, book, outputs, ts_us)
+        if book.breaker is None or book.session.phase is not Phase.HALTED:
+            return outputs
+        halted_us, halt_us = self._expiries.now_us, book.breaker.halt_us
+        for number, phase in enumerate((Phase.AUCTION, Phase.CONTINUOUS), 1):
+            book.session.reopening.set(halted_us + number * halt_us, phase)
+        self._plans_due_us = min(self._plans_due_us, halted_us + halt_us)
+        return [*outputs, *self._place(book, tell(book, ts_us), ts_us)]
 
     def _come(self, book: Book, order: Order, ts_us: int) -> Sequence[Output]:
         if order.trigger_by is not None:
@@ -212,9 +227,11 @@ class MatchingCore:
                 if not self._all[symbol].session.plan.closes():
                     expiries.end_day(self._all[symbol])
         outputs = expire(self._matcher, expiries, ts_us)
-        for book in self.books.values():
+        for book in list(self.books.values()):
+            if book.breaker is not None:
+                book.breaker.see(expiries.now_us, book.last_e8)
             if book.triggers.has_due():
-                outputs += proceed(self._matcher, book, (), ts_us)
+                outputs += self._follow(book, (), ts_us)
         if self.apart:
             outputs += self._go_on(ts_us)
         if expiries.now_us >= self._plans_due_us:
@@ -229,7 +246,7 @@ class MatchingCore:
         if not book.waiting:
             return ()
         book.triggers.see(TriggerBy.MARK, mark.price_e8)
-        return proceed(self._matcher, book, (), ts_us) if book.session.trades else ()
+        return self._follow(book, (), ts_us)
 
     def _go_on(self, ts_us: int) -> list[Output]:
         """Empty the killed books, and hold the auctions that have begun; what is ready for it trades again."""
@@ -245,10 +262,14 @@ class MatchingCore:
     def _follow_plans(self, ts_us: int) -> list[Output]:
         outputs: list[Output] = []
         for symbol in sorted(self._all):
-            for phase in self._all[symbol].session.plan.due(self._expiries.now_us):
+            session = self._all[symbol].session
+            for phase in session.plan.due(self._expiries.now_us):
+                session.reopening.withdraw(None)
                 outputs += self._turn(self._all[symbol], phase, ts_us)
-        steps = (book.session.plan.steps for book in self._all.values())
-        self._plans_due_us = min((each[0][0] for each in steps if each), default=INT64_MAX)
+            for phase in session.reopening.due(self._expiries.now_us):
+                outputs += self._turn(self._all[symbol], phase, ts_us)
+        plans = (plan for book in self._all.values() for plan in (book.session.plan, book.session.reopening))
+        self._plans_due_us = min((plan.steps[0][0] for plan in plans if plan.steps), default=INT64_MAX)
         return outputs
 
     def _turn(self, book: Book, phase: Phase, ts_us: int) -> list[Output]:
@@ -261,10 +282,12 @@ class MatchingCore:
 
         When it trades, those that have met their triggers enter. Returns the changes and what follows from them.
         """
+        if book.breaker is not None and book.session.trades and book.symbol not in self.books:
+            book.breaker.begin(self._expiries.now_us, book.last_e8 or book.reference_e8)
         here, there = (self.books, self.apart) if book.session.trades else (self.apart, self.books)
         there.pop(book.symbol, None)
         here[book.symbol] = book
-        return proceed(self._matcher, book, changes, ts_us) if book.waiting and book.session.trades else changes
+        return [*self._follow(book, changes, ts_us)]
 
     def _on_control(self, record: Input) -> Sequence[Output]:
         control = self._gate.admit(record)
@@ -286,6 +309,9 @@ class MatchingCore:
         book.tick_e8, book.reference_e8 = control.tick_e8 or 1, control.reference_price_e8
         book.maker_fee_e8 = control.maker_fee_e8 or 0
         book.taker_fee_e8 = control.taker_fee_e8 or 0
+        book.breaker = breaker_of(control, book.breaker)
+        if book.breaker is not None:
+            book.breaker.see(self._expiries.now_us, book.last_e8 or book.reference_e8)
         session = book.session
         session.killed = session.killed or control.cancel_open
         session.resumes = session.killed and control.symbol_status is SymbolStatus.TRADING
@@ -297,6 +323,7 @@ class MatchingCore:
         if phase is None:
             plan.withdraw(effective_us)
         elif effective_us is None or effective_us <= self._expiries.now_us:
+            book.session.reopening.withdraw(None)
             return self._turn(book, phase, record.ts_us)
         elif plan.set(effective_us, phase):
             self._plans_due_us = min(self._plans_due_us, effective_us)

@@ -244,7 +244,7 @@ class Matcher:
         """Trade what can be of an order that was accepted; the rest rests if it may, and ends if not."""
         changed: list[Level] = []
         leaves_e8, notional_e8 = order.quantity_e8, 0
-        if order.time_in_force is not _FOK or other.can_fill(order):
+        if order.time_in_force is not _FOK or other.can_fill(order, _limit_e8(book, order)):
             order, leaves_e8, notional_e8 = self.match(book, other, order, leaves_e8, 0, ts_us, outputs, changed)
         if leaves_e8:
             why = _why_ended(book, order, leaves_e8)
@@ -254,8 +254,11 @@ class Matcher:
                 changed.insert(0 if order.side is _SELL else len(changed), level)
             else:
                 outputs.append(self._end(why, order, book.symbol, leaves_e8, notional_e8, ts_us))
+        if book.breaker is not None and leaves_e8:
+            interrupt(book, other, order)
         publish(book, changed, ts_us, outputs)
-        book.assert_uncrossed()
+        if book.session.trades:
+            book.assert_uncrossed()
 
     def match(
         self,
@@ -279,7 +282,7 @@ class Matcher:
         limit_e8 = order.price_e8 if order_type is _LIMIT or order_type is _STOP_LIMIT else None
         waited = order.trigger_by is not None
         symbol, maker_fee_e8, taker_fee_e8 = book.symbol, book.maker_fee_e8, book.taker_fee_e8
-        keys, limit_key, sign = other.keys, order.price_e8 * other.sign, other.sign
+        keys, limit_key, sign = other.keys, _limit_e8(book, order) * other.sign, other.sign
         while leaves_e8 and keys and keys[-1] >= limit_key:
             level = other.levels[keys[-1] * sign]
             price_e8, level_e8 = level.price_e8, level.quantity_e8
@@ -427,6 +430,20 @@ def publish(book: Book, changed: list[Level], ts_us: int, outputs: list[Output])
             collecting,
         )
         outputs.append(Output("book", symbol, change))
+
+
+def _limit_e8(book: Book, order: Order) -> int:
+    """The worst price at which an order may trade; 10^-8 quote."""
+    return order.price_e8 if book.breaker is None else book.breaker.limit_e8(order)
+
+
+def interrupt(book: Book, other: BookSide, order: Order) -> None:
+    """Halt a symbol if an order would have traded on, had the circuit breaker let it. Fill or kill never asks for more.
+
+    The book may be crossed then. What follows from a halt is up to the caller.
+    """
+    if order.time_in_force is not _FOK and other.keys and other.keys[-1] >= order.price_e8 * other.sign:
+        book.session.phase = Phase.HALTED
 
 
 def open_order(order: Order, leaves_e8: int, notional_e8: int, level: Level) -> OpenOrder:

@@ -26,16 +26,19 @@ class SessionState(msgspec.Struct, frozen=True, array_like=True):
     price_e8: int
     sequence: int
     told: Told | None
+    reopening: list[tuple[int, Phase]] = []
 
 
 class Session:
     """One symbol's session."""
 
-    __slots__ = ("killed", "phase", "plan", "price_e8", "resumes", "sequence", "target", "told")
+    __slots__ = ("killed", "phase", "plan", "price_e8", "reopening", "resumes", "sequence", "target", "told")
 
     def __init__(self) -> None:
         self.phase = _CONTINUOUS
         self.plan = Plan()
+        self.reopening = Plan()
+        """After its circuit breaker has halted it. Any other change of phase takes its place."""
         self.killed = False
         """It takes nothing before its symbol trades again and its book is empty."""
         self.resumes = False
@@ -63,7 +66,7 @@ class Session:
     def state(self) -> SessionState:
         """What a snapshot keeps."""
         ahead = self.target, self.price_e8, self.sequence, self.told
-        return SessionState(self.phase, self.plan.steps, self.killed, self.resumes, *ahead)
+        return SessionState(self.phase, self.plan.steps, self.killed, self.resumes, *ahead, self.reopening.steps)
 
     @classmethod
     def from_state(cls, state: SessionState) -> "Session":
@@ -72,4 +75,5 @@ class Session:
         session.phase, session.plan, session.killed = state.phase, Plan(state.steps), state.killed
         session.resumes, session.target, session.price_e8 = state.resumes, state.target, state.price_e8
         session.sequence, session.told = state.sequence, state.told
+        session.reopening = Plan(state.reopening)
         return session

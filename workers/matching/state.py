@@ -9,6 +9,7 @@ from msgspec.structs import astuple
 from schemas.messages import Order, OrderType, Side, TimeInForce
 from workers.kernel.controls import Pair
 from workers.matching.book import Book, OpenOrder
+from workers.matching.breaker import Breaker
 from workers.matching.session import Session, SessionState
 from workers.matching.triggers import Kept, KeptOrder, Triggers
 
@@ -51,6 +52,7 @@ class BookState(msgspec.Struct, frozen=True, array_like=True):
     session: SessionState | None = None
     tick_e8: int = 1
     reference_e8: int | None = None
+    breaker: Breaker | None = None
 
     @classmethod
     def of(cls, book: Book) -> Self:
@@ -86,6 +88,7 @@ class BookState(msgspec.Struct, frozen=True, array_like=True):
             session=book.session.state(),
             tick_e8=book.tick_e8,
             reference_e8=book.reference_e8,
+            breaker=book.breaker,
         )
 
     def book(self) -> Book:
@@ -93,7 +96,7 @@ class BookState(msgspec.Struct, frozen=True, array_like=True):
         book = Book(intern(self.symbol))
         book.maker_fee_e8, book.taker_fee_e8 = self.maker_fee_e8, self.taker_fee_e8
         book.change_sequence = self.change_sequence
-        book.tick_e8, book.reference_e8 = self.tick_e8, self.reference_e8
+        book.tick_e8, book.reference_e8, book.breaker = self.tick_e8, self.reference_e8, self.breaker
         if self.session is not None:
             book.session = Session.from_state(self.session)
         for order in self.orders:

@@ -60,7 +60,7 @@ def proceed(matcher: Matcher, book: Book, outputs: Sequence[Output], ts_us: int)
                 price_e8 = output.message.price_e8
                 book.triggers.see(TriggerBy.LAST, price_e8)
         shown = len(told)
-        order = book.triggers.next_due() if entered < TRIGGERED_MAX else None
+        order = book.triggers.next_due() if entered < TRIGGERED_MAX and book.session.trades else None
         if order is None:
             return told
         entered += 1

@@ -24,7 +24,7 @@ from schemas.messages import (
     Trade,
 )
 from schemas.units import E8, format_e8
-from tests.oracle.order_stream import amend_order, as_input, cancel_order, new_order, open_core
+from tests.oracle.order_stream import amend_order, as_input, cancel_order, new_order, open_core, symbol_control
 from tests.oracle.session_stream import session_control
 
 SYMBOL = "BTC-USD"
@@ -104,6 +104,18 @@ class Market:
         self.count += 1
         return self._told(Tick(sequence=self.count, ts_us=round(seconds * SECOND_US)))
 
+    def breaker(self, move: float, window_s: float, halt_s: float, reference: float) -> list[str]:
+        """The operator gives the symbol a circuit breaker."""
+        self.count += 1
+        control = symbol_control(
+            control_id="breaker",
+            breaker_move_e8=round(move * E8),
+            breaker_window_s=round(window_s),
+            breaker_halt_s=round(halt_s),
+            reference_price_e8=round(reference * E8),
+        )
+        return self._told(control)
+
     def phase(self, phase: Phase) -> list[str]:
         """The operator decides it, at once."""
         self.count += 1
@@ -134,14 +146,23 @@ def _told(message: Message) -> str:
             return f"{account} {status} leaves {format_e8(leaves)}"
         case Execution(kind=kind, account=account, reason=reason):
             return f"{account} {kind}" if reason == "NONE" else f"{account} {kind} {reason}"
-        case SessionChange(phase=Phase.AUCTION, price_e8=None):
-            return "would trade 0"
-        case SessionChange(phase=Phase.AUCTION, price_e8=int(price), volume_e8=int(volume), surplus_e8=int(surplus)):
-            return f"would trade {format_e8(volume)} at {format_e8(price)}, surplus {format_e8(surplus)}"
+        case SessionChange():
+            return _session(message)
         case Trade(price_e8=price, quantity_e8=quantity):
             return f"trade {format_e8(quantity)} at {format_e8(price)}"
         case _:
             return ""
+
+
+def _session(change: SessionChange) -> str:
+    match change:
+        case SessionChange(phase=Phase.HALTED):
+            return "the symbol halts"
+        case SessionChange(phase=Phase.AUCTION, price_e8=None):
+            return "would trade 0"
+        case SessionChange(phase=Phase.AUCTION, price_e8=int(price), volume_e8=int(volume), surplus_e8=int(surplus)):
+            return f"would trade {format_e8(volume)} at {format_e8(price)}, surplus {format_e8(surplus)}"
+    return ""
 
 
 def rungs(ladder: str) -> str:

@@ -18,6 +18,8 @@ def ask(market: Market, sentence: str) -> list[str]:
     """Do what a line after `>` says: an account's newest order is the one that it cancels or amends."""
     if sentence.startswith("the clock says "):
         return market.clock(float(sentence.rpartition(" ")[2]))
+    if sentence.startswith("the breaker "):
+        return market.breaker(*(float(word) for word in sentence.split() if word[0].isdigit()))
     if sentence.startswith("the phase becomes "):
         return market.phase(Phase(sentence.rpartition(" ")[2].upper()))
     account, verb, *rest = sentence.split()
