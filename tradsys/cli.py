@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "sessions": "Show how symbols trade and what is planned, or open, halt, auction or close them.",
     "accounts": "Show who may trade, make an account, change it, or move its funds.",
     "limits": "Show what accounts may do at most, change it, or show who changed it.",
+    "orders": "Show orders as the database has them, or all that happened to one.",
     "kill": "Stop a symbol, an account or all symbols, and take out what rests.",
     "provision": "Make topics, schemas and tables agree with this release, or check whether they do.",
     "topology": "Print every topic and stage, and how they connect.",

@@ -160,6 +160,11 @@ def environment_of(home: Path, environ: Mapping[str, str] = os.environ) -> dict[
     return dict(environ)
 
 
+def was_started(home: Path) -> bool:
+    """Whether a platform was ever started in a home directory."""
+    return (home / "platform.json").exists()
+
+
 def record(settings: Settings) -> None:
     """Write `platform.json`: where the platform in this home listens, for later commands and other programs."""
     addresses = {

@@ -1,4 +1,4 @@
-"""`tradsys symbols`, `tradsys accounts` and `tradsys limits`, as the operator types them, on a real log."""
+"""`tradsys symbols`, `accounts`, `limits`, `orders` and `kill`, as the operator types them, on a real log."""
 
 import json
 import os
@@ -13,15 +13,20 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer
+from psycopg.conninfo import conninfo_to_dict
 
-from schemas.messages import AccountState, AccountStatus, Control, Reason
+from schemas.messages import AccountState, AccountStatus, Command, CommandKind, Control, OrderType, Reason, Side
 from schemas.registry import connect
 from schemas.units import E8
 from stream_topology.provision import provision
 from stream_topology.sharding import partition_of
 from stream_topology.subjects import subjects
 from tradsys.audit.kafka_log import KafkaLog
+from tradsys.demo.flow import ACCOUNTS
+from tradsys.demo.memory import MemoryVenue
 from workers.kernel.stage import Input
+from workers.projections.fold import Rows
+from workers.projections.writer import Writer
 from workers.risk.core import RiskCore
 
 SHARDS = 2
@@ -70,8 +75,16 @@ class Venue:
         return found
 
 
-def test_the_page_on_operating_works_as_it_stands_there(stack: Any, tmp_path: Path) -> None:
+def database_at(conninfo: str) -> dict[str, str]:
+    """The names by which processes know a database."""
+    named = conninfo_to_dict(conninfo)
+    names = {"host": "DB_HOST", "port": "DB_PORT", "dbname": "DB_NAME", "user": "DB_USER", "password": "DB_PASSWORD"}
+    return {environment: str(named[name]) for name, environment in names.items()}
+
+
+def test_the_page_on_operating_works_as_it_stands_there(stack: Any, database: str, tmp_path: Path) -> None:
     venue = Venue(stack, tmp_path)
+    venue.environment |= database_at(database)
     blocks = re.findall(r"^```console\n(.*?)^```$", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
     lines = [line for block in blocks for line in block.splitlines()]
     assert len(lines) > 5
@@ -253,3 +266,91 @@ def test_a_kill_asks_first_and_says_what_it_stopped(venue: Venue) -> None:
     assert {facts["status"] for facts in venue.facts("accounts").values()} == {"reducing"}
     code, said = venue.type_in("kill", "account", "alice", "--yes")
     assert (code, venue.facts("accounts")["alice"]["status"]) == (0, "suspended")
+
+
+@pytest.fixture
+def traded(venue: Venue, database: str, monkeypatch: pytest.MonkeyPatch) -> Venue:
+    """A bid is filled in part and cancelled, an order is refused, and one rests: the cores' executions, projected."""
+    memory = MemoryVenue(shards=1)
+    memory.open("run", 60_000 * E8)
+
+    def ask(account: str, kind: CommandKind, client_order_id: str, **fields: Any) -> None:
+        memory.send(Command(kind, account, client_order_id=client_order_id, **fields))
+        memory.pipeline.log.now_us += 1_000
+        memory.pipeline.run()
+
+    def place(account: str, name: str, side: Side, quantity_e8: int) -> None:
+        terms = {"side": side, "price_e8": 60_000 * E8, "quantity_e8": quantity_e8}
+        ask(account, CommandKind.NEW, name, symbol="BTC-USD", order_type=OrderType.LIMIT, **terms)
+
+    place(ACCOUNTS[0], "bid", Side.BUY, E8 // 10)
+    place(ACCOUNTS[1], "offer", Side.SELL, E8 // 25)
+    ask(ACCOUNTS[0], CommandKind.CANCEL, "bid")
+    place(ACCOUNTS[0], "large", Side.BUY, 20_000 * E8)
+    place(ACCOUNTS[1], "rests", Side.SELL, E8 // 10)
+    rows = Rows()
+    rows.fold("executions", memory.records("executions"), memory.codec)
+    writer = Writer(database)
+    writer.own([("t.executions", 0)])
+    writer.write(rows, {("t.executions", 0): 1})
+    writer.close()
+    monkeypatch.setattr(venue, "environment", venue.environment | database_at(database) | {"COLUMNS": "80"})
+    return venue
+
+
+def test_orders_are_listed_newest_first_and_narrowed(traded: Venue) -> None:
+    first, second = ACCOUNTS[:2]
+    shown = [row[1:] for row in traded.rows("orders")]
+    assert shown == [
+        ["account", "symbol", "side", "quantity", "price", "filled", "status"],
+        [second, "BTC-USD", "sell", "0.1", "60000", "0", "new"],
+        [first, "BTC-USD", "buy", "20000", "60000", "0", "rejected"],
+        [first, "BTC-USD", "buy", "0.1", "60000", "0.04", "cancelled"],
+        [second, "BTC-USD", "sell", "0.04", "60000", "0.04", "filled"],
+    ]
+    assert [row[-1] for row in traded.rows("orders", "--status", "open")[1:]] == ["new"]
+    assert [row[-1] for row in traded.rows("orders", "--status", "filled")[1:]] == ["filled"]
+    assert [row[-1] for row in traded.rows("orders", "--account", first)[1:]] == ["rejected", "cancelled"]
+    assert [row[-1] for row in traded.rows("orders", "--limit", "1")[1:]] == ["new"]
+    assert traded.type_in("orders", "--symbol", "ETH-USD") == (0, "There are no such orders.\n")
+    newest, *_ = json.loads(traded.type_in("orders", "--json")[1])
+    assert (newest["client_order_id"], newest["status"], newest["leaves"]) == ("rests", "new", "0.1")
+
+
+def test_one_order_shows_its_whole_life_and_why(traded: Venue) -> None:
+    known = {order["client_order_id"]: order["order_id"] for order in json.loads(traded.type_in("orders", "--json")[1])}
+    life = json.loads(traded.type_in("orders", known["bid"], "--json")[1])["executions"]
+    assert [(each["kind"], each["leaves"], each["message"]) for each in life] == [
+        ("new", "0.1", None),
+        ("trade", "0.06", None),
+        ("cancelled", "0", "The account cancelled it."),
+    ]
+    code, said = traded.type_in("orders", known["bid"])
+    assert code == 0
+    assert all(row in [line.split() for line in said.splitlines()] for row in (["symbol", "BTC-USD"], ["side", "buy"]))
+    assert "The account cancelled it." in " ".join(said.split())
+    sentence = "Quantity 20000 is above the largest of BTC-USD; nearest valid: 10000."
+    assert json.loads(traded.type_in("orders", known["large"], "--json")[1])["executions"][0]["message"] == sentence
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("4711",), 1, "There is no order 4711 in the database."),
+        (("one",), 2, "'one' is no order's id: that is a whole number."),
+        (("--status", "resting"), 2, "--status is 'resting'; it must be one of open, new,"),
+        (("5", "--account", "alice"), 2, "An order's id says which one: leave the other options out."),
+    ],
+)
+def test_an_order_that_cannot_be_shown_is_said(traded: Venue, words: tuple[str, ...], code: int, said: str) -> None:
+    ended, answer = traded.type_in("orders", *words)
+    assert (ended, said in " ".join(answer.split()), "Traceback" in answer) == (code, True, False)
+
+
+def test_a_database_that_is_away_is_said(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {"DB_HOST": "127.0.0.1", "DB_PORT": "1", "DB_PASSWORD": "x"}
+    monkeypatch.setattr(venue, "environment", venue.environment | names)
+    code, said = venue.type_in("orders")
+    assert (code, said.startswith("tradsys: The database cannot be read: "), "Traceback" in said) == (1, True, False)
+    monkeypatch.delitem(venue.environment, "DB_PASSWORD")
+    assert venue.type_in("orders")[1].startswith("tradsys: DB_PASSWORD is not set")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tradsys.cli import COMMANDS
+from tradsys.settings import load, record
 
 HEAVY = ("psycopg", "confluent_kafka", "rich", "psutil", "faust", "tradsys.platform")
 
@@ -58,7 +59,15 @@ def test_nothing_running_is_said_not_thrown(tmp_path: Path) -> None:
     assert (logs.returncode, logs.stderr) == (1, f"tradsys: {home} has no logs: nothing was ever started there.\n")
 
 
+def test_env_of_a_home_that_was_never_started_makes_nothing(tmp_path: Path) -> None:
+    home = tmp_path / "never"
+    done = _tradsys("env", "--home", str(home))
+    assert (done.returncode, done.stdout, home.exists()) == (1, "", False)
+    assert done.stderr.startswith(f"tradsys: Nothing was ever started in {home}")
+
+
 def test_env_is_what_a_shell_takes(tmp_path: Path) -> None:
+    record(load(tmp_path, {}))
     script = f'eval "$({sys.executable} -m tradsys env --home "{tmp_path}")" && printf %s "$KAFKA_BOOTSTRAP"'
     done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True)
     environment = json.loads(_tradsys("env", "--json", "--home", str(tmp_path)).stdout)
