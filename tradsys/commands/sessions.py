@@ -1,6 +1,7 @@
 """`tradsys sessions`."""
 
 import json
+import time
 from collections.abc import Iterable
 from typing import Annotated, Any
 
@@ -15,6 +16,7 @@ from tradsys.commands.options import AsJson, Home
 from tradsys.errors import CommandError
 from tradsys.operator.decisions import Decisions
 from tradsys.operator.sessions import told_sessions
+from tradsys.operator.timetable import changes, typed_dates, typed_timetable, typed_weekdays, typed_zone
 from tradsys.operator.typed import EXIT_USAGE, shown_e8, typed_choice
 from tradsys.settings import environment_of
 from workers.kernel.sessions import PLANNED_MAX
@@ -31,6 +33,14 @@ def command(
         str | None, typer.Option(metavar="TIME", help="When, such as 2030-01-31T12:00:00Z; without it at once.")
     ] = None,
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Take back what is planned for --at, or all.")] = False,  # noqa: FBT002
+    timetable: Annotated[
+        str | None,
+        typer.Option(metavar='"09:00 auction, ..."', help="Plan these phases for the next --days that have not begun."),
+    ] = None,
+    zone: Annotated[str, typer.Option(help="Time zone of the timetable.")] = "UTC",
+    days: Annotated[int, typer.Option(help="For how many days.")] = 1,
+    weekdays: Annotated[str, typer.Option(help="The days of the week on which it holds.")] = "mon,tue,wed,thu,fri",
+    holidays: Annotated[str | None, typer.Option(help="Dates on which it does not, as 2030-12-25,2030-12-26.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every symbol of the venue.")] = False,  # noqa: FBT002 - an option
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,  # noqa: FBT002 - an option
     as_json: AsJson = False,  # noqa: FBT002 - an option
@@ -45,17 +55,23 @@ def command(
     decisions = Decisions(log, codec)
     chosen = typed_choice("--phase", phase, Phase)
     meant = _meant(decisions, symbol, every=every)
-    if chosen is not None and withdraw:
-        raise CommandError("Either --phase or --withdraw.", exit_code=EXIT_USAGE)
+    steps: list[tuple[int | None, Phase | None]] = []
     if chosen is not None or withdraw:
+        steps.append((_typed_time(at), chosen))
+    elif at is not None:
+        raise CommandError("--at goes with --phase or --withdraw.", exit_code=EXIT_USAGE)
+    if timetable is not None:
+        when = typed_weekdays(weekdays), typed_dates(holidays), time.time_ns() // 1_000
+        steps += changes(typed_timetable(timetable), typed_zone(zone), days, *when)
+    if sum((chosen is not None, withdraw, timetable is not None)) > 1:
+        raise CommandError("Only one of --phase, --withdraw and --timetable.", exit_code=EXIT_USAGE)
+    if steps:
         if symbol is None and not every:
             raise CommandError("Which symbol? Name it, or say --all.", exit_code=EXIT_USAGE)
         if every and not yes:
-            what = "withdraw the plans of" if withdraw else f"{chosen} for"
+            what = "withdraw the plans of" if withdraw else f"{chosen or 'timetable'} for"
             typer.confirm(f"{what.capitalize()} {', '.join(meant)}?", abort=True)
-        decide(decisions, [(name, _typed_time(at), chosen) for name in meant])
-    elif at is not None:
-        raise CommandError("--at goes with --phase or --withdraw.", exit_code=EXIT_USAGE)
+        decide(decisions, [(name, *step) for name in meant for step in steps])
     told = told_sessions(log, codec)
     shown = {name: _facts(decisions, name, told.get(name)) for name in meant}
     if as_json:
