@@ -14,6 +14,7 @@ from schemas.units import UnitError, format_us, parse_us
 from tradsys import connections
 from tradsys.commands.options import AsJson, Home
 from tradsys.errors import CommandError
+from tradsys.operator.calendars import exchange_changes
 from tradsys.operator.decisions import Decisions
 from tradsys.operator.sessions import told_sessions
 from tradsys.operator.timetable import changes, typed_dates, typed_timetable, typed_weekdays, typed_zone
@@ -37,6 +38,10 @@ def command(
         str | None,
         typer.Option(metavar='"09:00 auction, ..."', help="Plan these phases for the next --days that have not begun."),
     ] = None,
+    calendar: Annotated[
+        str | None, typer.Option(help="Plan the sessions of an exchange, such as XNYS, for --days of them.")
+    ] = None,
+    auction: Annotated[int, typer.Option(help="Minutes that each auction of a --calendar collects.")] = 10,
     zone: Annotated[str, typer.Option(help="Time zone of the timetable.")] = "UTC",
     days: Annotated[int, typer.Option(help="For how many days.")] = 1,
     weekdays: Annotated[str, typer.Option(help="The days of the week on which it holds.")] = "mon,tue,wed,thu,fri",
@@ -63,13 +68,15 @@ def command(
     if timetable is not None:
         when = typed_weekdays(weekdays), typed_dates(holidays), time.time_ns() // 1_000
         steps += changes(typed_timetable(timetable), typed_zone(zone), days, *when)
-    if sum((chosen is not None, withdraw, timetable is not None)) > 1:
-        raise CommandError("Only one of --phase, --withdraw and --timetable.", exit_code=EXIT_USAGE)
+    if calendar is not None:
+        steps += exchange_changes(calendar, days, auction, time.time_ns() // 1_000)
+    if sum((chosen is not None, withdraw, timetable is not None, calendar is not None)) > 1:
+        raise CommandError("Only one of --phase, --withdraw, --timetable and --calendar.", exit_code=EXIT_USAGE)
     if steps:
         if symbol is None and not every:
             raise CommandError("Which symbol? Name it, or say --all.", exit_code=EXIT_USAGE)
         if every and not yes:
-            what = "withdraw the plans of" if withdraw else f"{chosen or 'timetable'} for"
+            what = "withdraw the plans of" if withdraw else f"{chosen or 'plan sessions'} for"
             typer.confirm(f"{what.capitalize()} {', '.join(meant)}?", abort=True)
         decide(decisions, [(name, *step) for name in meant for step in steps])
     told = told_sessions(log, codec)
