@@ -133,6 +133,7 @@ _LIMITS: Final = (
     "fat_finger_limit_e8",
     "concentration_limit_e8",
     "max_leverage_e8",
+    "var_limit_e8",
     "max_daily_loss_e8",
     "max_drawdown_e8",
 )

@@ -229,6 +229,7 @@ class Reason(StrEnum):
     NOT_CONTINUOUS = "NOT_CONTINUOUS"
     SYMBOL_CLOSED = "SYMBOL_CLOSED"
     SESSION_CLOSED = "SESSION_CLOSED"
+    VAR_LIMIT = "VAR_LIMIT"
 
 
 class SelfTradePrevention(StrEnum):
@@ -539,6 +540,10 @@ class Control(msgspec.Struct, frozen=True, gc=False):
     """SYMBOL: length of that window, seconds."""
     breaker_halt_s: int | None = None
     """SYMBOL: how long such a halt lasts, and the auction after it as long again; seconds."""
+    var_limit_e8: int | None = None
+    """LIMITS: largest value at risk of the positions in a quote currency, of a day, at 99 %, by historical simulation,
+    open orders counted as if filled; 10^-8 quote.
+    """
 
 
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):

@@ -81,6 +81,9 @@ _SENTENCES: Final[dict[str, str]] = {
         "of its equity account {account} may have {limit} there"
     ),
     Reason.LEVERAGE_LIMIT: "The exposure would be {actual}, and equity times the largest leverage is {limit}",
+    Reason.VAR_LIMIT: (
+        "The value at risk of a day could become {actual}, all open orders filled; account {account} may have {limit}"
+    ),
     Reason.FUNDS_INSUFFICIENT: "The order may cost {actual}, and {limit} is available",
     Reason.MARGIN_INSUFFICIENT: "The exposure would be {actual}, and equity times leverage is {limit}",
     Reason.POST_ONLY_WOULD_TRADE: "At {actual} the post-only order would trade with {limit}, the best opposite price",

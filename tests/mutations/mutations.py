@@ -26,6 +26,7 @@ LIMITS = "workers/risk/limits.py"
 LIMIT_TABLE = "workers/risk/limit_table.py"
 USAGE = "workers/risk/usage.py"
 LOSSES = "workers/risk/losses.py"
+VALUE_AT_RISK = "workers/risk/value_at_risk.py"
 MOVES = "workers/risk/moves.py"
 TIMERS = "workers/risk/timers.py"
 RISK_STATE = "workers/risk/state.py"
@@ -618,8 +619,8 @@ MUTATIONS = (
     Mutation(
         "limit: what holds is never looked up anew",
         LIMIT_TABLE,
-        "(getattr(control, name) for name in SET))\n        self._resolved.clear()",
-        "(getattr(control, name) for name in SET))",
+        "for name in SET})\n        self._resolved.clear()",
+        "for name in SET})",
     ),
     Mutation(
         "limit: an amendment takes no token",
@@ -735,4 +736,41 @@ MUTATIONS = (
         "        if command.kind is _CHECK_COMMAND:\n            return self._answers.refuse(record, command, why)\n",
         "",
     ),
+    # Value at risk
+    Mutation(
+        "var: the hour that is not over counts", VALUE_AT_RISK, "        if at >= hour:\n", "        if at > hour:\n"
+    ),
+    Mutation("var: the first mark of an hour", VALUE_AT_RISK, "samples[-1] = hour, mark_e8", "pass"),
+    Mutation("var: the worst of all scenarios", VALUE_AT_RISK, "[scenarios // SCENARIOS_PER_TAIL]", "[0]"),
+    Mutation(
+        "var: each symbol on its own",
+        VALUE_AT_RISK,
+        "losses_e16[number] -= value_e8 * move_e8",
+        "losses_e16[number] += abs(value_e8 * move_e8)",
+    ),
+    Mutation(
+        "var: what was counted stays", VALUE_AT_RISK, "if counted is None or counted[0] != hour:", "if counted is None:"
+    ),
+    Mutation("var: nothing is forgotten", VALUE_AT_RISK, "if samples[0][0] <= hour - HOURS_KEPT:", "if False:"),
+    Mutation("var: moves of an hour", VALUE_AT_RISK, "zip(marks, marks[DAY_HOURS:]", "zip(marks, marks[1:]"),
+    Mutation(
+        "var: an hour without a mark is left out",
+        VALUE_AT_RISK,
+        "        marks += marks[-1:] * (at - first - len(marks))\n",
+        "",
+    ),
+    Mutation(
+        "var: other positions do not count",
+        LIMITS,
+        "values_e8[valued.symbol] = held_e8",
+        "values_e8[valued.symbol] = 0 * held_e8",
+    ),
+    Mutation("var: a short position is a long one", LIMITS, "key=abs)", "key=lambda held: held)"),
+    Mutation(
+        "var: what makes it no worse is refused",
+        LIMITS,
+        "if after_e8 <= limit_e8 or after_e8 <= max(",
+        "if after_e8 <= limit_e8 or after_e8 < 0 * max(",
+    ),
+    Mutation("var: the history is forgotten", RISK_STATE, "    history.load(state.history)\n", ""),
 )

@@ -24,6 +24,7 @@ NUMBERS: Final = (
     "fat_finger_limit_e8",
     "concentration_limit_e8",
     "max_leverage_e8",
+    "var_limit_e8",
     "max_daily_loss_e8",
     "max_drawdown_e8",
 )
@@ -46,6 +47,7 @@ def command(
     fat_finger_limit: Annotated[str | None, typer.Option(help="Furthest a price may be on the worse side.")] = None,
     concentration_limit: Annotated[str | None, typer.Option(help="Largest part of the equity in one symbol.")] = None,
     max_leverage: Annotated[str | None, typer.Option(help="Largest exposure per equity.")] = None,
+    var_limit: Annotated[str | None, typer.Option(help="Largest value at risk of a day at 99 %, in quote.")] = None,
     max_daily_loss: Annotated[str | None, typer.Option(help="Most that is lost in a UTC day, in quote.")] = None,
     max_drawdown: Annotated[
         str | None, typer.Option(help="Furthest below the highest equity, as a part of it.")
@@ -65,7 +67,7 @@ def command(
             raise CommandError(f"There is no {what} {name}; there are {', '.join(known) or 'none'}.")
     texts = (
         *(max_order_size, max_position_size, max_daily_volume, fat_finger_limit),
-        *(concentration_limit, max_leverage, max_daily_loss, max_drawdown),
+        *(concentration_limit, max_leverage, var_limit, max_daily_loss, max_drawdown),
     )
     changes: dict[str, Any] = {
         name: None if text == NONE else typed_e8(_option(name), text)

@@ -53,6 +53,7 @@ from workers.risk.rules import (
     symbol_rules,
 )
 from workers.risk.timers import Timers, run_out, timeout_refusal
+from workers.risk.value_at_risk import MarkHistory
 
 BEHAVIOUR: Final = 6
 
@@ -93,7 +94,8 @@ class RiskCore:
         self._marks: dict[str, int] = {}
         self._accounts: dict[str, Account] = {}
         self._limits = LimitTable()
-        self._venue = Venue(self._symbols, self._pairs)
+        self._history = MarkHistory()
+        self._venue = Venue(self._symbols, self._pairs, self._history)
         self._losses = LossWatch(self._limits, self._venue)
         self._timers = Timers()
         self._answers = Answers(shard)
@@ -113,7 +115,7 @@ class RiskCore:
 
     def dump(self) -> bytes:
         """The whole state. Equal states give equal bytes."""
-        parts = self._gate, self._symbols, self._marks, self._accounts, self._limits
+        parts = self._gate, self._symbols, self._marks, self._accounts, self._limits, self._history
         return state.dump(self._answers.sequence, *parts)
 
     def load(self, state_bytes: bytes, behaviour: int) -> None:
@@ -123,7 +125,7 @@ class RiskCore:
             raise ValueError(message)
         self._symbols.clear()
         self._pairs.clear()
-        loaded = state.load(state_bytes, self._gate, self._limits, behaviour)
+        loaded = state.load(state_bytes, self._gate, self._limits, self._history, behaviour)
         self._answers.sequence, symbols, self._marks, self._accounts = loaded
         self._symbols.update(symbols)
         self._timers.load(self._accounts)
@@ -178,6 +180,7 @@ class RiskCore:
             message = f"marks carries Mark records, not {type(mark).__name__}"
             raise TypeError(message)
         self._marks[mark.symbol] = mark.price_e8
+        self._history.see(mark.symbol, mark.price_e8, record.ts_us)
         rules = self._symbols.get(mark.symbol)
         if rules is None:
             return ()

@@ -32,6 +32,7 @@ class Limits(msgspec.Struct, array_like=True, gc=False, frozen=True):
     """The symbol whose volume counts; empty: all of the same quote currency."""
     frequency_of: str = ""
     """The symbol whose orders the frequency counts; empty: all."""
+    var_limit_e8: int | None = None
 
     def of_losses(self) -> bool:
         """Whether a loss is limited."""
@@ -54,7 +55,8 @@ class LimitTable:
 
     def set(self, control: Control) -> None:
         """Take a LIMITS record; one that sets nothing takes its scope away."""
-        scope, limits = (control.account or "", control.symbol or ""), Limits(*(getattr(control, name) for name in SET))
+        scope = control.account or "", control.symbol or ""
+        limits = Limits(**{name: getattr(control, name) for name in SET})
         self._resolved.clear()
         if limits == Limits():
             self.scopes.pop(scope, None)

@@ -17,6 +17,7 @@ from workers.risk.prices import around_e8
 from workers.risk.refusal import Refusal
 from workers.risk.rules import SymbolRules
 from workers.risk.usage import Bucket
+from workers.risk.value_at_risk import MarkHistory
 
 SECOND_US: Final = 1_000_000
 
@@ -24,10 +25,11 @@ _BUY: Final = Side.BUY
 
 
 class Venue(NamedTuple):
-    """Every symbol, and the one by whose mark each pair is valued."""
+    """Every symbol, the one by whose mark each pair is valued, and how marks were."""
 
     symbols: Mapping[str, SymbolRules]
     pairs: Mapping[Pair, SymbolRules]
+    marks: MarkHistory
 
 
 class _Asked(NamedTuple):
@@ -71,6 +73,8 @@ def limit_refusal(
         refusal = _volume(limits, asked, account, rules, venue, now_us)
     if refusal is None and asked.more_e8 > 0:
         refusal = _holding(limits, asked, account, rules, venue)
+        if refusal is None and limits.var_limit_e8 is not None:
+            refusal = _value_at_risk(limits.var_limit_e8, asked, account, rules, venue, now_us)
     return refusal
 
 
@@ -221,6 +225,43 @@ def _leverage(limit_e8: int, asked: _Asked, account: Account, rules: SymbolRules
     return Refusal(Reason.LEVERAGE_LIMIT, int64(equity_e16 * limit_e8 // (E8 * E8)), int64(-(-exposure_e16 // E8)))
 
 
+def _value_at_risk(
+    limit_e8: int, asked: _Asked, account: Account, rules: SymbolRules, venue: Venue, now_us: int
+) -> Refusal | None:
+    """Of all positions in the quote currency, each with all open orders of one side filled: the larger holding.
+
+    Of the order's own pair either side is tried, with the order and without: one that makes it no worse passes.
+    """
+    open_e8 = _open_by_base(account, rules.quote, venue)
+    values_e8: dict[str, int] = {}
+    for base in sorted(open_e8.keys() | account.balances.keys()):
+        valued = venue.pairs.get((base, rules.quote))
+        if valued is not None and base != rules.base and (held_e8 := _worst_side_e8(account, base, open_e8)):
+            if valued.mark_e8 is None:
+                return Refusal(Reason.NO_MARK)
+            values_e8[valued.symbol] = held_e8 * valued.mark_e8 // E8
+    own, (buy_e8, sell_e8) = venue.pairs[rules.base, rules.quote], open_e8.get(rules.base, (0, 0))
+    mark_e8 = own.mark_e8
+    if mark_e8 is None:
+        return Refusal(Reason.NO_MARK)
+    held_e8, buys = account.held_e8(rules.base), asked.order.side is _BUY
+
+    def at_risk_e8(position_e8: int) -> int:
+        value_e8 = position_e8 * mark_e8 // E8
+        return venue.marks.value_at_risk_e8(values_e8 | {own.symbol: value_e8}, now_us)
+
+    after_e8 = at_risk_e8(held_e8 + buy_e8 + asked.more_e8 if buys else held_e8 - sell_e8 - asked.more_e8)
+    if after_e8 <= limit_e8 or after_e8 <= max(at_risk_e8(held_e8 + buy_e8), at_risk_e8(held_e8 - sell_e8)):
+        return None
+    return Refusal(Reason.VAR_LIMIT, limit_e8, int64(after_e8))
+
+
+def _worst_side_e8(account: Account, base: str, open_e8: Mapping[str, tuple[int, int]]) -> int:
+    """The larger holding, long or short (negative), were all open orders of one side filled."""
+    (buy_e8, sell_e8), held_e8 = open_e8.get(base, (0, 0)), account.held_e8(base)
+    return max(held_e8 + buy_e8, held_e8 - sell_e8, key=abs)
+
+
 def _open_by_base(account: Account, quote: str, venue: Venue) -> dict[str, tuple[int, int]]:
     """What open orders may still buy and sell of each currency that is traded for `quote`; 10^-8."""
     found: dict[str, tuple[int, int]] = {}
@@ -234,9 +275,7 @@ def _open_by_base(account: Account, quote: str, venue: Venue) -> dict[str, tuple
 
 def _worst_e8(account: Account, base: str, open_e8: Mapping[str, tuple[int, int]]) -> int:
     """The larger holding, long or short, were all open orders of one side filled."""
-    buy_e8, sell_e8 = open_e8.get(base, (0, 0))
-    held_e8 = account.held_e8(base)
-    return max(abs(held_e8 + buy_e8), abs(held_e8 - sell_e8))
+    return abs(_worst_side_e8(account, base, open_e8))
 
 
 def _equity_e16(account: Account, quote: str, venue: Venue) -> int | None:

@@ -14,6 +14,7 @@ from workers.risk.limit_table import Limits, LimitTable
 from workers.risk.orders import RiskOrder
 from workers.risk.rules import SymbolRules
 from workers.risk.usage import Bucket, Loss, Worth
+from workers.risk.value_at_risk import MarkHistory, Samples
 
 RESERVES_MARGIN: Final = 2
 """The first behaviour version whose orders of margin accounts say themselves how much they hold."""
@@ -56,6 +57,7 @@ class _State(msgspec.Struct, array_like=True, gc=False):
     marks: list[tuple[str, int]]
     accounts: list[_Account]
     limits: list[tuple[str, str, Limits]] = []
+    history: list[tuple[str, Samples]] = []
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
@@ -69,6 +71,7 @@ def dump(
     marks: dict[str, int],
     accounts: dict[str, Account],
     limits: LimitTable,
+    history: MarkHistory,
 ) -> bytes:
     """The state as MessagePack; equal states give equal bytes."""
     return _ENCODER.encode(
@@ -79,17 +82,19 @@ def dump(
             sorted(marks.items()),
             [_dump_account(accounts[name]) for name in sorted(accounts)],
             limits.dump(),
+            history.dump(),
         )
     )
 
 
 def load(
-    state_bytes: bytes, gate: ControlGate, limits: LimitTable, behaviour: int
+    state_bytes: bytes, gate: ControlGate, limits: LimitTable, history: MarkHistory, behaviour: int
 ) -> tuple[int, dict[str, SymbolRules], dict[str, int], dict[str, Account]]:
-    """Execution sequence, symbols, marks and accounts of a dumped state; gate and limits take their own parts."""
+    """Execution sequence, symbols, marks and accounts of a dumped state; the others take their parts."""
     state = _DECODER.decode(state_bytes)
     gate.load(state.gate)
     limits.load(state.limits)
+    history.load(state.history)
     symbols = {rules.symbol: rules for rules in state.symbols}
     if behaviour < WHOLE_LOTS:
         for rules in symbols.values():

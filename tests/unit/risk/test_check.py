@@ -51,6 +51,14 @@ def one_a_minute(at: Desk) -> None:
     at.placed()
 
 
+def two_days_of_marks(at: Desk) -> None:
+    for hour in range(48):
+        at.ts_us += 3_600_000_000
+        at.mark((1000 if hour % 2 else 1001) * E8 - hour * E8)
+    limits(var_limit_e8=1)(at)
+    at.ts_us += 3_600_000_000
+
+
 CASES: list[tuple[Reason, Callable[[Desk], object], dict[str, Any]]] = [
     (Reason.NONE, limits(), {}),
     (Reason.NONE, limits(), MARKET),
@@ -91,6 +99,7 @@ CASES: list[tuple[Reason, Callable[[Desk], object], dict[str, Any]]] = [
     (Reason.POSITION_LIMIT, limits(max_position_size_e8=1), {}),
     (Reason.CONCENTRATION_LIMIT, limits(concentration_limit_e8=1), {}),
     (Reason.LEVERAGE_LIMIT, limits(max_leverage_e8=1), {}),
+    (Reason.VAR_LIMIT, two_days_of_marks, {}),
     (Reason.FUNDS_INSUFFICIENT, limits(), {"quantity_e8": 11 * E8}),
     (Reason.FUNDS_INSUFFICIENT, lambda at: at.symbol(symbol="ETH-EUR", base="ETH", quote="EUR"), {"symbol": "ETH-EUR"}),
     (Reason.MARGIN_INSUFFICIENT, account(**MARGIN), {}),
