@@ -138,6 +138,12 @@ def test_every_partition_holds_the_same_decisions(venue: Venue) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("sessions", "--phase", "halted"), "Which symbol? Name it, or say --all."),
+        (("sessions", "BTC-USD", "--at", "2099-01-01T00:00:00Z"), "--at goes with --phase or --withdraw."),
+        (("sessions", "BTC-USD", "--phase", "closed", "--withdraw"), "Only one of --phase, --withdraw,"),
+        (("sessions", "BTC-USD", "--phase", "closed", "--at", "noon"), "--at: 'noon' is not a time with its offset"),
+        (("sessions", "BTC-USD", "--timetable", "09:00 auction", "--days", "0"), "--days is 0"),
+        (("symbols", "BTC-USD", "--breaker", "0.1"), "--breaker is '0.1'; it must be as 0.1/300/60, or none."),
         (("symbols", "--tick", "1"), "Which symbol? Name it before the options."),
         (("symbols", "NEW-USD"), "There is no symbol NEW-USD; there are BTC-USD."),
         (("symbols", "NEW-USD", "--tick", "1"), "NEW-USD is new: it needs at least --tick and --lot."),

@@ -53,6 +53,8 @@ class NaiveClient:
         """By symbol, all of them."""
         self.tickers: dict[str, dict[str, Any]] = {}
         """By symbol."""
+        self.sessions: dict[str, dict[str, Any]] = {}
+        """By symbol."""
         self.candles: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
         """By symbol and interval, then by open_time."""
         self.orders: dict[str, dict[str, dict[str, Any]]] = {}
@@ -85,6 +87,8 @@ class NaiveClient:
                 self.trades.setdefault(rest, []).append(data)
             case "ticker":
                 self.tickers[rest] = data
+            case "session":
+                self.sessions[rest] = data
             case "candles":
                 symbol, _, interval = rest.rpartition(":")
                 series = self.candles.setdefault((symbol, interval), {})

@@ -52,6 +52,16 @@ async def test_market_data_needs_no_login_and_the_rest_does(served: Any) -> None
     assert served.log.commands == []
 
 
+async def test_a_session_is_market_data_too(served: Any, frame: MakeFrame) -> None:
+    async with connect(served.ws) as ws:
+        subscribed = await ask(ws, type="marketdata.subscribe", symbol="BTC-USD", channels=["session"])
+        assert subscribed["channels"] == ["session:BTC-USD"]
+        assert (await hear(ws))["kind"] == "snapshot"
+        served.hub.apply([frame("session:BTC-USD", 1, b'{"phase":"auction"}')])
+        update = await hear(ws)
+        assert (update["type"], update["data"]) == ("marketdata.session", {"phase": "auction"})
+
+
 async def test_frames_are_wrapped_by_the_type_of_their_channel(served: Any, frame: MakeFrame) -> None:
     async with connect(served.ws) as ws:
         await ask(ws, type="marketdata.subscribe", symbol="BTC-USD", channels=["ticker"])
