@@ -230,6 +230,8 @@ class Reason(StrEnum):
     SYMBOL_CLOSED = "SYMBOL_CLOSED"
     SESSION_CLOSED = "SESSION_CLOSED"
     VAR_LIMIT = "VAR_LIMIT"
+    DISPLAY_INVALID = "DISPLAY_INVALID"
+    SLIDE_INVALID = "SLIDE_INVALID"
 
 
 class SelfTradePrevention(StrEnum):
@@ -424,6 +426,12 @@ class Command(msgspec.Struct, frozen=True, gc=False):
     """CANCEL_AFTER: how long after this command, by the log's clock, all open orders of the account are cancelled
     unless another such command comes first; 0 calls it off. In seconds, at most 24 hours.
     """
+    display_quantity_e8: int | None = None
+    """NEW LIMIT, STOP_LIMIT: so much of it at most is shown in the book at a time, base currency in 10^-8; null shows
+    all. AMEND: from now on, null to keep it.
+    """
+    slide: bool = False
+    """NEW post_only: rest at the best price that takes nothing, instead of being refused."""
 
 
 class Control(msgspec.Struct, frozen=True, gc=False):
@@ -658,6 +666,8 @@ class Execution(msgspec.Struct, frozen=True, gc=False):
     """TRAILING_STOP: the same as a fraction of the best price, 10^-8."""
     waits: bool = False
     """The order waits for its trigger and is not in the book yet."""
+    display_quantity_e8: int | None = None
+    """So much of the order at most is shown in the book at a time, base currency in 10^-8; null shows all."""
 
 
 class Frame(msgspec.Struct, frozen=True, gc=False):
@@ -776,7 +786,7 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     quantity_e8: int
     """Base currency in 10^-8. AMEND: the quantity from now on, what has been filled included; 0 keeps it."""
     post_only: bool
-    """Refuse rather than take liquidity."""
+    """Refuse rather than take liquidity, or slide."""
     self_trade_prevention: SelfTradePrevention
     """What to do when it meets an order of its own account."""
     command_us: int
@@ -797,6 +807,10 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     """TRAILING_STOP: how far the trigger follows behind the best price, 10^-8 quote; or trail_rate_e8."""
     trail_rate_e8: int | None = None
     """TRAILING_STOP: the same as a fraction of the best price, 10^-8."""
+    display_quantity_e8: int | None = None
+    """So much of it at most is shown in the book at a time, base currency in 10^-8; null shows all."""
+    slide: bool = False
+    """Of a post_only order: rest at the best price that takes nothing, instead of being refused."""
 
 
 class Position(msgspec.Struct, frozen=True, gc=False):

@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary,
 
 METADATA: Final = MetaData(naming_convention={"pk": "pk_%(table_name)s"})
 
-REVISION: Final = "0005"
+REVISION: Final = "0006"
 """The migration that these tables are the result of."""
 
 NEWEST_BY: Final = "newest_by"
@@ -79,6 +79,7 @@ orders: Final = Table(
     _e8("trail_e8", nullable=True),
     _e8("trail_rate_e8", nullable=True),
     Column("waits", Boolean, nullable=False, server_default=false()),
+    _e8("display_quantity_e8", nullable=True),
     info={NEWEST_BY: ("execution_id",)},
     comment="One row an order, refused ones included: its newest state",
 )
@@ -129,6 +130,7 @@ executions: Final = Table(
     _e8("trail_e8", nullable=True),
     _e8("trail_rate_e8", nullable=True),
     Column("waits", Boolean, nullable=False, server_default=false()),
+    _e8("display_quantity_e8", nullable=True),
     info={NEWEST_BY: ()},
     comment="Everything that happened to orders and commands",
 )

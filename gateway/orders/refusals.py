@@ -43,6 +43,11 @@ _SENTENCES: Final[dict[str, str]] = {
     Reason.TRIGGER_INVALID: (
         "Trigger price {actual} is not a positive multiple of the tick {limit}; nearest valid: {nearest}"
     ),
+    Reason.DISPLAY_INVALID: (
+        "Display quantity {actual} does not fit {limit}: it is a multiple of the lot, at most the quantity and at "
+        "least a hundredth of it"
+    ),
+    Reason.SLIDE_INVALID: "Only a post-only order may slide",
     Reason.TRIGGER_MET: "The order has met its trigger already, which cannot be moved to {actual}",
     Reason.TRAIL_INVALID: (
         "Trail {actual} does not fit {limit}: an amount is a multiple of the tick and below the mark, a rate is below 1"
@@ -103,6 +108,7 @@ _SENTENCES: Final[dict[str, str]] = {
 _WITHOUT_NUMBERS: Final[dict[str, str]] = {
     Reason.EXPIRY_INVALID: "A gtd order names when it ends, and no other order does",
     Reason.TRIGGER_INVALID: "A stop, stop_limit or take_profit order has a trigger price, and no other",
+    Reason.DISPLAY_INVALID: "Only a limit or stop_limit order that may rest has a display quantity",
     Reason.TRAIL_INVALID: "A trailing_stop order has a trail or a trail rate, and no other order has",
     Reason.PRICE_OUTSIDE_BAND: "{symbol} has no price band with a tick in it: it takes no orders without a limit",
 }

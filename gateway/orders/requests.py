@@ -43,7 +43,7 @@ _PREVENTIONS: Final = {
     "none": SelfTradePrevention.NONE,
 }
 _PRICED: Final = frozenset({"limit", "stop_limit"})
-_MONEY: Final = frozenset({"price", "quantity", "trigger_price", "trail", "trail_rate"})
+_MONEY: Final = frozenset({"price", "quantity", "trigger_price", "trail", "trail_rate", "display_quantity"})
 _PATH: Final = re.compile(r" - at `\$\.?([^`]*)`$")
 _UNKNOWN_FIELD: Final = re.compile(r"unknown field `([^`]*)`")
 _MISSING_FIELD: Final = re.compile(r"missing required field `([^`]*)`")
@@ -88,6 +88,11 @@ class OrderRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[str, msgspec.Meta(description="For trailing_stop: how far behind the best price, quote currency")]
         | None
     ) = None
+    slide: Annotated[bool, msgspec.Meta(description="For post_only: rest at the best price that takes nothing")] = False
+    display_quantity: (
+        Annotated[str, msgspec.Meta(description="So much at most is shown in the book at a time; all if left out")]
+        | None
+    ) = None
     trail_rate: (
         Annotated[str, msgspec.Meta(description='For trailing_stop: the same as a fraction, such as "0.01"')] | None
     ) = None
@@ -105,6 +110,7 @@ class AmendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trigger_price: Annotated[str, msgspec.Meta(description="Of an order that still waits for its trigger")] | None = (
         None
     )
+    display_quantity: Annotated[str, msgspec.Meta(description="So much at most is shown at a time")] | None = None
 
 
 _NO_CHANGE: Final = AmendRequest()
@@ -134,7 +140,8 @@ def parse_amend(body: bytes) -> AmendRequest:
     request = _parsed(_decode_amend, body)
     if request == _NO_CHANGE:
         raise ApiError(
-            Code.VALIDATION_FAILED, "An amendment names a new price, quantity, trigger_price or expire_time."
+            Code.VALIDATION_FAILED,
+            "An amendment names a new price, quantity, trigger_price, display_quantity or expire_time.",
         )
     return request
 
@@ -180,6 +187,8 @@ def new_order(request: OrderRequest, account: str, sent_us: int, correlation_id:
         trigger_by=_TRIGGERS[request.trigger_by] if request.trigger_by else None,
         trail_e8=_positive_or_none(request.trail, "trail"),
         trail_rate_e8=_positive_or_none(request.trail_rate, "trail_rate"),
+        display_quantity_e8=_positive_or_none(request.display_quantity, "display_quantity"),
+        slide=request.slide,
     )
 
 
@@ -195,6 +204,7 @@ def amend_order(order_id: int, request: AmendRequest, account: str, sent_us: int
         correlation_id=correlation_id,
         expire_us=_moment(request.expire_time),
         trigger_price_e8=_positive_or_none(request.trigger_price, "trigger_price"),
+        display_quantity_e8=_positive_or_none(request.display_quantity, "display_quantity"),
     )
 
 

@@ -11,15 +11,21 @@ SELF_TRADE = "workers/matching/self_trade.py"
 AMEND = "workers/matching/amend.py"
 REMOVE = "workers/matching/remove.py"
 AUCTION = "workers/matching/auction.py"
+BREAKER = "workers/matching/breaker.py"
 PHASES = "workers/matching/phases.py"
 SESSION = "workers/matching/session.py"
 PLAN = "workers/kernel/sessions.py"
 EXPIRY = "workers/matching/expiry.py"
+HEAP = "workers/matching/heap.py"
+TRIGGERS = "workers/matching/triggers.py"
+TRAILING = "workers/matching/trailing.py"
+STOPS = "workers/matching/stops.py"
 MATCHING = "workers/matching/core.py"
 MATCHING_STATE = "workers/matching/state.py"
 RISK = "workers/risk/core.py"
 ANSWERS = "workers/risk/answers.py"
 RULES = "workers/risk/rules.py"
+PRICES = "workers/risk/prices.py"
 ACCOUNTS = "workers/risk/accounts.py"
 ORDERS = "workers/risk/orders.py"
 LIMITS = "workers/risk/limits.py"
@@ -66,7 +72,7 @@ MUTATIONS = (
     Mutation(
         "fill or kill fills in part",
         MATCHER,
-        "if order.time_in_force is not _FOK or other.can_fill(order):",
+        "if order.time_in_force is not _FOK or other.can_fill(order, _limit_e8(book, order, other)):",
         "if True:",
     ),
     Mutation(
@@ -103,8 +109,8 @@ MUTATIONS = (
     Mutation(
         "a whole fill leaves the maker in the book",
         MATCHER,
-        "if last_e8 <= leaves_e8:\n                    book.remove(maker)",
-        "if last_e8 < leaves_e8:\n                    book.remove(maker)",
+        "if last_e8 <= leaves_e8:\n                    if maker",
+        "if last_e8 < leaves_e8:\n                    if maker",
     ),
     Mutation("a level keeps what was traded", MATCHER, "                    level.quantity_e8 -= last_e8\n", ""),
     Mutation(
@@ -122,11 +128,11 @@ MUTATIONS = (
         "prevention in {_OLDEST, _BOTH}",
         "prevention is _OLDEST",
     ),
-    Mutation("decrement leaves the level as it was", SELF_TRADE, "        maker.level.quantity_e8 -= both_e8\n", ""),
+    Mutation("decrement leaves the level as it was", BOOK, "        self.level.quantity_e8 -= shown_e8\n", ""),
     Mutation(
         "decrement tells the maker nothing",
         SELF_TRADE,
-        "        tell(maker, maker.leaves_e8, maker.cumulative_notional_e8, ends=False)\n",
+        "        tell(maker, maker.open_e8, maker.cumulative_notional_e8, ends=False)\n",
         "",
     ),
     Mutation(
@@ -138,10 +144,16 @@ MUTATIONS = (
     Mutation(
         "a market order rests",
         MATCHER,
-        "may_rest = order.order_type is _LIMIT and order.time_in_force in {_GTC, _GTD}",
-        "may_rest = True",
+        "    if not has_limit(order.order_type):\n        return ExecutionKind.EXPIRED",
+        "    if False:\n        return ExecutionKind.EXPIRED",
     ),
-    Mutation("anybody cancels", MATCHER, "if resting is None or resting.account != account:", "if resting is None:"),
+    Mutation("anybody cancels", MATCHER, "resting is None or resting.account != account or", "resting is None or"),
+    Mutation(
+        "anybody cancels what is special",
+        MATCHER,
+        "if found is None or found.account != order.account:",
+        "if found is None:",
+    ),
     Mutation(
         "an execution id is skipped",
         MATCHER,
@@ -172,25 +184,27 @@ MUTATIONS = (
     Mutation(
         "a larger quantity keeps its place",
         AMEND,
-        "if order.price_e8 == resting.price_e8 and leaves_e8 <= resting.leaves_e8:",
-        "if order.price_e8 == resting.price_e8:",
+        "if order.price_e8 == resting.price_e8 and leaves_e8 <= resting.open_e8 and shows_as_before:",
+        "if order.price_e8 == resting.price_e8 and shows_as_before:",
     ),
-    Mutation("a smaller quantity loses its place", AMEND, "and leaves_e8 <= resting.leaves_e8:", "and leaves_e8 < 0:"),
+    Mutation(
+        "a smaller quantity loses its place", AMEND, "and leaves_e8 <= resting.open_e8 and", "and leaves_e8 < 0 and"
+    ),
     Mutation(
         "what was filled does not count",
         AMEND,
-        "leaves_e8 = order.quantity_e8 - (resting.quantity_e8 - resting.leaves_e8)",
+        "leaves_e8 = order.quantity_e8 - (resting.quantity_e8 - resting.open_e8)",
         "leaves_e8 = order.quantity_e8",
     ),
     Mutation("an amendment to what was filled goes on", AMEND, "if leaves_e8 <= 0:", "if leaves_e8 < 0:"),
     Mutation(
         "a post-only order is amended into a trade",
         AMEND,
-        "if order.post_only and order.price_e8 * own.sign",
-        "if False and order.price_e8 * own.sign",
+        "if order.post_only and book.session.trades and",
+        "if False and",
     ),
     Mutation("anybody amends", AMEND, "if resting is None or resting.account != order.account:", "if resting is None:"),
-    Mutation("the level keeps what was amended away", AMEND, "    level.quantity_e8 -= less_e8\n", ""),
+    Mutation("the level that was amended is not told", AMEND, "[resting.level] if shown_less else []", "[]"),
     Mutation(
         "the level that was left is not told",
         AMEND,
@@ -200,8 +214,8 @@ MUTATIONS = (
     Mutation(
         "an order ends a tick late",
         EXPIRY,
-        "while due and due[0][0] <= self.now_us:",
-        "while due and due[0][0] < self.now_us:",
+        "if entry is None or entry[0] > self.now_us:",
+        "if entry is None or entry[0] >= self.now_us:",
     ),
     Mutation(
         "the first date counts",
@@ -215,30 +229,36 @@ MUTATIONS = (
         "            if order.expire_us is not None\n",
         "            if order.expire_us is None\n",
     ),
-    Mutation("leftovers are never swept", EXPIRY, "if len(self._due) >= self._sweep_at:", "if False:"),
+    Mutation("leftovers are never swept", HEAP, "if len(self._entries) >= self._sweep_at:", "if False:"),
     Mutation(
         "anybody's order is removed",
         REMOVE,
-        "if resting is None or resting.account != order.account:",
-        "if resting is None:",
+        "if found is None or found.account != order.account:",
+        "if found is None:",
     ),
     Mutation(
         "a killed symbol still trades",
         MATCHING,
-        "            self._killed[symbol] = self.books.pop(symbol, book)\n",
-        "            self._killed[symbol] = self.books[symbol]\n",
+        "        session.killed = session.killed or control.cancel_open\n",
+        "        session.killed = session.killed\n",
     ),
     Mutation(
-        "a killed symbol opens by itself", MATCHING, "if book.resumes and not book.orders]", "if not book.orders]"
+        "a killed symbol opens by itself",
+        MATCHING,
+        "if book.session.resumes and book.is_empty():",
+        "if book.is_empty():",
     ),
     Mutation(
-        "a killed symbol opens before it is empty", MATCHING, "if book.resumes and not book.orders]", "if book.resumes]"
+        "a killed symbol opens before it is empty",
+        MATCHING,
+        "if book.session.resumes and book.is_empty():",
+        "if book.session.resumes:",
     ),
     Mutation("an end that has passed rests", MATCHING, "if late and order.kind is _NEW:", "if False:"),
     Mutation(
         "an amendment to an end that has passed is made",
         MATCHING,
-        "if late and resting is not None and resting.account == order.account:",
+        "if late and found is not None and found.account == order.account:",
         "if False:",
     ),
     Mutation("a kill is one record's work, however large", REMOVE, "in islice(meant, REMOVALS_MAX):", "in meant:"),
@@ -254,6 +274,90 @@ MUTATIONS = (
         AMEND,
         "        order = replace(order, quantity_e8=resting.quantity_e8)\n",
         "        order = replace(order, quantity_e8=resting.leaves_e8)\n",
+    ),
+    # Triggers, icebergs, orders that slide
+    Mutation(
+        "a stop waits for more than its trigger",
+        TRIGGERS,
+        "is not None and entry[0] <= limit:",
+        "is not None and entry[0] < limit:",
+    ),
+    Mutation(
+        "a met trigger waits on when it comes late",
+        TRIGGERS,
+        "return price_e8 >= trigger_e8 if rises",
+        "return price_e8 > trigger_e8 if rises",
+    ),
+    Mutation("a take-profit is a stop", TRIGGERS, "is not (order.order_type is OrderType.TAKE_PROFIT)", "is not False"),
+    Mutation(
+        "the last that came is triggered first",
+        TRIGGERS,
+        "key=lambda waiting: waiting.arrival)",
+        "key=lambda waiting: -waiting.arrival)",
+    ),
+    Mutation(
+        "a restart mixes up who trails",
+        TRIGGERS,
+        "sorted(waiting, key=_seen, reverse=True)",
+        "sorted(waiting, key=_seen)",
+    ),
+    Mutation("what is due may be moved", TRIGGERS, "if waiting.due or order.trigger", "if order.trigger"),
+    Mutation(
+        "marks trigger what looks at trades",
+        BOOK,
+        "return self.mark_e8 if by is TriggerBy.MARK else self.last_e8",
+        "return self.mark_e8",
+    ),
+    Mutation(
+        "a trail is rounded towards the price",
+        TRAILING,
+        "return -(-abs(self.best) * rate_e8 // E8)",
+        "return abs(self.best) * rate_e8 // E8",
+    ),
+    Mutation("a trailing stop does not follow", TRAILING, "            merged.best = now\n", ""),
+    Mutation(
+        "all trailing stops share one price",
+        TRAILING,
+        "if not self._pools or self._pools[-1].best != best:",
+        "if not self._pools:",
+    ),
+    Mutation(
+        "an amended trail begins anew",
+        TRIGGERS,
+        "            waiting.order = replace(order, trigger_price_e8=trigger_e8)\n",
+        "            del self.orders[order.order_id]\n            self.add(order, newest_e8)\n",
+    ),
+    Mutation(
+        "any number enters with one record", STOPS, " if entered < TRIGGERED_MAX and book.session.trades else None", ""
+    ),
+    Mutation("any number waits", STOPS, "if len(book.waiting) >= WAITING_MAX:", "if False:"),
+    Mutation("what one trades triggers no other", STOPS, "        shown = len(told)\n", "        shown = 1 << 60\n"),
+    Mutation("a met trigger can be moved", AMEND, "order.trigger_price_e8 != terms.trigger_price_e8:", "False:"),
+    Mutation("a triggered order overfills the book", BOOK, "return len(self.orders) < ORDERS_MAX and", "return"),
+    Mutation(
+        "an iceberg keeps its place",
+        BOOK,
+        "        if newer is not None and newest is not None:\n",
+        "        if False:\n",
+    ),
+    Mutation(
+        "fill or kill counts only what is shown",
+        BOOK,
+        "missing_e8 -= level.quantity_e8 + level.hidden_e8",
+        "missing_e8 -= level.quantity_e8",
+    ),
+    Mutation(
+        "the shown part is reduced first",
+        BOOK,
+        "hidden_e8 = min(self.hidden_e8, less_e8)",
+        "hidden_e8 = max(less_e8 - self.leaves_e8, 0)",
+    ),
+    Mutation("another display quantity keeps the place", AMEND, " and shows_as_before:", ":"),
+    Mutation(
+        "an order slides onto the other side", MATCHER, "book.tick_e8 if order.side is _SELL else -book.tick_e8", "0"
+    ),
+    Mutation(
+        "a hidden part is lost in a snapshot", MATCHING_STATE, "                    hidden_e8=order.hidden_e8,\n", ""
     ),
     Mutation("a date is lost in a snapshot", MATCHING_STATE, "                    expire_us=order.expire_us,\n", ""),
     # Sessions and auctions
@@ -338,7 +442,19 @@ MUTATIONS = (
         "    session.told = now\n",
         "",
     ),
-    Mutation("a killed book trades in an auction", PHASES, "or (session.killed and book.orders)", ""),
+    Mutation("a killed book trades in an auction", PHASES, "or (session.killed and not book.is_empty())", ""),
+    Mutation(
+        "a price that is too good halts nothing",
+        BREAKER,
+        "return min(order.price_e8, self.high_e8) if best_e8 >= self.low_e8 else 0",
+        "return min(order.price_e8, self.high_e8)",
+    ),
+    Mutation(
+        "an auction counts only what is shown",
+        AUCTION,
+        "quantity_e8 = min(buy.open_e8, sell.open_e8)",
+        "quantity_e8 = min(buy.leaves_e8, sell.leaves_e8)",
+    ),
     Mutation("a large auction takes orders", SESSION, "if self.killed or self.target is not None:", "if self.killed:"),
     Mutation("a close takes orders", SESSION, ", Phase.CLOSED: Reason.SYMBOL_CLOSED", ""),
     Mutation("a plan begins too late", PLAN, "self.steps[0][0] <= now_us", "self.steps[0][0] < now_us"),
@@ -388,7 +504,7 @@ MUTATIONS = (
     Mutation(
         "fill or kill looks beyond the breaker",
         MATCHER,
-        "other.can_fill(order, _limit_e8(book, order))",
+        "other.can_fill(order, _limit_e8(book, order, other))",
         "other.can_fill(order, order.price_e8)",
     ),
     Mutation(
@@ -435,8 +551,8 @@ MUTATIONS = (
     Mutation(
         "cancel all has no limit",
         ACCOUNTS,
-        "        for order in taken[:REMOVALS_MAX]:\n",
-        "        for order in taken:\n",
+        "list(islice(oldest_first, REMOVALS_MAX if most is None else most))",
+        "list(oldest_first)",
     ),
     Mutation(
         "a repeated command has today's default",
@@ -451,14 +567,14 @@ MUTATIONS = (
         "return None if verify_hmac(secret, record.value, seal) else Reason.SEAL_INVALID",
         "return None",
     ),
-    Mutation("off the tick", RULES, "    if price_e8 % rules.tick_e8:\n", "    if False:\n"),
+    Mutation("off the tick", PRICES, "    if price_e8 <= 0 or price_e8 % rules.tick_e8:\n", "    if price_e8 <= 0:\n"),
     Mutation("off the lot", RULES, "    if quantity_e8 % rules.lot_e8:\n", "    if False:\n"),
-    Mutation("above the band", RULES, "        if price_e8 > rules.high_e8:\n", "        if False:\n"),
+    Mutation("above the band", PRICES, "    if price_e8 > high_e8:\n", "    if False:\n"),
     Mutation(
         "at the edge of the band",
-        RULES,
-        "        if price_e8 < rules.low_e8:\n",
-        "        if price_e8 <= rules.low_e8:\n",
+        PRICES,
+        "    if price_e8 < low_e8:\n",
+        "    if price_e8 <= low_e8:\n",
     ),
     Mutation(
         "a notional that is too small",
@@ -475,8 +591,51 @@ MUTATIONS = (
     Mutation(
         "a price that stays is measured again",
         RULES,
-        "if refusal is None and command.price_e8 is not None:",
+        "if refusal is None and (command.price_e8 is not None or command.trigger_price_e8 is not None):",
         "if refusal is None:",
+    ),
+    Mutation(
+        "a trigger off the tick",
+        PRICES,
+        "if trigger.price_e8 <= 0 or trigger.price_e8 % rules.tick_e8:",
+        "if trigger.price_e8 <= 0:",
+    ),
+    Mutation(
+        "both an amount and a rate",
+        PRICES,
+        "if (amount_e8 is None) is (rate_e8 is None):",
+        "if amount_e8 is None and rate_e8 is None:",
+    ),
+    Mutation(
+        "a trail of all there is",
+        PRICES,
+        "if rate_e8 is not None and not 0 < rate_e8 < E8:",
+        "if rate_e8 is not None and not 0 < rate_e8 <= E8:",
+    ),
+    Mutation(
+        "the band lies around the mark for stops too",
+        PRICES,
+        "    if trigger is None:\n        return mark_e8",
+        "    if True:\n        return mark_e8",
+    ),
+    Mutation(
+        "an iceberg of any number of parts",
+        RULES,
+        "if display_e8 * DISPLAY_PARTS_MAX < order.quantity_e8:",
+        "if False:",
+    ),
+    Mutation("an iceberg larger than its order", RULES, "if display_e8 > order.quantity_e8:", "if False:"),
+    Mutation(
+        "an order that slid is held at its old price",
+        ORDERS,
+        "            self.worst_price_e8 = self.price_e8 or 0\n",
+        "",
+    ),
+    Mutation(
+        "a moved trigger is another order",
+        ORDERS,
+        "(self.placed_trigger if self.placed_as else self.trigger)",
+        "self.trigger",
     ),
     Mutation(
         "the last coin cannot be spent",

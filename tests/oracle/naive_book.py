@@ -52,6 +52,8 @@ class NaiveOrder:
     filled: int = 0
     paid: int = 0
     ended: bool = False
+    shown: int = 0
+    """What of it stands in the book for all to see."""
     waits: bool = False
     best: int | None = None
     """Trailing: the best price since it came."""
@@ -75,6 +77,10 @@ class NaiveOrder:
         upwards = (self.order.side is Side.SELL) if profits else (self.order.side is Side.BUY)
         return price >= trigger if upwards else price <= trigger
 
+    def show(self) -> None:
+        """The next part, or all."""
+        self.shown = min(self.left, self.order.display_quantity_e8 or self.left)
+
     @property
     def left(self) -> int:
         return 0 if self.ended else self.order.quantity_e8 - self.filled
@@ -82,6 +88,8 @@ class NaiveOrder:
 
 class NaiveBook:
     """One symbol; everything that it says, in order, with the ids of shard 0."""
+
+    tick = 1
 
     def __init__(self, maker_fee_e8: int = 0, taker_fee_e8: int = 0) -> None:
         self.resting: list[NaiveOrder] = []
@@ -160,7 +168,7 @@ class NaiveBook:
         for resting in self.resting:
             key = (resting.order.side, resting.order.price_e8)
             quantity, count = levels.get(key, (0, 0))
-            levels[key] = (quantity + resting.left, count + 1)
+            levels[key] = (quantity + resting.shown, count + 1)
         return levels
 
     def queue(self, side: Side) -> list[NaiveOrder]:
@@ -222,24 +230,28 @@ class NaiveBook:
             return
         if makers and order.post_only:
             numbers = {"limit_e8": makers[0].order.price_e8, "actual_e8": order.price_e8}
-            why = Reason.POST_ONLY_WOULD_TRADE
-            self._tell(old, ExecutionKind.AMEND_REJECTED, status, why, **answer, **numbers)
-            return
+            if not order.slide:
+                why = Reason.POST_ONLY_WOULD_TRADE
+                self._tell(old, ExecutionKind.AMEND_REJECTED, status, why, **answer, **numbers)
+                return
+            order = self._slid(order, makers[0].order.price_e8)
         if order.trigger_price_e8 != old.order.trigger_price_e8:
             numbers = {"limit_e8": old.order.trigger_price_e8 or 0, "actual_e8": order.trigger_price_e8 or 0}
             self._tell(old, ExecutionKind.AMEND_REJECTED, status, Reason.TRIGGER_MET, **answer, **numbers)
             return
         keeps = order.price_e8 == old.order.price_e8 and order.quantity_e8 <= old.order.quantity_e8
+        keeps = keeps and order.display_quantity_e8 == old.order.display_quantity_e8
         again = NaiveOrder(order, old.arrival, old.filled, old.paid)
         self._tell(again, ExecutionKind.AMENDED, status, Reason.NONE, **answer)
         self.resting.remove(old)
         if keeps:
             again.order = replace(old.order, quantity_e8=order.quantity_e8, expire_us=order.expire_us)
+            again.shown = min(old.shown, again.left)
             self.resting.append(again)
         else:
             self.arrivals += 1
             again.arrival = self.arrivals
-            self._work(again, makers)
+            self._work(again)
 
     def _amend_waiting(self, old: NaiveOrder, order: Order, answer: dict[str, Any]) -> None:
         if order.trigger_price_e8 == old.order.trigger_price_e8:
@@ -249,6 +261,10 @@ class NaiveBook:
             old = NaiveOrder(order, 0)
             self._wait(old)
         self._tell(old, ExecutionKind.AMENDED, OrderStatus.NEW, Reason.NONE, **answer)
+
+    def _slid(self, order: Order, best: int) -> Order:
+        """At the best price that takes nothing."""
+        return replace(order, price_e8=best - self.tick if order.side is Side.BUY else best + self.tick)
 
     def _makers(self, order: Order) -> list[NaiveOrder]:
         """Those that it would trade with, by priority."""
@@ -274,17 +290,11 @@ class NaiveBook:
         makers = self._makers(order)
         if makers and order.post_only:
             numbers = {"limit_e8": makers[0].order.price_e8, "actual_e8": order.price_e8}
-            why = Reason.POST_ONLY_WOULD_TRADE
-            self._tell(
-                taker,
-                ExecutionKind.REJECTED,
-                OrderStatus.REJECTED,
-                why,
-                command_id=order.command_id,
-                leaves_e8=0,
-                **numbers,
-            )
-            return
+            if not order.slide:
+                refused = (ExecutionKind.REJECTED, OrderStatus.REJECTED, Reason.POST_ONLY_WOULD_TRADE)
+                self._tell(taker, *refused, command_id=order.command_id, leaves_e8=0, **numbers)
+                return
+            order = taker.order = self._slid(order, makers[0].order.price_e8)
         self._tell(taker, ExecutionKind.NEW, OrderStatus.NEW, Reason.NONE, command_id=order.command_id)
         self._begin(taker)
 
@@ -295,12 +305,13 @@ class NaiveBook:
         if order.time_in_force is TimeInForce.FOK and self._tradable(order, makers) < order.quantity_e8:
             self._tell_end(taker, ExecutionKind.EXPIRED, Reason.FILL_OR_KILL_UNFILLABLE)
             return
-        self._work(taker, makers)
+        self._work(taker)
 
-    def _work(self, taker: NaiveOrder, makers: list[NaiveOrder]) -> None:  # noqa: C901 - the rules of the rule book
+    def _work(self, taker: NaiveOrder) -> None:  # noqa: C901 - the rules of the rule book
         """Trade what is open of an order, and let the rest rest or end."""
         order = taker.order
-        for maker in makers:
+        while makers := self._makers(order):
+            maker = makers[0]
             if not taker.left:
                 return
             if maker.order.account == order.account and order.self_trade_prevention is not SelfTradePrevention.NONE:
@@ -320,6 +331,7 @@ class NaiveBook:
         if not taker.left:
             return
         if order.order_type in PRICED and order.time_in_force in RESTING:
+            taker.show()
             self.resting.append(taker)
         elif order.order_type not in PRICED and not taker.filled:
             self._tell_end(taker, ExecutionKind.EXPIRED, Reason.NO_LIQUIDITY)
@@ -348,18 +360,24 @@ class NaiveBook:
                 each.ended = True
             else:
                 each.order = replace(each.order, quantity_e8=each.order.quantity_e8 - less)
+                each.shown = min(each.shown, each.left)
                 status = OrderStatus.PARTIALLY_FILLED if each.filled else OrderStatus.NEW
                 self._tell(each, ExecutionKind.AMENDED, status, Reason.SELF_TRADE)
 
     def _trade(self, taker: NaiveOrder, maker: NaiveOrder) -> None:
-        price, quantity = maker.order.price_e8, min(taker.left, maker.left)
+        price, quantity = maker.order.price_e8, min(taker.left, maker.shown)
         notional = math.floor(Fraction(price, 10**8) * quantity)
         self.trades += 1
         for side in (taker, maker):
             side.filled += quantity
             side.paid += notional
+        maker.shown -= quantity
         if not maker.left:
             self.resting.remove(maker)
+        elif not maker.shown:
+            maker.show()
+            self.arrivals += 1
+            maker.arrival = self.arrivals
         for side, liquidity in ((taker, Liquidity.TAKER), (maker, Liquidity.MAKER)):
             self._tell(
                 side,
@@ -423,6 +441,7 @@ class NaiveBook:
             "trail_e8": order.trail_e8,
             "trail_rate_e8": order.trail_rate_e8,
             "waits": naive.waits and alive,
+            "display_quantity_e8": order.display_quantity_e8,
         }
         self.said.append(Execution(**(fields | more)))
 

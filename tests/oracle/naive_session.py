@@ -203,6 +203,7 @@ class NaiveSession(NaiveBook):
                 self._tell_end(each, ExecutionKind.CANCELLED, Reason.SELF_TRADE)
             else:
                 each.order = replace(each.order, quantity_e8=each.order.quantity_e8 - less)
+                each.shown = min(each.shown, each.left)
                 status = OrderStatus.PARTIALLY_FILLED if each.filled else OrderStatus.NEW
                 self._tell(each, ExecutionKind.AMENDED, status, Reason.SELF_TRADE)
 
@@ -213,6 +214,7 @@ class NaiveSession(NaiveBook):
         for each in (buy, sell):
             each.filled += quantity
             each.paid += notional
+            each.shown = min(each.shown, each.left)
             if not each.left:
                 self.resting.remove(each)
             self._tell(

@@ -87,6 +87,8 @@ def new_order(
     trigger_by: TriggerBy | None = None,
     trail_e8: int | None = None,
     trail_rate_e8: int | None = None,
+    display_e8: int | None = None,
+    slide: bool = False,
 ) -> Order:
     return Order(
         kind=OrderKind.NEW,
@@ -109,6 +111,8 @@ def new_order(
         trigger_by=trigger_by,
         trail_e8=trail_e8,
         trail_rate_e8=trail_rate_e8,
+        display_quantity_e8=display_e8,
+        slide=slide,
     )
 
 
@@ -133,6 +137,7 @@ def amend_order(
     account: str | None = None,
     expire_us: int | None = None,
     trigger_e8: int | None = None,
+    display_e8: int | None = None,
 ) -> Order:
     return replace(
         order,
@@ -145,6 +150,7 @@ def amend_order(
         correlation_id=f"amend-{number}",
         expire_us=expire_us or order.expire_us,
         trigger_price_e8=trigger_e8 or order.trigger_price_e8,
+        display_quantity_e8=display_e8 or order.display_quantity_e8,
     )
 
 
@@ -186,6 +192,11 @@ def _moved(rng: random.Random, order: Order) -> int | None:
     return trigger_e8 + rng.randint(-3, 3) * TICK_E8
 
 
+def _shown(rng: random.Random, order: Order) -> int | None:
+    """How much of it is shown from now on, if not all is."""
+    return rng.choice((order.display_quantity_e8, order.display_quantity_e8, rng.randint(1, 6) * LOT_E8))
+
+
 def random_orders(seed: int, count: int, *, prices: int = 24, accounts: int = 5) -> Iterator[Asked]:
     """A day on a narrow market; every cancel names an order that came, be it open or not. Time passes now and then."""
     rng = random.Random(seed)
@@ -207,6 +218,7 @@ def random_orders(seed: int, count: int, *, prices: int = 24, accounts: int = 5)
                 expire_us = time_of(number) + rng.randint(-20, 300) if dated and rng.random() < 0.5 else None
                 quantity_e8 = rng.choice((0, rng.randint(1, 40) * LOT_E8))
                 changes = {"account": account, "expire_us": expire_us, "trigger_e8": _moved(rng, victim)}
+                changes["display_e8"] = _shown(rng, victim)
                 yield amend_order(number, victim, price_e8, quantity_e8, **changes)
                 continue
         if roll < 0.35 and recent:
@@ -232,6 +244,8 @@ def random_orders(seed: int, count: int, *, prices: int = 24, accounts: int = 5)
             account=f"account-{rng.randrange(accounts)}",
             time_in_force=time_in_force,
             post_only=terms["order_type"] is OrderType.LIMIT and rng.random() < 0.1,
+            slide=rng.random() < 0.5,
+            display_e8=rng.randint(1, 6) * LOT_E8 if not market and rng.random() < 0.2 else None,
             prevention=rng.choice(PREVENTIONS),
             expire_us=time_of(number) + rng.randint(-20, 300) if time_in_force is TimeInForce.GTD else None,
             **terms,

@@ -66,11 +66,15 @@ def compare(
     book = core.books[SYMBOL]
     for side in (book.bids, book.asks):
         ours = [
-            (resting.order_id, resting.leaves_e8, resting.cumulative_notional_e8)
+            (resting.order_id, resting.leaves_e8, resting.hidden_e8, resting.cumulative_notional_e8)
             for level in side.best_first()
             for resting in level.orders()
         ]
-        assert ours == [(naive.order.order_id, naive.left, naive.paid) for naive in oracle.queue(side.side)]
+        assert ours == [
+            (naive.order.order_id, naive.shown, naive.left - naive.shown, naive.paid)
+            for naive in oracle.queue(side.side)
+        ]
+        assert all(level.hidden_e8 == sum(o.hidden_e8 for o in level.orders()) for level in side.best_first())
         prices = [level.price_e8 for level in side.best_first()]
         assert prices == sorted(side.levels, reverse=side.side is Side.BUY)
         assert prices[:1] == [side.best_e8][: len(prices)]
@@ -125,7 +129,10 @@ def streams(draw: st.DrawFn) -> list[Asked]:
             order = draw(st.sampled_from(resting))
             end = time_of(number) + draw(st.integers(-5, 10)) if order.expire_us and draw(st.booleans()) else None
             trigger_e8 = draw(st.integers(1, 5)) * TICK_E8 if order.trigger_price_e8 and draw(st.booleans()) else None
-            orders.append(amend_order(number, order, price_e8, quantity_e8, expire_us=end, trigger_e8=trigger_e8))
+            changes: dict[str, Any] = {"expire_us": end, "trigger_e8": trigger_e8}
+            if order.display_quantity_e8 and draw(st.booleans()):
+                changes["display_e8"] = draw(st.integers(1, 3)) * LOT_E8
+            orders.append(amend_order(number, order, price_e8, quantity_e8, **changes))
             continue
         order_type = draw(st.sampled_from([OrderType.LIMIT, OrderType.LIMIT, OrderType.LIMIT, OrderType.MARKET]))
         terms: dict[str, Any] = {}
@@ -147,6 +154,8 @@ def streams(draw: st.DrawFn) -> list[Asked]:
             time_in_force=time_in_force,
             expire_us=time_of(number) + draw(st.integers(-5, 10)) if time_in_force is TimeInForce.GTD else None,
             post_only=order_type is OrderType.LIMIT and draw(st.booleans()) and draw(st.booleans()),
+            slide=draw(st.booleans()),
+            display_e8=draw(st.sampled_from([None, None, LOT_E8, 2 * LOT_E8])),
             prevention=draw(st.sampled_from(PREVENTIONS)),
             **terms,
         )
@@ -249,7 +258,7 @@ def swap_priority(said: list[list[Message]]) -> None:
             one, two = effect[first], effect[second]
             assert isinstance(one, Trade)
             assert isinstance(two, Trade)
-            if one.price_e8 == two.price_e8:
+            if one.price_e8 == two.price_e8 and one.maker_order_id != two.maker_order_id:
                 effect[first] = msgspec.structs.replace(one, maker_order_id=two.maker_order_id)
                 effect[second] = msgspec.structs.replace(two, maker_order_id=one.maker_order_id)
                 return

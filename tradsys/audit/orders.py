@@ -1,6 +1,5 @@
 """Commands, orders, trades and books: one answer each, one end each, priority kept."""
 
-import heapq
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
@@ -19,6 +18,7 @@ from schemas.messages import (
 from schemas.order_states import ANSWERS_ONLY, FINAL, may_become
 from schemas.units import make_id, split_id
 from tradsys.audit.contents import Contents, Finding
+from tradsys.audit.standing import Standing
 
 
 def answers(contents: Contents) -> Iterator[Finding]:
@@ -90,32 +90,14 @@ def fills(contents: Contents) -> Iterator[Finding]:
 
 def priority(contents: Contents) -> Iterator[Finding]:
     """Every fill took the best price, and of that price the order that came first; in an auction on both sides."""
-    resting: dict[tuple[str, Side], list[tuple[int, int, int]]] = defaultdict(list)
-    places: dict[int, tuple[int, int, int]] = {}
-    """Per open order: where it stands in its queue. An amendment to no more at the same price keeps that."""
-    newest: dict[int, Execution] = {}
+    standing = Standing()
     for execution in _events(contents):
-        order_id, before = execution.order_id, newest.get(execution.order_id)
-        newest[order_id] = execution
-        enters = execution.kind in {ExecutionKind.NEW, ExecutionKind.TRIGGERED} or (
-            execution.kind is ExecutionKind.AMENDED
-            and before is not None
-            and (execution.price_e8 != before.price_e8 or execution.quantity_e8 > before.quantity_e8)
-        )
-        if enters and not execution.waits and execution.price_e8 is not None:
-            rank = -execution.price_e8 if execution.side is Side.BUY else execution.price_e8
-            places[order_id] = (rank, execution.execution_id, order_id)
-            heapq.heappush(resting[execution.symbol, execution.side], places[order_id])
-        elif execution.kind is ExecutionKind.TRADE and execution.liquidity is not Liquidity.TAKER:
-            queue = resting[execution.symbol, execution.side]
-            while queue and places.get(queue[0][2]) != queue[0]:
-                heapq.heappop(queue)
-            if not queue or queue[0][2] != order_id:
-                first = _position(queue[0][2]) if queue else "nobody"
-                yield Finding("priority", _position(order_id), f"filled, but first in the queue was {first}")
-        if execution.status in FINAL:
-            places.pop(order_id, None)
-            newest.pop(order_id, None)
+        if execution.kind is ExecutionKind.TRADE and execution.liquidity is not Liquidity.TAKER:
+            first = standing.first(execution.symbol, execution.side)
+            if first != execution.order_id:
+                who = "nobody" if first is None else _position(first)
+                yield Finding("priority", _position(execution.order_id), f"filled, but first in the queue was {who}")
+        standing.fold(execution)
 
 
 def auctions(contents: Contents) -> Iterator[Finding]:
@@ -149,9 +131,12 @@ def books(contents: Contents) -> Iterator[Finding]:
         if change.last and not change.collecting and bid and ask and bid[0] >= ask[0]:
             yield Finding("books", change.symbol, f"crossed after {change.sequence}: bid {bid[0]}, ask {ask[0]}")
     expected_levels: dict[tuple[str, Side], Counter[int]] = defaultdict(Counter)
-    for execution in open_orders(contents).values():
-        if not execution.waits:
-            expected_levels[execution.symbol, execution.side][execution.price_e8 or 0] += execution.leaves_e8
+    standing = Standing()
+    for execution in _events(contents):
+        standing.fold(execution)
+    for order_id, shown_e8 in standing.shown_e8.items():
+        execution = standing.newest[order_id]
+        expected_levels[execution.symbol, execution.side][execution.price_e8 or 0] += shown_e8
     for key in sorted(levels.keys() | expected_levels.keys()):
         symbol, side_name = key
         ladder = levels.get(key)

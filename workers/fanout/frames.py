@@ -5,7 +5,7 @@ case, and reasons stay codes. Every payload but a book's and a trade's is the fu
 newest wins. What is unknown or does not apply is null: the fields of a channel are always all there.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -128,6 +128,8 @@ class OrderPayload(msgspec.Struct, gc=False):
     trail_rate: str | msgspec.UnsetType = msgspec.UNSET
     waits: bool | msgspec.UnsetType = msgspec.UNSET
     """True of orders that wait, and left out of all others."""
+    display_quantity: str | msgspec.UnsetType = msgspec.UNSET
+    """Only of orders that do not show all."""
 
 
 class PositionPayload(msgspec.Struct, gc=False):
@@ -263,18 +265,23 @@ def order_payload(execution: Execution) -> bytes:
             format_us(execution.ts_us),
             execution.correlation_id,
             msgspec.UNSET if execution.expire_us is None else format_us(execution.expire_us),
-            *(() if execution.trigger_by is None else _trigger(execution)),
+            **_terms(execution),
         )
     )
 
 
-def _trigger(execution: Execution) -> Iterator[Any]:
-    """The last fields of an order that waits or did."""
-    yield _set_e8(execution.trigger_price_e8)
-    yield (execution.trigger_by or "").lower()
-    yield _set_e8(execution.trail_e8)
-    yield _set_e8(execution.trail_rate_e8)
-    yield execution.waits or msgspec.UNSET
+def _terms(execution: Execution) -> dict[str, Any]:
+    """What is said of few orders."""
+    if execution.trigger_by is None and execution.display_quantity_e8 is None:
+        return {}
+    return {
+        "trigger_price": _set_e8(execution.trigger_price_e8),
+        "trigger_by": msgspec.UNSET if execution.trigger_by is None else execution.trigger_by.lower(),
+        "trail": _set_e8(execution.trail_e8),
+        "trail_rate": _set_e8(execution.trail_rate_e8),
+        "waits": execution.waits or msgspec.UNSET,
+        "display_quantity": _set_e8(execution.display_quantity_e8),
+    }
 
 
 def _set_e8(value_e8: int | None) -> str | msgspec.UnsetType:

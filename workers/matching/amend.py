@@ -14,8 +14,8 @@ from schemas.messages import ExecutionKind, Order, Reason, Side
 from schemas.units import INT64_MAX
 from workers.kernel.stage import Output
 from workers.matching.book import Book, Level, OpenOrder
-from workers.matching.executions import ended, standing
-from workers.matching.matcher import Matcher, interrupt, open_order, publish
+from workers.matching.executions import standing
+from workers.matching.matcher import Matcher, interrupt, open_order, publish, slide
 from workers.matching.waiting import Waiting
 
 _BUY: Final = Side.BUY
@@ -36,14 +36,23 @@ def amend(matcher: Matcher, book: Book, order: Order, ts_us: int) -> Sequence[Ou
         raise AssertionError(message)
     if not order.quantity_e8:
         order = replace(order, quantity_e8=resting.quantity_e8)
-    leaves_e8 = order.quantity_e8 - (resting.quantity_e8 - resting.leaves_e8)
+    leaves_e8 = order.quantity_e8 - (resting.quantity_e8 - resting.open_e8)
     if leaves_e8 <= 0:
-        return _end(matcher, book, resting, order, ts_us)
+        # It ends as it stood: with its old price and quantity.
+        return matcher.end(book, resting, _BELOW_FILLED, ts_us, command=order)
     terms = resting.terms
     if terms is not None and order.trigger_price_e8 != terms.trigger_price_e8:
         numbers = terms.trigger_price_e8, order.trigger_price_e8
         return refuse(matcher, book, resting, order, Reason.TRIGGER_MET, ts_us, *numbers)
-    if order.price_e8 == resting.price_e8 and leaves_e8 <= resting.leaves_e8:
+    own, other = (book.bids, book.asks) if order.side is _BUY else (book.asks, book.bids)
+    if order.post_only and book.session.trades and order.price_e8 * own.sign >= other.best_e8 * own.sign:
+        slid = slide(book, order, other)
+        if slid is None:
+            numbers = other.best_e8, order.price_e8
+            return refuse(matcher, book, resting, order, Reason.POST_ONLY_WOULD_TRADE, ts_us, *numbers)
+        order = slid
+    shows_as_before = order.display_quantity_e8 == (None if terms is None else terms.display_quantity_e8)
+    if order.price_e8 == resting.price_e8 and leaves_e8 <= resting.open_e8 and shows_as_before:
         return _shrink(matcher, book, resting, order, leaves_e8, ts_us)
     return _move(matcher, book, resting, order, leaves_e8, ts_us)
 
@@ -69,26 +78,13 @@ def refuse(
     return [Output("executions", order.account, answer)]
 
 
-def _end(matcher: Matcher, book: Book, resting: OpenOrder, order: Order, ts_us: int) -> Sequence[Output]:
-    """It ends as it stood: with its old price and quantity."""
-    level = resting.level
-    book.remove(resting)
-    matcher.execution_id += 1
-    left = resting.leaves_e8, resting.cumulative_notional_e8
-    answer = ended(_BELOW_FILLED, resting, book.symbol, matcher.execution_id, *left, ts_us, order)
-    outputs = [Output("executions", order.account, answer)]
-    publish(book, [level], ts_us, outputs)
-    return outputs
-
-
 def _shrink(
     matcher: Matcher, book: Book, resting: OpenOrder, order: Order, leaves_e8: int, ts_us: int
 ) -> Sequence[Output]:
-    level, less_e8 = resting.level, resting.leaves_e8 - leaves_e8
     outputs = [_amended(matcher, resting, order, leaves_e8, ts_us)]
-    resting.quantity_e8, resting.leaves_e8, resting.expire_us = order.quantity_e8, leaves_e8, order.expire_us
-    level.quantity_e8 -= less_e8
-    publish(book, [level] if less_e8 else [], ts_us, outputs)
+    resting.quantity_e8, resting.expire_us = order.quantity_e8, order.expire_us
+    shown_less = resting.reduce(resting.open_e8 - leaves_e8)
+    publish(book, [resting.level] if shown_less else [], ts_us, outputs)
     return outputs
 
 
@@ -97,14 +93,12 @@ def _move(
 ) -> Sequence[Output]:
     own, other = (book.bids, book.asks) if order.side is _BUY else (book.asks, book.bids)
     continuous = book.session.trades
-    if order.post_only and continuous and order.price_e8 * own.sign >= other.best_e8 * own.sign:
-        numbers = other.best_e8, order.price_e8
-        return refuse(matcher, book, resting, order, Reason.POST_ONLY_WOULD_TRADE, ts_us, *numbers)
     room_e8 = INT64_MAX - _without(resting, own.levels.get(order.price_e8))
     if leaves_e8 > room_e8:
         return refuse(matcher, book, resting, order, Reason.BOOK_FULL, ts_us, room_e8, leaves_e8)
     outputs = [_amended(matcher, resting, order, leaves_e8, ts_us)]
     before = resting.level
+    shown = {level.price_e8: level.shown() for level in (before, own.levels.get(order.price_e8)) if level is not None}
     book.remove(resting)
     taken: list[Level] = []
     notional_e8 = resting.cumulative_notional_e8
@@ -115,7 +109,8 @@ def _move(
         level = mine[order.price_e8] = book.level(order.side, order.price_e8)
         book.append(open_order(order, leaves_e8, notional_e8, level))
     # Asks from the best on, then bids from the best on, as every change of the book is told.
-    levels = sorted(mine.values(), key=lambda level: level.price_e8, reverse=order.side is _BUY)
+    changed = [level for level in mine.values() if level.shown() != shown.get(level.price_e8)]
+    levels = sorted(changed, key=lambda level: level.price_e8, reverse=order.side is _BUY)
     if book.breaker is not None and leaves_e8 and continuous:
         interrupt(book, other, order)
     publish(book, [*taken, *levels] if order.side is _BUY else [*levels, *taken], ts_us, outputs)

@@ -88,8 +88,8 @@ def _spans(book: Book) -> list[_Span]:
     lowest_e8, highest_e8, tick_e8 = book.asks.best_e8, book.bids.best_e8, book.tick_e8
     bids = takewhile(lambda level: level.price_e8 >= lowest_e8, book.bids.best_first())
     asks = takewhile(lambda level: level.price_e8 <= highest_e8, book.asks.best_first())
-    bought_e8 = {level.price_e8: level.quantity_e8 for level in bids}
-    sold_e8 = {level.price_e8: level.quantity_e8 for level in asks}
+    bought_e8 = {level.price_e8: level.quantity_e8 + level.hidden_e8 for level in bids}
+    sold_e8 = {level.price_e8: level.quantity_e8 + level.hidden_e8 for level in asks}
     demand_e8, supply_e8 = sum(bought_e8.values()), 0
     spans: list[_Span] = []
     before_e8: int | None = None
@@ -119,10 +119,11 @@ def uncross(
     """Trade at the price, by price and time on both sides, TRADES_MAX times at most; whether that was all.
 
     Orders of one account do not trade with each other: both become smaller by the smaller one, which ends. Every fill
-    pays the maker's fee, and nothing where that is a rebate. Takes time in proportion to the trades.
+    pays the maker's fee, and nothing where that is a rebate. What is not shown of an order takes part with what is, as
+    on Xetra. Takes time in proportion to the trades.
     """
     bids, asks = book.bids, book.asks
-    touched: dict[tuple[Side, int], Level] = {}
+    touched: dict[tuple[Side, int], tuple[Level, tuple[int, int]]] = {}
     done = False
     for _ in range(TRADES_MAX):
         done = not bids.best_e8 >= price_e8 >= asks.best_e8
@@ -130,17 +131,17 @@ def uncross(
             break
         levels = bids.levels[bids.best_e8], asks.levels[asks.best_e8]
         for level in levels:
-            touched[level.side, level.price_e8] = level
+            touched.setdefault((level.side, level.price_e8), (level, level.shown()))
         buy, sell = (level.oldest for level in levels)
         assert buy is not None
         assert sell is not None
-        quantity_e8 = min(buy.leaves_e8, sell.leaves_e8)
+        quantity_e8 = min(buy.open_e8, sell.open_e8)
         if buy.account == sell.account:
             outputs += [_decrement(numbers, book, order, quantity_e8, ts_us) for order in (buy, sell)]
         else:
             _trade(numbers, book, buy, sell, price_e8, quantity_e8, ts_us, outputs)
     for side in (asks, bids):
-        mine = [level for level in touched.values() if level.side is side.side]
+        mine = [level for level, shown in touched.values() if level.side is side.side and level.shown() != shown]
         changed += sorted(mine, key=lambda level: level.price_e8, reverse=side is bids)
     return done or not bids.best_e8 >= price_e8 >= asks.best_e8
 
@@ -184,7 +185,7 @@ def _trade(
 
 def _decrement(numbers: TradeCounting, book: Book, order: OpenOrder, less_e8: int, ts_us: int) -> Output:
     numbers.execution_id += 1
-    leaves_e8 = order.leaves_e8 - less_e8
+    leaves_e8 = order.open_e8 - less_e8
     if leaves_e8:
         order.quantity_e8 -= less_e8
         _take_off(book, order, less_e8)
@@ -197,9 +198,8 @@ def _decrement(numbers: TradeCounting, book: Book, order: OpenOrder, less_e8: in
 
 def _take_off(book: Book, order: OpenOrder, quantity_e8: int) -> None:
     """Less is open of an order; at nothing it leaves the book."""
-    if quantity_e8 == order.leaves_e8:
+    if quantity_e8 == order.open_e8:
         book.remove(order)
-        order.leaves_e8 = 0
+        order.leaves_e8 = order.hidden_e8 = 0
     else:
-        order.leaves_e8 -= quantity_e8
-        order.level.quantity_e8 -= quantity_e8
+        order.reduce(quantity_e8)

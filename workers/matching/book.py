@@ -50,6 +50,7 @@ class OpenOrder(msgspec.Struct, gc=False):
     command_us: int
     correlation_id: str | None
     leaves_e8: int
+    """What is open of it, and shown."""
     cumulative_notional_e8: int
     level: "Level"
     """Where it rests."""
@@ -58,22 +59,52 @@ class OpenOrder(msgspec.Struct, gc=False):
     expire_us: int | None = None
     """When it ends, by the log's clock, microseconds since 1970 UTC; None if it rests until somebody ends it."""
     terms: Order | None = None
-    """As it was before it met its trigger; None if it never waited."""
+    """What else was asked of it, a trigger or a display quantity; None of a plain order."""
+    hidden_e8: int = 0
+    """What is open of it beside `leaves_e8`, and not shown."""
+
+    def show(self, open_e8: int) -> None:
+        """So much is open; show of it what may be shown."""
+        shown_e8 = open_e8
+        if self.terms is not None and self.terms.display_quantity_e8 is not None:
+            shown_e8 = min(open_e8, self.terms.display_quantity_e8)
+        self.leaves_e8, self.hidden_e8 = shown_e8, open_e8 - shown_e8
+
+    def reduce(self, less_e8: int) -> int:
+        """Take so much off what is open, the hidden part first; it keeps its place. Returns what is shown less."""
+        hidden_e8 = min(self.hidden_e8, less_e8)
+        shown_e8 = less_e8 - hidden_e8
+        self.hidden_e8 -= hidden_e8
+        self.leaves_e8 -= shown_e8
+        self.level.hidden_e8 -= hidden_e8
+        self.level.quantity_e8 -= shown_e8
+        return shown_e8
+
+    @property
+    def open_e8(self) -> int:
+        """All that is open of it."""
+        return self.leaves_e8 + self.hidden_e8
 
 
 class Level:
     """All orders at one price of one side. One that has become empty has left the book, and can still be read."""
 
-    __slots__ = ("newest", "oldest", "order_count", "price_e8", "quantity_e8", "side")
+    __slots__ = ("hidden_e8", "newest", "oldest", "order_count", "price_e8", "quantity_e8", "side")
 
     def __init__(self, side: Side, price_e8: int) -> None:
         self.side = side
         self.price_e8 = price_e8
         self.quantity_e8 = 0
-        """All that is open here."""
+        """All that is open here, and shown."""
+        self.hidden_e8 = 0
+        """What is open beside that."""
         self.order_count = 0
         self.oldest: OpenOrder | None = None
         self.newest: OpenOrder | None = None
+
+    def shown(self) -> tuple[int, int]:
+        """What all can see of it: quantity and number of orders."""
+        return self.quantity_e8, self.order_count
 
     def orders(self) -> Iterator[OpenOrder]:
         """The queue, oldest first. It must not be changed meanwhile."""
@@ -130,7 +161,7 @@ class BookSide:
         """
         missing_e8 = order.quantity_e8
         for level in self._within(limit_e8):
-            missing_e8 -= level.quantity_e8
+            missing_e8 -= level.quantity_e8 + level.hidden_e8
             if missing_e8 <= 0:
                 break
         if missing_e8 > 0 or order.self_trade_prevention is SelfTradePrevention.NONE:
@@ -143,7 +174,7 @@ class BookSide:
         for level in self._within(limit_e8):
             for maker in level.orders():
                 if maker.account != account:
-                    missing_e8 -= maker.leaves_e8
+                    missing_e8 -= maker.open_e8
                     if missing_e8 <= 0:
                         return True
                 elif not skips_own:
@@ -219,7 +250,7 @@ class Book:
         """How an order is told: itself, what is open of it, and what the rest was traded for."""
         if isinstance(order, Waiting):
             return self.triggers.told(order), order.order.quantity_e8, 0
-        return order, order.leaves_e8, order.cumulative_notional_e8
+        return order, order.open_e8, order.cumulative_notional_e8
 
     def is_empty(self) -> bool:
         """Whether nothing rests or waits."""
@@ -245,6 +276,7 @@ class Book:
             newest.newer = order
         level.newest = order
         level.quantity_e8 += order.leaves_e8
+        level.hidden_e8 += order.hidden_e8
         level.order_count += 1
         self.orders[order.order_id] = order
 
@@ -261,10 +293,31 @@ class Book:
         else:
             newer.older = older
         level.quantity_e8 -= order.leaves_e8
+        level.hidden_e8 -= order.hidden_e8
         level.order_count = order_count = level.order_count - 1
         del self.orders[order.order_id]
         if not order_count:
             (self.bids if level.side is _BUY else self.asks).close_level(level.price_e8)
+
+    def refill(self, order: OpenOrder) -> int:
+        """What is shown of an order was traded: show the next part, behind all others. Returns all that is open."""
+        level, open_e8 = order.level, order.hidden_e8
+        level.quantity_e8 -= order.leaves_e8
+        level.hidden_e8 -= open_e8
+        order.show(open_e8)
+        level.quantity_e8 += order.leaves_e8
+        level.hidden_e8 += order.hidden_e8
+        self.orders[order.order_id] = self.orders.pop(order.order_id)
+        older, newer, newest = order.older, order.newer, level.newest
+        if newer is not None and newest is not None:
+            newer.older = older
+            if older is None:
+                level.oldest = newer
+            else:
+                older.newer = newer
+            order.older, order.newer = newest, None
+            newest.newer = level.newest = order
+        return open_e8
 
     def clear(self) -> None:
         """Cut the links between orders, so that a book that is no longer needed is freed."""

@@ -51,9 +51,14 @@ class Breaker(msgspec.Struct, array_like=True):
             self.low_e8 = -(-reference_e8 * (E8 - self.move_e8) // E8)
             self.high_e8 = min(reference_e8 * (E8 + self.move_e8) // E8, INT64_MAX)
 
-    def limit_e8(self, order: Order) -> int:
-        """The worst price at which an order may trade now."""
-        return min(order.price_e8, self.high_e8) if order.side is Side.BUY else max(order.price_e8, self.low_e8)
+    def limit_e8(self, order: Order, best_e8: int) -> int:
+        """The worst price at which an order may trade now, where the best is this one.
+
+        One that no price meets where the best is too good: an order that rests may have been left behind by the window.
+        """
+        if order.side is Side.BUY:
+            return min(order.price_e8, self.high_e8) if best_e8 >= self.low_e8 else 0
+        return max(order.price_e8, self.low_e8) if best_e8 <= self.high_e8 else INT64_MAX + 1
 
 
 def breaker_of(control: Control, before: Breaker | None) -> Breaker | None:

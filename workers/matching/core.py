@@ -28,7 +28,7 @@ from workers.matching.breaker import breaker_of
 from workers.matching.expiry import Expiries
 from workers.matching.matcher import Matcher
 from workers.matching.phases import collect, hold_auction, tell, turn
-from workers.matching.remove import cancel, clear, expire, remove
+from workers.matching.remove import clear, expire, remove
 from workers.matching.state import BookState, ShardState, decode, encode
 from workers.matching.stops import amend_waiting, proceed, wait
 
@@ -101,8 +101,6 @@ class MatchingCore:
                 outputs = self._enter(book, message, record.ts_us)
                 return self._follow(book, outputs, record.ts_us) if book.waiting or book.breaker else outputs
             if kind is _CANCEL:
-                if message.order_id in book.waiting:
-                    return cancel(self._matcher, book, message, record.ts_us)
                 return self._cancel(book, message, record.ts_us)
             if kind in _SELDOM:
                 return self._seldom(book, message, record.ts_us)
@@ -201,7 +199,7 @@ class MatchingCore:
         if book is None:
             return self._without_book(order, ts_us)
         if kind is _CANCEL:
-            return cancel(self._matcher, book, order, ts_us)
+            return self._matcher.cancel_seldom(book, order, ts_us)
         reason = book.session.refusal()
         if kind is _REMOVE or reason is None:
             return self._seldom(book, order, ts_us)

@@ -26,10 +26,10 @@ class Counting(Protocol):
     """The last one given."""
 
 
-def accepted(order: Order, execution_id: int, ts_us: int) -> Execution:
+def accepted(order: Order, execution_id: int, ts_us: int, *, waits: bool = False) -> Execution:
     """NEW: the book has taken the order; answers its command."""
     order_type, quantity_e8 = order.order_type, order.quantity_e8
-    return Execution(
+    execution = Execution(
         _NEW,
         execution_id,
         order.order_id,
@@ -52,6 +52,7 @@ def accepted(order: Order, execution_id: int, ts_us: int) -> Execution:
         correlation_id=order.correlation_id,
         expire_us=order.expire_us,
     )
+    return with_terms(execution, order, waits=waits) if is_special(order) else execution
 
 
 def has_limit(order_type: OrderType) -> bool:
@@ -59,14 +60,20 @@ def has_limit(order_type: OrderType) -> bool:
     return order_type is _LIMIT or order_type is _STOP_LIMIT
 
 
+def is_special(order: Order) -> bool:
+    """Whether more was asked of an order than of most."""
+    return order.trigger_by is not None or order.display_quantity_e8 is not None
+
+
 def with_terms(execution: Execution, terms: Order, *, waits: bool = False) -> Execution:
-    """The same of an order that waits for its trigger, or did."""
+    """The same of an order of which more was asked than of most."""
     return replace(
         execution,
         trigger_price_e8=terms.trigger_price_e8,
         trigger_by=terms.trigger_by,
         trail_e8=terms.trail_e8,
         trail_rate_e8=terms.trail_rate_e8,
+        display_quantity_e8=terms.display_quantity_e8,
         waits=waits,
     )
 
@@ -156,9 +163,9 @@ def traded(
         ts_us,
         None,
         kind=ExecutionKind.TRADE,
-        status=OrderStatus.PARTIALLY_FILLED if order.leaves_e8 else OrderStatus.FILLED,
-        leaves_e8=order.leaves_e8,
-        cumulative_e8=order.quantity_e8 - order.leaves_e8,
+        status=OrderStatus.PARTIALLY_FILLED if order.open_e8 else OrderStatus.FILLED,
+        leaves_e8=order.open_e8,
+        cumulative_e8=order.quantity_e8 - order.open_e8,
         cumulative_notional_e8=order.cumulative_notional_e8,
         reason=_NO_REASON,
         last_price_e8=price_e8,
@@ -228,4 +235,4 @@ def _told(
         expire_us=order.expire_us,
         **told,
     )
-    return execution if terms is None or terms.trigger_by is None else with_terms(execution, terms, waits=waits)
+    return execution if terms is None or not is_special(terms) else with_terms(execution, terms, waits=waits)

@@ -8,6 +8,8 @@ execution by name 1.2 us. What happens seldom is told in `workers.matching.execu
 from collections.abc import Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
 from schemas.messages import (
     BookChange,
     Execution,
@@ -27,8 +29,9 @@ from schemas.messages import (
 from schemas.units import E8, INT64_MAX, make_id
 from workers.kernel.stage import Output
 from workers.matching.book import ORDERS_MAX, Book, BookSide, Level, OpenOrder
-from workers.matching.executions import accepted, ended, has_limit, refused, with_terms
+from workers.matching.executions import accepted, ended, has_limit, is_special, refused, with_terms
 from workers.matching.self_trade import prevent
+from workers.matching.waiting import Waiting
 
 # An enum's member is looked up slowly through its class (0.1 us), so hot paths name it once.
 _BUY: Final = Side.BUY
@@ -54,6 +57,7 @@ _STATUS_FILLED: Final = OrderStatus.FILLED
 _STATUS_CANCELLED: Final = OrderStatus.CANCELLED
 _NO_REASON: Final = Reason.NONE
 _CANCELLED_BY_CLIENT: Final = Reason.CANCELLED_BY_CLIENT
+_CANCELLED: Final = (ExecutionKind.CANCELLED, Reason.CANCELLED_BY_CLIENT)
 _PREVENT_NONE: Final = SelfTradePrevention.NONE
 
 
@@ -87,9 +91,9 @@ class Matcher:
             raise _impossible(order)
         order_type, time_in_force = order.order_type, order.time_in_force
         rests = order_type is _LIMIT and (time_in_force is _GTC or time_in_force is _GTD or time_in_force is _DAY)
-        if crosses or not rests:
+        if crosses or not rests or order.display_quantity_e8 is not None:
             if crosses and order.post_only:
-                return self.refuse(order, Reason.POST_ONLY_WOULD_TRADE, ts_us, other.best_e8, price_e8)
+                return self._enter_post_only(book, other, order, ts_us)
             return self._take(book, other, order, ts_us)
 
         # It rests. Only here can the book grow: what rests after trading takes the place of what it traded with.
@@ -161,13 +165,20 @@ class Matcher:
             Output("book", symbol, BookChange(symbol, sequence, side, price_e8, level_e8, order_count, True, ts_us)),
         )
 
+    def _enter_post_only(self, book: Book, other: BookSide, order: Order, ts_us: int) -> Sequence[Output]:
+        """One that would trade: refused, unless it may rest at another price."""
+        slid = slide(book, order, other)
+        if slid is None:
+            return self.refuse(order, Reason.POST_ONLY_WOULD_TRADE, ts_us, other.best_e8, order.price_e8)
+        return self.enter(book, slid, ts_us)
+
     def cancel(self, book: Book, order: Order, ts_us: int) -> Sequence[Output]:
         """A cancel: CANCELLED, or CANCEL_REJECTED if the account has no such order in the book."""
         order_id, account = order.order_id, order.account
         orders = book.orders
         resting = orders.get(order_id)
-        if resting is None or resting.account != account:
-            return self.refuse_change(order, ts_us)
+        if resting is None or resting.account != account or resting.terms is not None:
+            return self.cancel_seldom(book, order, ts_us)
         # As Book.remove does; a call less is a twentieth of a cancel.
         older, newer, level, leaves_e8 = resting.older, resting.newer, resting.level, resting.leaves_e8
         if older is None:
@@ -209,12 +220,41 @@ class Matcher:
             correlation_id=order.correlation_id,
             expire_us=resting.expire_us,
         )
-        if resting.terms is not None:
-            cancelled = with_terms(cancelled, resting.terms)
         return (
             Output("executions", account, cancelled),
             Output("book", symbol, BookChange(symbol, sequence, side, price_e8, level_e8, order_count, True, ts_us)),
         )
+
+    def end(
+        self,
+        book: Book,
+        order: OpenOrder | Waiting,
+        ending: tuple[ExecutionKind, Reason],
+        ts_us: int,
+        *,
+        command: Order | None = None,
+        removal: Order | None = None,
+    ) -> list[Output]:
+        """CANCELLED or EXPIRED, and the level that changed. It answers `command`, or nobody."""
+        self.execution_id += 1
+        stood, open_e8, notional_e8 = book.state_of(order)
+        told = ended(ending, stood, book.symbol, self.execution_id, open_e8, notional_e8, ts_us, command)
+        if removal is not None:
+            told = replace(told, correlation_id=removal.correlation_id)
+        outputs = [Output("executions", order.account, told)]
+        if isinstance(order, Waiting):
+            del book.waiting[order.order_id]
+        else:
+            book.remove(order)
+            publish(book, [order.level], ts_us, outputs)
+        return outputs
+
+    def cancel_seldom(self, book: Book, order: Order, ts_us: int) -> Sequence[Output]:
+        """As `cancel`, of what is not there, waits for its trigger or is special; or where no trading is continuous."""
+        found = book.find(order.order_id)
+        if found is None or found.account != order.account:
+            return self.refuse_change(order, ts_us)
+        return self.end(book, found, _CANCELLED, ts_us, command=order)
 
     def refuse(
         self, order: Order, reason: Reason, ts_us: int, limit_e8: int | None = None, actual_e8: int | None = None
@@ -244,7 +284,7 @@ class Matcher:
         """Trade what can be of an order that was accepted; the rest rests if it may, and ends if not."""
         changed: list[Level] = []
         leaves_e8, notional_e8 = order.quantity_e8, 0
-        if order.time_in_force is not _FOK or other.can_fill(order, _limit_e8(book, order)):
+        if order.time_in_force is not _FOK or other.can_fill(order, _limit_e8(book, order, other)):
             order, leaves_e8, notional_e8 = self.match(book, other, order, leaves_e8, 0, ts_us, outputs, changed)
         if leaves_e8:
             why = _why_ended(book, order, leaves_e8)
@@ -280,12 +320,11 @@ class Matcher:
         quantity_e8, prevention = order.quantity_e8, order.self_trade_prevention
         command_us, correlation_id, expire_us = order.command_us, order.correlation_id, order.expire_us
         limit_e8 = order.price_e8 if order_type is _LIMIT or order_type is _STOP_LIMIT else None
-        waited = order.trigger_by is not None
         symbol, maker_fee_e8, taker_fee_e8 = book.symbol, book.maker_fee_e8, book.taker_fee_e8
-        keys, limit_key, sign = other.keys, _limit_e8(book, order) * other.sign, other.sign
+        keys, limit_key, special = other.keys, _limit_e8(book, order, other) * other.sign, is_special(order)
         while leaves_e8 and keys and keys[-1] >= limit_key:
-            level = other.levels[keys[-1] * sign]
-            price_e8, level_e8 = level.price_e8, level.quantity_e8
+            level = other.levels[keys[-1] * other.sign]
+            price_e8, level_e8, order_count = level.price_e8, level.quantity_e8, level.order_count
             maker = level.oldest
             while leaves_e8 and maker is not None:
                 newer, maker_account = maker.newer, maker.account
@@ -297,10 +336,14 @@ class Matcher:
                     continue
                 last_e8 = maker.leaves_e8
                 if last_e8 <= leaves_e8:
-                    book.remove(maker)
-                    maker_leaves_e8 = 0
+                    if maker.hidden_e8:
+                        maker_leaves_e8 = book.refill(maker)
+                    else:
+                        book.remove(maker)
+                        maker_leaves_e8 = 0
                 else:
-                    maker.leaves_e8 = maker_leaves_e8 = last_e8 - leaves_e8
+                    maker.leaves_e8 = last_e8 - leaves_e8
+                    maker_leaves_e8 = maker.open_e8
                     last_e8 = leaves_e8
                     level.quantity_e8 -= last_e8
                 leaves_e8 -= last_e8
@@ -370,7 +413,7 @@ class Matcher:
                     correlation_id=maker.correlation_id,
                     expire_us=maker.expire_us,
                 )
-                if waited:
+                if special:
                     taken = with_terms(taken, order)
                 if maker.terms is not None:
                     made = with_terms(made, maker.terms)
@@ -392,8 +435,8 @@ class Matcher:
                     Output("executions", maker_account, made),
                     Output("trades", symbol, trade),
                 )
-                maker = newer
-            if level.quantity_e8 != level_e8:
+                maker = newer or level.oldest
+            if level.quantity_e8 != level_e8 or level.order_count != order_count:
                 changed.append(level)
         return order, leaves_e8, cumulative_notional_e8
 
@@ -432,9 +475,9 @@ def publish(book: Book, changed: list[Level], ts_us: int, outputs: list[Output])
         outputs.append(Output("book", symbol, change))
 
 
-def _limit_e8(book: Book, order: Order) -> int:
+def _limit_e8(book: Book, order: Order, other: BookSide) -> int:
     """The worst price at which an order may trade; 10^-8 quote."""
-    return order.price_e8 if book.breaker is None else book.breaker.limit_e8(order)
+    return order.price_e8 if book.breaker is None else book.breaker.limit_e8(order, other.best_e8)
 
 
 def interrupt(book: Book, other: BookSide, order: Order) -> None:
@@ -446,9 +489,15 @@ def interrupt(book: Book, other: BookSide, order: Order) -> None:
         book.session.phase = Phase.HALTED
 
 
-def open_order(order: Order, leaves_e8: int, notional_e8: int, level: Level) -> OpenOrder:
+def slide(book: Book, order: Order, other: BookSide) -> Order | None:
+    """The post-only order at the best price that takes nothing; None if it does not ask for that, or there is none."""
+    price_e8 = other.best_e8 + (book.tick_e8 if order.side is _SELL else -book.tick_e8)
+    return replace(order, price_e8=price_e8) if order.slide and 0 < price_e8 <= INT64_MAX else None
+
+
+def open_order(order: Order, open_e8: int, notional_e8: int, level: Level) -> OpenOrder:
     """The order as it comes to rest."""
-    return OpenOrder(
+    resting = OpenOrder(
         order.order_id,
         order.account,
         order.client_order_id,
@@ -459,12 +508,14 @@ def open_order(order: Order, leaves_e8: int, notional_e8: int, level: Level) -> 
         order.quantity_e8,
         order.command_us,
         order.correlation_id,
-        leaves_e8,
+        open_e8,
         notional_e8,
         level,
         expire_us=order.expire_us,
-        terms=None if order.trigger_by is None else order,
+        terms=order if is_special(order) else None,
     )
+    resting.show(open_e8)
+    return resting
 
 
 def _assert_known(order: Order) -> None:

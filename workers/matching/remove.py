@@ -4,15 +4,11 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Final
 
-from msgspec.structs import replace
-
 from schemas.messages import ExecutionKind, Order, Reason, TimeInForce
 from workers.kernel.stage import Output
-from workers.matching.book import Book, OpenOrder
-from workers.matching.executions import ended
+from workers.matching.book import Book
 from workers.matching.expiry import Expiries
-from workers.matching.matcher import Matcher, publish
-from workers.matching.waiting import Waiting
+from workers.matching.matcher import Matcher
 
 REMOVALS_MAX: Final = 20_000
 """Orders that one record ends for time or for the operator; the next ticks end the rest. A transaction holds them."""
@@ -31,16 +27,7 @@ def remove(matcher: Matcher, book: Book, order: Order, ts_us: int) -> Sequence[O
     found = book.find(order.order_id)
     if found is None or found.account != order.account:
         return ()
-    return _end(matcher, book, found, ending, ts_us, removal=order)
-
-
-def cancel(matcher: Matcher, book: Book, order: Order, ts_us: int) -> Sequence[Output]:
-    """As Matcher.cancel, for an order that waits for its trigger, or any of a book that does not trade continuously."""
-    found = book.find(order.order_id)
-    if found is None or found.account != order.account:
-        return matcher.refuse_change(order, ts_us)
-    ending = (ExecutionKind.CANCELLED, Reason.CANCELLED_BY_CLIENT)
-    return _end(matcher, book, found, ending, ts_us, command=order)
+    return matcher.end(book, found, ending, ts_us, removal=order)
 
 
 def expire(matcher: Matcher, expiries: Expiries, ts_us: int) -> list[Output]:
@@ -52,7 +39,7 @@ def expire(matcher: Matcher, expiries: Expiries, ts_us: int) -> list[Output]:
             break
         book, order = due
         ending = _DAY_OVER if order.time_in_force is TimeInForce.DAY else _EXPIRED
-        outputs += _end(matcher, book, order, ending, ts_us)
+        outputs += matcher.end(book, order, ending, ts_us)
     return outputs
 
 
@@ -61,29 +48,5 @@ def clear(matcher: Matcher, books: Iterable[Book], ts_us: int) -> list[Output]:
     outputs: list[Output] = []
     meant = ((book, order) for book in books for order in list(islice(book.open_orders(), REMOVALS_MAX)))
     for book, order in islice(meant, REMOVALS_MAX):
-        outputs += _end(matcher, book, order, _KILLED, ts_us)
-    return outputs
-
-
-def _end(
-    matcher: Matcher,
-    book: Book,
-    order: OpenOrder | Waiting,
-    ending: tuple[ExecutionKind, Reason],
-    ts_us: int,
-    *,
-    command: Order | None = None,
-    removal: Order | None = None,
-) -> list[Output]:
-    matcher.execution_id += 1
-    stood, leaves_e8, notional_e8 = book.state_of(order)
-    told = ended(ending, stood, book.symbol, matcher.execution_id, leaves_e8, notional_e8, ts_us, command)
-    if removal is not None:
-        told = replace(told, correlation_id=removal.correlation_id)
-    outputs = [Output("executions", order.account, told)]
-    if isinstance(order, Waiting):
-        del book.waiting[order.order_id]
-    else:
-        book.remove(order)
-        publish(book, [order.level], ts_us, outputs)
+        outputs += matcher.end(book, order, _KILLED, ts_us)
     return outputs

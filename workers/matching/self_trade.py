@@ -28,8 +28,8 @@ def prevent(
     DECREMENT_AND_CANCEL makes both smaller by the smaller one, which ends; the other keeps its place.
     """
     symbol, prevention = book.symbol, order.self_trade_prevention
-    both_e8 = min(leaves_e8, maker.leaves_e8) if prevention is _DECREMENT else 0
-    ends_maker = both_e8 == maker.leaves_e8 if both_e8 else prevention in {_OLDEST, _BOTH}
+    both_e8 = min(leaves_e8, maker.open_e8) if prevention is _DECREMENT else 0
+    ends_maker = both_e8 == maker.open_e8 if both_e8 else prevention in {_OLDEST, _BOTH}
     ends_order = both_e8 == leaves_e8 if both_e8 else prevention is not _OLDEST
 
     def tell(of: Order | OpenOrder, leaves_e8: int, notional_e8: int, *, ends: bool) -> None:
@@ -40,12 +40,11 @@ def prevent(
 
     if ends_maker:
         book.remove(maker)
-        tell(maker, maker.leaves_e8, maker.cumulative_notional_e8, ends=True)
+        tell(maker, maker.open_e8, maker.cumulative_notional_e8, ends=True)
     elif both_e8:
         maker.quantity_e8 -= both_e8
-        maker.leaves_e8 -= both_e8
-        maker.level.quantity_e8 -= both_e8
-        tell(maker, maker.leaves_e8, maker.cumulative_notional_e8, ends=False)
+        maker.reduce(both_e8)
+        tell(maker, maker.open_e8, maker.cumulative_notional_e8, ends=False)
     if ends_order:
         tell(order, leaves_e8, notional_e8, ends=True)
         return order, 0

@@ -31,6 +31,7 @@ class OrderState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     cumulative_notional_e8: int
     expire_us: int | None = None
     terms: KeptOrder | None = None
+    hidden_e8: int = 0
 
 
 class BookState(msgspec.Struct, frozen=True, array_like=True):
@@ -73,6 +74,7 @@ class BookState(msgspec.Struct, frozen=True, array_like=True):
                 order.cumulative_notional_e8,
                 order.expire_us,
                 None if order.terms is None else KeptOrder(*astuple(order.terms)),
+                order.hidden_e8,
             )
             for order in book.orders.values()
         ]
@@ -117,6 +119,7 @@ class BookState(msgspec.Struct, frozen=True, array_like=True):
                     book.level(order.side, order.price_e8),
                     expire_us=order.expire_us,
                     terms=None if order.terms is None else Order(*astuple(order.terms)),
+                    hidden_e8=order.hidden_e8,
                 )
             )
         book.last_e8, book.mark_e8 = self.last_e8, self.mark_e8

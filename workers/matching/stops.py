@@ -13,7 +13,7 @@ from schemas.messages import ExecutionKind, Order, Reason, Side, Trade, TriggerB
 from schemas.units import E8
 from workers.kernel.stage import Output
 from workers.matching.book import Book
-from workers.matching.executions import accepted, standing, with_terms
+from workers.matching.executions import accepted, standing
 from workers.matching.matcher import Matcher
 from workers.matching.triggers import WAITING_MAX
 
@@ -31,7 +31,7 @@ def wait(matcher: Matcher, book: Book, order: Order, ts_us: int) -> list[Output]
     book.triggers.add(order, book.newest_e8(order.trigger_by))
     matcher.execution_id += 1
     told = book.triggers.told(book.waiting[order.order_id])
-    answer = with_terms(accepted(told, matcher.execution_id, ts_us), told, waits=True)
+    answer = accepted(told, matcher.execution_id, ts_us, waits=True)
     return [Output("executions", order.account, answer)]
 
 

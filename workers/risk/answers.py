@@ -79,6 +79,7 @@ class Answers:
             trail_e8=command.trail_e8,
             trail_rate_e8=command.trail_rate_e8,
             expire_us=expire_us,
+            display_quantity_e8=command.display_quantity_e8,
         )
         return (Output("executions", command.account, execution),)
 
@@ -135,6 +136,7 @@ class Answers:
             correlation_id=_echo(command.correlation_id),
             expire_us=order.expire_us,
             waits=order.waits,
+            display_quantity_e8=order.display_quantity_e8,
             **_terms(order),
         )
         return (Output("executions", command.account, execution),)
@@ -173,7 +175,10 @@ def to_book(
         order.expire_us,
         reason,
     )
-    return Output("orders", order.symbol, message if order.trigger is None else replace(message, **_terms(order)))
+    if order.trigger is not None or order.display_quantity_e8 is not None or order.slide:
+        seldom = {"display_quantity_e8": order.display_quantity_e8, "slide": order.slide}
+        message = replace(message, **seldom, **_terms(order))
+    return Output("orders", order.symbol, message)
 
 
 def _terms(order: RiskOrder) -> dict[str, Any]:

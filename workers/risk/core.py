@@ -222,7 +222,7 @@ class RiskCore:
         if kind is _TRADE:
             self._losses.follow(account, order.symbol, settle(account, rules, execution, record.ts_us))
         order.fold(execution)
-        if kind is _AMENDED or execution.leaves_e8 != order.leaves_e8:
+        if kind is _AMENDED or execution.leaves_e8 != order.leaves_e8 or order.slide:
             account.hold(order, rules, execution.leaves_e8)
         if execution.status in FINAL:
             account.finish(order)
@@ -393,6 +393,7 @@ class RiskCore:
                 quantity_e8=order.quantity_e8 if command.quantity_e8 is None else command.quantity_e8,
                 expire_us=order.expire_us if command.expire_us is None else sayable_us(command.expire_us),
                 trigger=order.trigger_moved_to(command.trigger_price_e8),
+                display_quantity_e8=command.display_quantity_e8 or order.display_quantity_e8,
             )
             now_us = record.ts_us
             limits = self._limits.of(account.name, order.symbol) if self._limits.scopes else None
@@ -419,6 +420,7 @@ def _changes_nothing(command: Command) -> bool:
         and command.quantity_e8 is None
         and command.expire_us is None
         and command.trigger_price_e8 is None
+        and command.display_quantity_e8 is None
     )
 
 

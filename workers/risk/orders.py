@@ -39,6 +39,7 @@ KNOWN_TYPES: Final = WAITING_TYPES | {_LIMIT, _MARKET}
 _NO_TERMS: Final = (None, None, None)
 _PENDING: Final = OrderStatus.PENDING
 _NONE: Final = Reason.NONE
+_NEW: Final = ExecutionKind.NEW
 _AMENDED: Final = ExecutionKind.AMENDED
 
 
@@ -109,6 +110,12 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
     """It waits still, as far as is known here."""
     placed_trigger: Trigger | None = None
     """What it was placed to wait for, once it has been amended."""
+    display_quantity_e8: int | None = None
+    """So much of it at most is shown in the book at a time; None shows all."""
+    slide: bool = False
+    """It may rest at another price rather than be refused as post-only."""
+    placed_display_e8: int | None = None
+    """What it was placed to show, once it has been amended."""
 
     def same_content(self, other: "RiskOrder") -> bool:
         """Whether two commands ask the same: sent_us and correlation_id do not matter, absent is as its default."""
@@ -125,6 +132,8 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
             and self.post_only is other.post_only
             and self.self_trade_prevention is other.self_trade_prevention
             and (self.placed_trigger if self.placed_as else self.trigger) == other.trigger
+            and (self.placed_display_e8 if self.placed_as else self.display_quantity_e8) == other.display_quantity_e8
+            and self.slide is other.slide
         )
 
     def trigger_moved_to(self, price_e8: int | None) -> Trigger | None:
@@ -148,11 +157,15 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
         self.waits = execution.waits
         self.cumulative_e8 = execution.cumulative_e8
         self.cumulative_notional_e8 = execution.cumulative_notional_e8
-        if execution.kind is _AMENDED:
+        if self.slide and execution.kind is _NEW:
+            self._become(execution)
+            self.worst_price_e8 = self.price_e8 or 0
+        elif execution.kind is _AMENDED:
             self._become(execution)
             if execution.command_id == self.amend_id:
                 self.amend_id, self.fee_rate_e8 = 0, self.amend_fee_rate_e8
-                self.worst_price_e8 = self.amend_price_e8
+                self.worst_price_e8 = self.price_e8 or self.amend_price_e8
+                self.display_quantity_e8 = execution.display_quantity_e8
         elif execution.status in FINAL:
             self.amend_id = 0
             self.reason = execution.reason
@@ -162,7 +175,7 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
     def _become(self, amended: Execution) -> None:
         if self.placed_as is None:
             self.placed_as, self.placed_until_us = (self.price_e8, self.quantity_e8), self.expire_us
-            self.placed_trigger = self.trigger
+            self.placed_trigger, self.placed_display_e8 = self.trigger, self.display_quantity_e8
         self.price_e8, self.quantity_e8, self.expire_us = amended.price_e8, amended.quantity_e8, amended.expire_us
         if self.trigger is not None and self.trigger.price_e8 is not None:
             self.trigger = replace(self.trigger, price_e8=amended.trigger_price_e8)
@@ -194,6 +207,8 @@ def order_of(command: Command, order_id: int, command_us: int, prevention: SelfT
         expire_us=None if command.expire_us is None else sayable_us(command.expire_us),
         trigger=_trigger_of(command, order_type),
         waits=order_type in WAITING_TYPES,
+        display_quantity_e8=command.display_quantity_e8,
+        slide=command.slide,
     )
 
 

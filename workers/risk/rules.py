@@ -23,12 +23,16 @@ from workers.risk.refusal import Refusal
 CLIENT_ORDER_ID_CHARACTERS_MAX: Final = 64
 """Longest client_order_id; it is printable ASCII."""
 
+DISPLAY_PARTS_MAX: Final = 100
+"""Parts in which an order may be shown, one after the other: so many fills at most one aggressor makes of it."""
+
 _BUY: Final = Side.BUY
 _SELL: Final = Side.SELL
 _LIMIT: Final = OrderType.LIMIT
 _MARKET: Final = OrderType.MARKET
 _STOP_LIMIT: Final = OrderType.STOP_LIMIT
 _TRAILING_STOP: Final = OrderType.TRAILING_STOP
+_PRICED: Final = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
 _GTC: Final = TimeInForce.GTC
 _GTD: Final = TimeInForce.GTD
 _UNKNOWN_TIME: Final = TimeInForce.UNKNOWN
@@ -114,7 +118,10 @@ def rule_refusal(rules: SymbolRules, order: RiskOrder) -> Refusal | None:
             return refusal
     if order.self_trade_prevention is _UNKNOWN_PREVENTION or (order.trigger and order.trigger.by is _UNKNOWN_TRIGGER):
         return Refusal(Reason.MALFORMED)
-    return _price(rules, order) or _quantity(rules, order) or _notional(rules, order)
+    refusal = _price(rules, order) or _quantity(rules, order) or _notional(rules, order)
+    if refusal is None and (order.slide or order.display_quantity_e8 is not None):
+        refusal = _way_of_resting(rules, order)
+    return refusal
 
 
 def _kind(order: RiskOrder) -> Refusal | None:
@@ -169,7 +176,31 @@ def amend_refusal(rules: SymbolRules, amended: RiskOrder, command: Command, now_
         refusal = _quantity(rules, amended)
     if refusal is None and (command.price_e8 is not None or command.quantity_e8 is not None):
         refusal = _notional(rules, amended)
+    if refusal is None and command.display_quantity_e8 is not None:
+        refusal = _display(rules, amended, command.display_quantity_e8)
+    elif refusal is None and command.quantity_e8 is not None and amended.display_quantity_e8 is not None:
+        refusal = _display(rules, amended, min(amended.display_quantity_e8, amended.quantity_e8))
     return refusal
+
+
+def _way_of_resting(rules: SymbolRules, order: RiskOrder) -> Refusal | None:
+    if order.slide and not order.post_only:
+        return Refusal(Reason.SLIDE_INVALID)
+    return None if order.display_quantity_e8 is None else _display(rules, order, order.display_quantity_e8)
+
+
+def _display(rules: SymbolRules, order: RiskOrder, display_e8: int) -> Refusal | None:
+    """Whether so much of an order may be shown at a time: of one that rests, and in not too many parts."""
+    if order.order_type not in _PRICED or not order.may_rest():
+        return Refusal(Reason.DISPLAY_INVALID, None, display_e8)
+    if display_e8 <= 0 or display_e8 % rules.lot_e8:
+        return Refusal(Reason.DISPLAY_INVALID, rules.lot_e8, display_e8)
+    if display_e8 > order.quantity_e8:
+        return Refusal(Reason.DISPLAY_INVALID, order.quantity_e8, display_e8)
+    if display_e8 * DISPLAY_PARTS_MAX < order.quantity_e8:
+        least_e8 = -(-order.quantity_e8 // (DISPLAY_PARTS_MAX * rules.lot_e8)) * rules.lot_e8
+        return Refusal(Reason.DISPLAY_INVALID, least_e8, display_e8)
+    return None
 
 
 def _quantity(rules: SymbolRules, order: RiskOrder) -> Refusal | None:

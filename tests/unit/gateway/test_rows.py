@@ -28,6 +28,7 @@ ROW = {
     "trail_e8": None,
     "trail_rate_e8": None,
     "waits": False,
+    "display_quantity_e8": 500_000,
 }
 
 
@@ -61,4 +62,5 @@ def test_a_row_is_said_in_the_words_of_clients() -> None:
         "trail": None,
         "trail_rate": None,
         "waits": False,
+        "display_quantity": "0.005",
     }

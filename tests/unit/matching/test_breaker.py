@@ -103,6 +103,16 @@ def test_a_price_at_the_edge_and_an_order_that_rests_beyond_it_halt_nothing() ->
     assert phase(trading) is Phase.CONTINUOUS
 
 
+def test_a_price_that_the_window_left_behind_halts_too() -> None:
+    for ladder, trade in (
+        ("85 1 ann\n---\n84 1 dave", lambda halted: halted.buy("zoe", 1, 100)),
+        ("116 1 ann\n---\n115 1 dave", lambda halted: halted.sell("zoe", 1, 100)),
+    ):
+        halted = market(ladder)
+        assert trade(halted) == ["zoe NEW", "the symbol halts"]
+        assert phase(halted) is Phase.HALTED
+
+
 def test_an_amendment_is_stopped_as_an_order_is() -> None:
     halted = market()
     halted.amend(4, 5, 125)
@@ -208,7 +218,7 @@ class NaiveWindow:
         self.seen = [(0, self.last)]
 
     def told(self, messages: list[Message], asked: Asked) -> None:
-        now_us = time_of(at(asked))
+        now_us, before = time_of(at(asked)), self.last
         phases = [message.phase for message in messages if isinstance(message, SessionChange)]
         begun = [price for time_us, price in self.seen if time_us <= self.seen[-1][0] - self.window_us] or [
             self.seen[0][1]
@@ -221,7 +231,8 @@ class NaiveWindow:
         self.halts += phases.count(Phase.HALTED)
         if Phase.CONTINUOUS in phases:
             auction = [m.price_e8 for m in messages if isinstance(m, Trade) and m.aggressor_side is Side.UNKNOWN]
-            self.seen = [(now_us, auction[-1] if auction else self.last)]
+            # Not what is triggered then: it trades after the window has begun.
+            self.seen = [(now_us, auction[-1] if auction else before)]
         elif isinstance(asked, Tick):
             self.seen.append((now_us, self.last))
 

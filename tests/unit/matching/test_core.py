@@ -13,6 +13,7 @@ from schemas.messages import (
     DeadLetter,
     DeadLetterReason,
     Execution,
+    ExecutionKind,
     Liquidity,
     Message,
     OrderKind,
@@ -268,3 +269,27 @@ def test_the_books_of_several_symbols_are_dumped_by_name() -> None:
     for symbol in ("B-USD", "A-USD"):
         other.apply(as_input(symbol_control(symbol), 1))
     assert decode(one.dump()).books == decode(other.dump()).books
+
+
+def test_what_an_iceberg_shows_survives_a_restart() -> None:
+    core = open_core()
+    core.apply(as_input(new_order(1, Side.SELL, 100 * E8, 5 * E8, account="ice", display_e8=2 * E8), 1))
+    core.apply(as_input(new_order(2, Side.BUY, 100 * E8, 3 * E8, account="taker"), 2))
+    restarted = MatchingCore(0, 1)
+    restarted.load(core.dump(), core.behaviour)
+    assert restarted.dump() == core.dump()
+    level = restarted.books[SYMBOL].asks.levels[100 * E8]
+    assert (level.quantity_e8, level.hidden_e8) == (E8, E8)
+    cancelled = core.apply(as_input(cancel_order(3, new_order(1, Side.SELL, 100 * E8, 5 * E8, account="ice")), 3))
+    answer = cancelled[0].message
+    assert isinstance(answer, Execution)
+    assert (answer.kind, answer.cumulative_e8, answer.display_quantity_e8) == (ExecutionKind.CANCELLED, 3 * E8, 2 * E8)
+    assert core.books[SYMBOL].is_empty()
+
+
+def test_a_post_only_order_does_not_slide_to_nothing() -> None:
+    core = open_core()
+    core.apply(as_input(new_order(1, Side.SELL, 1, E8, account="ask"), 1))
+    (refused,) = core.apply(as_input(new_order(2, Side.BUY, 5, E8, post_only=True, slide=True), 2))
+    assert isinstance(refused.message, Execution)
+    assert refused.message.reason is Reason.POST_ONLY_WOULD_TRADE

@@ -29,7 +29,7 @@ def ask(market: Market, sentence: str) -> list[str]:
             return market.cancel(number)
         _, quantity, _, price = rest
         return market.amend(number, float(quantity), float(price))
-    order, _, until = " ".join(rest).partition(" until ")
+    order, _, until = " ".join(rest).replace(" showing ", " showing=").partition(" until ")
     quantity, _, price, *flags = order.split()
     at_market = price == "market"
     options: dict[str, object] = {
@@ -40,14 +40,20 @@ def ask(market: Market, sentence: str) -> list[str]:
         options |= {"time_in_force": TimeInForce.GTD, "until": float(until)}
     options |= waits_for(flags, has_price=not at_market)
     for flag in flags:
-        if flag == "post_only":
-            options["post_only"] = True
-        elif flag.upper() in list(TimeInForce):
-            options["time_in_force"] = TimeInForce(flag.upper())
-        else:
-            options["prevention"] = SelfTradePrevention(flag.upper())
+        options |= option(flag)
     side = Side.BUY if verb == "buys" else Side.SELL
     return market.place(account, side, float(quantity), MARKET_PRICES[verb] if at_market else float(price), **options)  # type: ignore[arg-type]
+
+
+def option(flag: str) -> dict[str, object]:
+    """What a word after the price asks for."""
+    if flag in {"post_only", "slide"}:
+        return {flag: True}
+    if flag.startswith("showing="):
+        return {"display_e8": round(float(flag.removeprefix("showing=")) * E8)}
+    if flag.upper() in list(TimeInForce):
+        return {"time_in_force": TimeInForce(flag.upper())}
+    return {"prevention": SelfTradePrevention(flag.upper())}
 
 
 def waits_for(flags: list[str], *, has_price: bool) -> dict[str, object]:

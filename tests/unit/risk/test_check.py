@@ -84,6 +84,8 @@ CASES: list[tuple[Reason, Callable[[Desk], object], dict[str, Any]]] = [
     (Reason.NO_MARK, lambda at: at.symbol(reference_price_e8=None), {}),
     (Reason.TRIGGER_INVALID, limits(), STOP),
     (Reason.TRAIL_INVALID, limits(), TRAIL),
+    (Reason.DISPLAY_INVALID, limits(), {"display_quantity_e8": 1}),
+    (Reason.SLIDE_INVALID, limits(), {"slide": True}),
     (Reason.QUANTITY_NOT_POSITIVE, limits(), {"quantity_e8": 0}),
     (Reason.QUANTITY_OFF_LOT, limits(), {"quantity_e8": E8 + 1}),
     (Reason.QUANTITY_TOO_SMALL, limits(), {"quantity_e8": E8 // 1000}),

@@ -1,0 +1,13 @@
+"""How much of an order is shown at a time."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+
+
+def upgrade() -> None:
+    """Add the column to orders and executions."""
+    for table in ("orders", "executions"):
+        op.add_column(table, sa.Column("display_quantity_e8", sa.BigInteger(), nullable=True))

@@ -1,0 +1,18 @@
+"""The mistakes of `make mutations` can still be made: whoever moves a line takes its mistake along."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.mutations.mutations import MUTATIONS, Mutation
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_what_it_changes_stands_there_once(mutation: Mutation) -> None:
+    assert (ROOT / mutation.file).read_text("utf-8").count(mutation.right) == 1
+
+
+def test_each_has_a_name_of_its_own() -> None:
+    assert len({mutation.name for mutation in MUTATIONS}) == len(MUTATIONS)
