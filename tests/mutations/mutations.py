@@ -20,6 +20,7 @@ HEAP = "workers/matching/heap.py"
 TRIGGERS = "workers/matching/triggers.py"
 TRAILING = "workers/matching/trailing.py"
 STOPS = "workers/matching/stops.py"
+PLACING = "workers/matching/placing.py"
 MATCHING = "workers/matching/core.py"
 MATCHING_STATE = "workers/matching/state.py"
 RISK = "workers/risk/core.py"
@@ -72,7 +73,7 @@ MUTATIONS = (
     Mutation(
         "fill or kill fills in part",
         MATCHER,
-        "if order.time_in_force is not _FOK or other.can_fill(order, _limit_e8(book, order, other)):",
+        "if order.time_in_force is not _FOK or other.can_fill(order, worst_e8(book, order, other)):",
         "if True:",
     ),
     Mutation(
@@ -143,7 +144,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a market order rests",
-        MATCHER,
+        PLACING,
         "    if not has_limit(order.order_type):\n        return ExecutionKind.EXPIRED",
         "    if False:\n        return ExecutionKind.EXPIRED",
     ),
@@ -166,7 +167,7 @@ MUTATIONS = (
         "changed.insert(0 if order.side is _SELL else len(changed), level)",
         "changed.append(level)",
     ),
-    Mutation("the last change is not marked", MATCHER, "            sequence == final,\n", "            False,\n"),
+    Mutation("the last change is not marked", PLACING, "            sequence == final,\n", "            False,\n"),
     Mutation(
         "own orders count for fill or kill",
         BOOK,
@@ -354,7 +355,7 @@ MUTATIONS = (
     ),
     Mutation("another display quantity keeps the place", AMEND, " and shows_as_before:", ":"),
     Mutation(
-        "an order slides onto the other side", MATCHER, "book.tick_e8 if order.side is _SELL else -book.tick_e8", "0"
+        "an order slides onto the other side", PLACING, "book.tick_e8 if order.side is _SELL else -book.tick_e8", "0"
     ),
     Mutation(
         "a hidden part is lost in a snapshot", MATCHING_STATE, "                    hidden_e8=order.hidden_e8,\n", ""
@@ -411,7 +412,7 @@ MUTATIONS = (
         "for _ in range(10**9):",
     ),
     Mutation("an auction is forgotten as the last price", AUCTION, "    book.last_e8 = price_e8\n", ""),
-    Mutation("a collecting book takes what must trade at once", PHASES, "order.time_in_force not in _RESTS", "False"),
+    Mutation("a collecting book takes what must trade at once", PHASES, "order.time_in_force not in RESTING", "False"),
     Mutation(
         "no closing auction",
         PHASES,
@@ -482,7 +483,7 @@ MUTATIONS = (
     ),
     Mutation(
         "changes of a collecting book look like those of one that trades",
-        MATCHER,
+        PLACING,
         "book.session.phase is not _CONTINUOUS",
         "False",
     ),
@@ -499,12 +500,12 @@ MUTATIONS = (
         "while len(prices) > begun + 1:",
     ),
     Mutation(
-        "fill or kill trips the breaker", MATCHER, "if order.time_in_force is not _FOK and other.keys", "if other.keys"
+        "fill or kill trips the breaker", PLACING, "if order.time_in_force is not _FOK and other.keys", "if other.keys"
     ),
     Mutation(
         "fill or kill looks beyond the breaker",
         MATCHER,
-        "other.can_fill(order, _limit_e8(book, order, other))",
+        "other.can_fill(order, worst_e8(book, order, other))",
         "other.can_fill(order, order.price_e8)",
     ),
     Mutation(

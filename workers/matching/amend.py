@@ -15,7 +15,8 @@ from schemas.units import INT64_MAX
 from workers.kernel.stage import Output
 from workers.matching.book import Book, Level, OpenOrder
 from workers.matching.executions import standing
-from workers.matching.matcher import Matcher, interrupt, open_order, publish, slide
+from workers.matching.matcher import Matcher
+from workers.matching.placing import interrupt, open_order, publish, slide
 from workers.matching.waiting import Waiting
 
 _BUY: Final = Side.BUY

@@ -29,7 +29,8 @@ from schemas.messages import (
 from schemas.units import E8, INT64_MAX, make_id
 from workers.kernel.stage import Output
 from workers.matching.book import ORDERS_MAX, Book, BookSide, Level, OpenOrder
-from workers.matching.executions import accepted, ended, has_limit, is_special, refused, with_terms
+from workers.matching.executions import accepted, ended, is_special, refused, with_terms
+from workers.matching.placing import RESTING, interrupt, open_order, publish, slide, why_ended, worst_e8
 from workers.matching.self_trade import prevent
 from workers.matching.waiting import Waiting
 
@@ -44,7 +45,6 @@ _IOC: Final = TimeInForce.IOC
 _FOK: Final = TimeInForce.FOK
 _GTD: Final = TimeInForce.GTD
 _DAY: Final = TimeInForce.DAY
-_RESTING: Final = frozenset({_GTC, _GTD, _DAY})
 _CONTINUOUS: Final = Phase.CONTINUOUS
 _MAKER: Final = Liquidity.MAKER
 _TAKER: Final = Liquidity.TAKER
@@ -273,7 +273,7 @@ class Matcher:
 
     def _take(self, book: Book, other: BookSide, order: Order, ts_us: int) -> list[Output]:
         """An order that trades at once, or may not rest."""
-        if order.order_type is not _LIMIT or order.time_in_force not in _RESTING:
+        if order.order_type is not _LIMIT or order.time_in_force not in RESTING:
             _assert_known(order)
         self.execution_id += 1
         outputs = [Output("executions", order.account, accepted(order, self.execution_id, ts_us))]
@@ -284,10 +284,10 @@ class Matcher:
         """Trade what can be of an order that was accepted; the rest rests if it may, and ends if not."""
         changed: list[Level] = []
         leaves_e8, notional_e8 = order.quantity_e8, 0
-        if order.time_in_force is not _FOK or other.can_fill(order, _limit_e8(book, order, other)):
+        if order.time_in_force is not _FOK or other.can_fill(order, worst_e8(book, order, other)):
             order, leaves_e8, notional_e8 = self.match(book, other, order, leaves_e8, 0, ts_us, outputs, changed)
         if leaves_e8:
-            why = _why_ended(book, order, leaves_e8)
+            why = why_ended(book, order, leaves_e8)
             if why is None:
                 level = book.level(order.side, order.price_e8)
                 book.append(open_order(order, leaves_e8, notional_e8, level))
@@ -321,7 +321,7 @@ class Matcher:
         command_us, correlation_id, expire_us = order.command_us, order.correlation_id, order.expire_us
         limit_e8 = order.price_e8 if order_type is _LIMIT or order_type is _STOP_LIMIT else None
         symbol, maker_fee_e8, taker_fee_e8 = book.symbol, book.maker_fee_e8, book.taker_fee_e8
-        keys, limit_key, special = other.keys, _limit_e8(book, order, other) * other.sign, is_special(order)
+        keys, limit_key, special = other.keys, worst_e8(book, order, other) * other.sign, is_special(order)
         while leaves_e8 and keys and keys[-1] >= limit_key:
             level = other.levels[keys[-1] * other.sign]
             price_e8, level_e8, order_count = level.price_e8, level.quantity_e8, level.order_count
@@ -455,69 +455,6 @@ class Matcher:
         return Output("executions", order.account, answer)
 
 
-def publish(book: Book, changed: list[Level], ts_us: int, outputs: list[Output]) -> None:
-    """Each level as it is now, with the next sequences of the book."""
-    symbol, sequence, collecting = book.symbol, book.change_sequence, book.session.phase is not _CONTINUOUS
-    book.change_sequence = final = sequence + len(changed)
-    for level in changed:
-        sequence += 1
-        change = BookChange(
-            symbol,
-            sequence,
-            level.side,
-            level.price_e8,
-            level.quantity_e8,
-            level.order_count,
-            sequence == final,
-            ts_us,
-            collecting,
-        )
-        outputs.append(Output("book", symbol, change))
-
-
-def _limit_e8(book: Book, order: Order, other: BookSide) -> int:
-    """The worst price at which an order may trade; 10^-8 quote."""
-    return order.price_e8 if book.breaker is None else book.breaker.limit_e8(order, other.best_e8)
-
-
-def interrupt(book: Book, other: BookSide, order: Order) -> None:
-    """Halt a symbol if an order would have traded on, had the circuit breaker let it. Fill or kill never asks for more.
-
-    The book may be crossed then. What follows from a halt is up to the caller.
-    """
-    if order.time_in_force is not _FOK and other.keys and other.keys[-1] >= order.price_e8 * other.sign:
-        book.session.phase = Phase.HALTED
-
-
-def slide(book: Book, order: Order, other: BookSide) -> Order | None:
-    """The post-only order at the best price that takes nothing; None if it does not ask for that, or there is none."""
-    price_e8 = other.best_e8 + (book.tick_e8 if order.side is _SELL else -book.tick_e8)
-    return replace(order, price_e8=price_e8) if order.slide and 0 < price_e8 <= INT64_MAX else None
-
-
-def open_order(order: Order, open_e8: int, notional_e8: int, level: Level) -> OpenOrder:
-    """The order as it comes to rest."""
-    resting = OpenOrder(
-        order.order_id,
-        order.account,
-        order.client_order_id,
-        order.side,
-        order.order_type,
-        order.time_in_force,
-        order.price_e8,
-        order.quantity_e8,
-        order.command_us,
-        order.correlation_id,
-        open_e8,
-        notional_e8,
-        level,
-        expire_us=order.expire_us,
-        terms=order if is_special(order) else None,
-    )
-    resting.show(open_e8)
-    return resting
-
-
 def _assert_known(order: Order) -> None:
     """A market order is always immediate, whatever its time in force says."""
     order_type, time_in_force = order.order_type, order.time_in_force
@@ -525,21 +462,6 @@ def _assert_known(order: Order) -> None:
         raise _impossible(order)
     if time_in_force is not _GTC and time_in_force is not _IOC and time_in_force is not _FOK:
         raise _impossible(order)
-
-
-def _why_ended(book: Book, order: Order, leaves_e8: int) -> tuple[ExecutionKind, Reason] | None:
-    """How what is left of an order ends; None if it rests."""
-    untouched = leaves_e8 == order.quantity_e8
-    if order.time_in_force is _FOK:
-        if not untouched:
-            message = f"order {order.order_id} is fill-or-kill and was filled in part"
-            raise AssertionError(message)
-        return ExecutionKind.EXPIRED, Reason.FILL_OR_KILL_UNFILLABLE
-    if not has_limit(order.order_type):
-        return ExecutionKind.EXPIRED, Reason.NO_LIQUIDITY if untouched else Reason.IMMEDIATE_REMAINDER
-    if order.time_in_force not in _RESTING:
-        return ExecutionKind.EXPIRED, Reason.IMMEDIATE_REMAINDER
-    return None if book.has_room(order.side, order.price_e8, leaves_e8) else (ExecutionKind.CANCELLED, Reason.BOOK_FULL)
 
 
 def _impossible(order: Order) -> AssertionError:

@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from typing import Final
 
-from schemas.messages import Order, OrderType, Phase, Reason, SessionChange, TimeInForce, TriggerBy
+from schemas.messages import Order, OrderType, Phase, Reason, SessionChange, TriggerBy
 from schemas.units import E8, INT64_MAX, INT64_MIN
 from workers.kernel.stage import Output
 from workers.matching.auction import clearing, uncross
 from workers.matching.book import ORDERS_MAX, Book, Level
 from workers.matching.executions import accepted
 from workers.matching.expiry import Expiries
-from workers.matching.matcher import Matcher, open_order, publish
+from workers.matching.matcher import Matcher
+from workers.matching.placing import RESTING, open_order, publish
 
 _CONTINUOUS: Final = Phase.CONTINUOUS
-_RESTS: Final = frozenset({TimeInForce.GTC, TimeInForce.GTD, TimeInForce.DAY})
 
 
 def collect(matcher: Matcher, book: Book, order: Order, ts_us: int) -> Sequence[Output]:
@@ -21,7 +21,7 @@ def collect(matcher: Matcher, book: Book, order: Order, ts_us: int) -> Sequence[
 
     One that may not rest is refused. One that is post-only takes part as any other: an auction has no aggressor.
     """
-    if order.order_type is not OrderType.LIMIT or order.time_in_force not in _RESTS:
+    if order.order_type is not OrderType.LIMIT or order.time_in_force not in RESTING:
         return matcher.refuse(order, Reason.NOT_CONTINUOUS, ts_us)
     if len(book.orders) >= ORDERS_MAX:
         return matcher.refuse(order, Reason.BOOK_FULL, ts_us, ORDERS_MAX * E8, (ORDERS_MAX + 1) * E8)

@@ -1,0 +1,97 @@
+"""How an order comes to rest or ends, how far it trades, and how the levels that it changed are told."""
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from schemas.messages import BookChange, ExecutionKind, Order, Phase, Reason, Side, TimeInForce
+from schemas.units import INT64_MAX
+from workers.kernel.stage import Output
+from workers.matching.book import Book, BookSide, Level, OpenOrder
+from workers.matching.executions import has_limit, is_special
+
+# An enum's member is looked up slowly through its class (0.1 us), so hot paths name it once.
+_SELL: Final = Side.SELL
+_FOK: Final = TimeInForce.FOK
+_CONTINUOUS: Final = Phase.CONTINUOUS
+
+RESTING: Final = frozenset({TimeInForce.GTC, TimeInForce.GTD, TimeInForce.DAY})
+"""Times in force with which an order may rest."""
+
+
+def publish(book: Book, changed: list[Level], ts_us: int, outputs: list[Output]) -> None:
+    """Each level as it is now, with the next sequences of the book."""
+    symbol, sequence, collecting = book.symbol, book.change_sequence, book.session.phase is not _CONTINUOUS
+    book.change_sequence = final = sequence + len(changed)
+    for level in changed:
+        sequence += 1
+        change = BookChange(
+            symbol,
+            sequence,
+            level.side,
+            level.price_e8,
+            level.quantity_e8,
+            level.order_count,
+            sequence == final,
+            ts_us,
+            collecting,
+        )
+        outputs.append(Output("book", symbol, change))
+
+
+def worst_e8(book: Book, order: Order, other: BookSide) -> int:
+    """The worst price at which an order may trade; 10^-8 quote."""
+    return order.price_e8 if book.breaker is None else book.breaker.limit_e8(order, other.best_e8)
+
+
+def interrupt(book: Book, other: BookSide, order: Order) -> None:
+    """Halt a symbol if an order would have traded on, had the circuit breaker let it. Fill or kill never asks for more.
+
+    The book may be crossed then. What follows from a halt is up to the caller.
+    """
+    if order.time_in_force is not _FOK and other.keys and other.keys[-1] >= order.price_e8 * other.sign:
+        book.session.phase = Phase.HALTED
+
+
+def slide(book: Book, order: Order, other: BookSide) -> Order | None:
+    """The post-only order at the best price that takes nothing; None if it does not ask for that, or there is none."""
+    price_e8 = other.best_e8 + (book.tick_e8 if order.side is _SELL else -book.tick_e8)
+    return replace(order, price_e8=price_e8) if order.slide and 0 < price_e8 <= INT64_MAX else None
+
+
+def open_order(order: Order, open_e8: int, notional_e8: int, level: Level) -> OpenOrder:
+    """The order as it comes to rest."""
+    resting = OpenOrder(
+        order.order_id,
+        order.account,
+        order.client_order_id,
+        order.side,
+        order.order_type,
+        order.time_in_force,
+        order.price_e8,
+        order.quantity_e8,
+        order.command_us,
+        order.correlation_id,
+        open_e8,
+        notional_e8,
+        level,
+        expire_us=order.expire_us,
+        terms=order if is_special(order) else None,
+    )
+    resting.show(open_e8)
+    return resting
+
+
+def why_ended(book: Book, order: Order, leaves_e8: int) -> tuple[ExecutionKind, Reason] | None:
+    """How what is left of an order ends; None if it rests."""
+    untouched = leaves_e8 == order.quantity_e8
+    if order.time_in_force is _FOK:
+        if not untouched:
+            message = f"order {order.order_id} is fill-or-kill and was filled in part"
+            raise AssertionError(message)
+        return ExecutionKind.EXPIRED, Reason.FILL_OR_KILL_UNFILLABLE
+    if not has_limit(order.order_type):
+        return ExecutionKind.EXPIRED, Reason.NO_LIQUIDITY if untouched else Reason.IMMEDIATE_REMAINDER
+    if order.time_in_force not in RESTING:
+        return ExecutionKind.EXPIRED, Reason.IMMEDIATE_REMAINDER
+    return None if book.has_room(order.side, order.price_e8, leaves_e8) else (ExecutionKind.CANCELLED, Reason.BOOK_FULL)
