@@ -232,6 +232,8 @@ class Reason(StrEnum):
     VAR_LIMIT = "VAR_LIMIT"
     DISPLAY_INVALID = "DISPLAY_INVALID"
     SLIDE_INVALID = "SLIDE_INVALID"
+    REDUCE_ONLY = "REDUCE_ONLY"
+    REDUCE_ONLY_OPEN = "REDUCE_ONLY_OPEN"
 
 
 class SelfTradePrevention(StrEnum):
@@ -432,6 +434,8 @@ class Command(msgspec.Struct, frozen=True, gc=False):
     """
     slide: bool = False
     """NEW post_only: rest at the best price that takes nothing, instead of being refused."""
+    reduce_only: bool = False
+    """NEW: never make the position larger, and never turn it round."""
 
 
 class Control(msgspec.Struct, frozen=True, gc=False):

@@ -47,6 +47,10 @@ _SENTENCES: Final[dict[str, str]] = {
         "Display quantity {actual} does not fit {limit}: it is a multiple of the lot, at most the quantity and at "
         "least a hundredth of it"
     ),
+    Reason.REDUCE_ONLY: "A reduce-only order of {actual} would do more than reduce the position: {limit} would not",
+    Reason.REDUCE_ONLY_OPEN: (
+        "{actual} could use up the position before the reduce-only orders on this side: {limit} could not"
+    ),
     Reason.SLIDE_INVALID: "Only a post-only order may slide",
     Reason.TRIGGER_MET: "The order has met its trigger already, which cannot be moved to {actual}",
     Reason.TRAIL_INVALID: (

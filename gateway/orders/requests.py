@@ -88,6 +88,7 @@ class OrderRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[str, msgspec.Meta(description="For trailing_stop: how far behind the best price, quote currency")]
         | None
     ) = None
+    reduce_only: Annotated[bool, msgspec.Meta(description="Never make the position larger, or turn it round")] = False
     slide: Annotated[bool, msgspec.Meta(description="For post_only: rest at the best price that takes nothing")] = False
     display_quantity: (
         Annotated[str, msgspec.Meta(description="So much at most is shown in the book at a time; all if left out")]
@@ -189,6 +190,7 @@ def new_order(request: OrderRequest, account: str, sent_us: int, correlation_id:
         trail_rate_e8=_positive_or_none(request.trail_rate, "trail_rate"),
         display_quantity_e8=_positive_or_none(request.display_quantity, "display_quantity"),
         slide=request.slide,
+        reduce_only=request.reduce_only,
     )
 
 

@@ -546,8 +546,8 @@ MUTATIONS = (
     Mutation(
         "cancel all takes an order twice",
         ACCOUNTS,
-        "            self._forget_removable(order)\n        return",
-        "        return",
+        "            self._forget_removable(order)\n        return orders",
+        "        return orders",
     ),
     Mutation(
         "cancel all has no limit",
@@ -618,6 +618,24 @@ MUTATIONS = (
         PRICES,
         "    if trigger is None:\n        return mark_e8",
         "    if True:\n        return mark_e8",
+    ),
+    Mutation(
+        "other orders overtake what may only reduce",
+        LIMITS,
+        "        reason = Reason.REDUCE_ONLY_OPEN\n",
+        "        return None\n",
+    ),
+    Mutation(
+        "a withdrawal leaves what may only reduce",
+        RISK,
+        "        lost = overtaken(account, self._venue)\n",
+        "        lost = []\n",
+    ),
+    Mutation(
+        "what may only reduce is never forgotten",
+        ACCOUNTS,
+        "if side.pop(order.order_id, None) is not None and not side:",
+        "if False:",
     ),
     Mutation(
         "an iceberg of any number of parts",
@@ -814,21 +832,24 @@ MUTATIONS = (
         "loss: every mark is looked at", LOSSES, "if now_us - rules.assessed_us < ASSESSED_EVERY_US:", "if False:"
     ),
     Mutation("loss: those who are flat are looked at", LOSSES, "        if usage.net_e8:\n", "        if True:\n"),
-    Mutation(
-        "loss: nothing is taken out", LOSSES, "else sell_e8 - held_e8) > 0:", "else sell_e8 - held_e8) > 0 and False:"
-    ),
-    Mutation("loss: what reduces is taken out", LOSSES, "else sell_e8 - held_e8) > 0:", "else sell_e8) > 0:"),
+    Mutation("loss: nothing is taken out", LOSSES, "side, self._venue) > 0:", "side, self._venue) > 0 and False:"),
+    Mutation("loss: what reduces is taken out", LOSSES, "side, self._venue) > 0:", "side, self._venue) > -(1 << 62):"),
     Mutation(
         "loss: a fill is not looked at", RISK, "if kind is _TRADE and self._limits.losses else ()", "if False else ()"
     ),
     Mutation("loss: a deposit is a profit", ACCOUNTS, "        if worth is not None:\n", "        if False:\n"),
     Mutation("loss: any decision ends it", MOVES, "        if control.resume:\n", "        if True:\n"),
-    Mutation("loss: one that reduces may place all", RISK, "        if status is _REDUCING:\n", "        if False:\n"),
+    Mutation(
+        "loss: one that reduces may place all",
+        RISK,
+        "if status is _REDUCING or order.reduce_only or",
+        "if order.reduce_only or",
+    ),
     Mutation(
         "loss: an amendment of one that reduces",
         RISK,
-        "if refusal is None and account.status is _REDUCING:",
-        "if False:",
+        "if refusal is None and (account.status is _REDUCING or",
+        "if refusal is None and (False or",
     ),
     Mutation(
         "loss: reducing goes beyond flat",

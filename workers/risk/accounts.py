@@ -74,6 +74,7 @@ class Account:
         "open_orders_max",
         "open_quantities",
         "orders",
+        "reduce_only",
         "removable",
         "self_trade_prevention",
         "states",
@@ -105,6 +106,8 @@ class Account:
         self.orders: dict[int, RiskOrder] = {}
         """All orders remembered, by order_id."""
         self.by_client_id: dict[str, RiskOrder] = {}
+        self.reduce_only: dict[tuple[str, Side], dict[int, RiskOrder]] = {}
+        """Open orders that may only reduce the position, by symbol and side."""
         self.removable: dict[tuple[str, Side], dict[int, RiskOrder]] = {}
         """Orders that the book may hold and that nobody takes out yet, by symbol and side, oldest first."""
         self.finals: deque[int] = deque()
@@ -275,6 +278,8 @@ class Account:
 
     def await_end(self, order: RiskOrder) -> None:
         """The order goes to the book: it may be taken out, once."""
+        if order.reduce_only:
+            self.reduce_only.setdefault((order.symbol, order.side), {})[order.order_id] = order
         if not order.removing:
             self.removable.setdefault((order.symbol, order.side), {})[order.order_id] = order
 
@@ -287,11 +292,18 @@ class Account:
         """
         meant = [orders for (at, way), orders in self.removable.items() if symbol in {None, at} and side in {None, way}]
         oldest_first = merge(*(orders.values() for orders in meant), key=lambda order: order.order_id)
-        taken = list(islice(oldest_first, REMOVALS_MAX if most is None else most))
-        for order in taken:
+        return self._let_leave(list(islice(oldest_first, REMOVALS_MAX if most is None else most)))
+
+    def take_out_reduce_only(self, symbol: str, side: Side) -> list[RiskOrder]:
+        """The reduce-only orders to take out of one side of a book; those that leave already are left out."""
+        open_orders = self.reduce_only.get((symbol, side), {}).values()
+        return self._let_leave([order for order in open_orders if not order.removing])
+
+    def _let_leave(self, orders: list[RiskOrder]) -> list[RiskOrder]:
+        for order in orders:
             order.removing = True
             self._forget_removable(order)
-        return taken
+        return orders
 
     def _forget_removable(self, order: RiskOrder) -> None:
         key = order.symbol, order.side
@@ -302,6 +314,10 @@ class Account:
     def finish(self, order: RiskOrder) -> None:
         """Count an order among the final ones; forget the one that ended first when there are too many."""
         self._forget_removable(order)
+        if order.reduce_only:
+            side = self.reduce_only.get((order.symbol, order.side), {})
+            if side.pop(order.order_id, None) is not None and not side:
+                del self.reduce_only[order.symbol, order.side]
         self.finals.append(order.order_id)
         if len(self.finals) > FINAL_ORDERS_MAX:
             oldest = self.orders.pop(self.finals.popleft())

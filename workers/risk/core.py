@@ -40,7 +40,7 @@ from workers.risk import state
 from workers.risk.accounts import Account
 from workers.risk.answers import REFUSED, Answers, removal, to_book
 from workers.risk.limit_table import LimitTable
-from workers.risk.limits import SECOND_US, Venue, limit_refusal, reducing_refusal, take_token
+from workers.risk.limits import SECOND_US, Venue, limit_refusal, overtaken, reducing_refusal, take_token
 from workers.risk.losses import LossWatch, account_state
 from workers.risk.moves import set_account, settle
 from workers.risk.orders import RiskOrder, order_of, sayable_us
@@ -158,8 +158,17 @@ class RiskCore:
             if control.resume:
                 self._losses.assess(account, record.ts_us)
             stands = () if (account.status, account.loss) == before else (account_state(account, record.ts_us),)
-            return (*stands, *self._kill(record, account)) if control.cancel_open else stands
+            return (*stands, *self._removals(record, control, account))
         return ()
+
+    def _removals(self, record: Input, control: Control, account: Account) -> list[Output]:
+        """Orders that leave the books because of what was decided about their account."""
+        if control.cancel_open:
+            return self._kill(record, account)
+        if control.kind is not ControlKind.FUNDS or not account.reduce_only:
+            return []
+        lost = overtaken(account, self._venue)
+        return [removal(account.name, order, Reason.REDUCE_ONLY, record.ts_us) for order in lost]
 
     def _kill(self, record: Input, account: Account) -> list[Output]:
         """Take an account's open orders out of the books."""
@@ -328,8 +337,8 @@ class RiskCore:
         open_count = account.open_count()
         if open_count >= account.open_orders_max:
             return Refusal(Reason.OPEN_ORDERS_LIMIT, account.open_orders_max * E8, (open_count + 1) * E8)
-        if status is _REDUCING:
-            refusal = reducing_refusal(order, None, account, rules, self._venue)
+        if status is _REDUCING or order.reduce_only or account.reduce_only:
+            refusal = reducing_refusal(status, order, None, account, rules, self._venue)
             if refusal is not None:
                 return refusal
         limits = self._limits.of(account.name, order.symbol) if self._limits.scopes else None
@@ -398,8 +407,8 @@ class RiskCore:
             now_us = record.ts_us
             limits = self._limits.of(account.name, order.symbol) if self._limits.scopes else None
             refusal = amend_refusal(rules, amended, command, now_us)
-            if refusal is None and account.status is _REDUCING:
-                refusal = reducing_refusal(amended, order, account, rules, self._venue)
+            if refusal is None and (account.status is _REDUCING or account.reduce_only):
+                refusal = reducing_refusal(account.status, amended, order, account, rules, self._venue)
             if refusal is None and limits is not None:
                 refusal = limit_refusal(limits, amended, order, account, rules, self._venue, now_us)
             refusal = refusal or account.cover_amended(

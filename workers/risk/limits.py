@@ -7,7 +7,7 @@ currency, as margin counts it.
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from schemas.messages import Reason, Side
+from schemas.messages import AccountStatus, Reason, Side
 from schemas.units import E8, INT64_MAX
 from workers.kernel.controls import Pair
 from workers.risk.accounts import Account, int64
@@ -153,7 +153,7 @@ def _volume(
 
 def _holding(limits: Limits, asked: _Asked, account: Account, rules: SymbolRules, venue: Venue) -> Refusal | None:
     """What the account would hold at worst: in base, of its equity, and with all its other positions."""
-    after_e8 = _beyond_flat_e8(asked, account, rules, venue)
+    after_e8 = beyond_flat_e8(account, rules.base, asked.order.side, venue, asked.more_e8)
     if limits.max_position_size_e8 is not None and after_e8 > limits.max_position_size_e8:
         return Refusal(Reason.POSITION_LIMIT, limits.max_position_size_e8, int64(after_e8))
     refusal = None
@@ -165,23 +165,46 @@ def _holding(limits: Limits, asked: _Asked, account: Account, rules: SymbolRules
 
 
 def reducing_refusal(
-    order: RiskOrder, before: RiskOrder | None, account: Account, rules: SymbolRules, venue: Venue
+    status: AccountStatus,
+    order: RiskOrder,
+    before: RiskOrder | None,
+    account: Account,
+    rules: SymbolRules,
+    venue: Venue,
 ) -> Refusal | None:
-    """Why an account that may only reduce may not place this: all open orders of its side filled, it would do more.
+    """Why what may only reduce may not be placed: all open orders of its side filled, it would do more.
 
-    The limit is what it may still place on that side.
+    That may be anything of an account that is REDUCING, a reduce-only order, or any order of a side where such a one is
+    open: it would else use up the position first. The limit is what may still be placed on that side.
     """
+    if status is AccountStatus.REDUCING:
+        reason = Reason.ACCOUNT_REDUCING
+    elif order.reduce_only:
+        reason = Reason.REDUCE_ONLY
+    elif any(side is order.side and venue.symbols[name].base == rules.base for name, side in account.reduce_only):
+        reason = Reason.REDUCE_ONLY_OPEN
+    else:
+        return None
     asked = _asked(order, before)
-    beyond_e8 = _beyond_flat_e8(asked, account, rules, venue)
+    beyond_e8 = beyond_flat_e8(account, rules.base, order.side, venue, asked.more_e8)
     if asked.more_e8 <= 0 or beyond_e8 <= 0:
         return None
-    return Refusal(Reason.ACCOUNT_REDUCING, int64(max(asked.more_e8 - beyond_e8, 0)), int64(asked.more_e8))
+    return Refusal(reason, int64(max(asked.more_e8 - beyond_e8, 0)), int64(asked.more_e8))
 
 
-def _beyond_flat_e8(asked: _Asked, account: Account, rules: SymbolRules, venue: Venue) -> int:
-    """What would be held on the order's side, were all open orders of that side filled; negative on the other."""
-    held_e8, (buy_e8, sell_e8) = account.held_e8(rules.base), open_of_base(account, rules.base, venue)
-    return asked.more_e8 + (held_e8 + buy_e8 if asked.order.side is _BUY else sell_e8 - held_e8)
+def beyond_flat_e8(account: Account, base: str, side: Side, venue: Venue, more_e8: int = 0) -> int:
+    """What would be held on a side, were all open orders of it and so much more filled; negative on the other."""
+    held_e8, (buy_e8, sell_e8) = account.held_e8(base), open_of_base(account, base, venue)
+    return more_e8 + (held_e8 + buy_e8 if side is _BUY else sell_e8 - held_e8)
+
+
+def overtaken(account: Account, venue: Venue) -> list[RiskOrder]:
+    """Takes out the reduce-only orders that, all of their side filled, would do more than reduce what is held now."""
+    orders: list[RiskOrder] = []
+    for name, side in sorted(account.reduce_only):
+        if beyond_flat_e8(account, venue.symbols[name].base, side, venue) > 0:
+            orders += account.take_out_reduce_only(name, side)
+    return orders
 
 
 def open_of_base(account: Account, base: str, venue: Venue) -> tuple[int, int]:

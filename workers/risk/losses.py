@@ -16,7 +16,7 @@ from workers.kernel.stage import Output
 from workers.risk.accounts import Account, int64
 from workers.risk.answers import removal
 from workers.risk.limit_table import Limits, LimitTable
-from workers.risk.limits import Venue, open_of_base
+from workers.risk.limits import Venue, beyond_flat_e8
 from workers.risk.rules import SymbolRules
 from workers.risk.usage import DAY_US, Loss, Usage, Worth
 
@@ -103,10 +103,7 @@ class LossWatch:
         """Take out all orders of a symbol's side that, filled together, would do more than reduce what is held."""
         removals: list[Output] = []
         for name, side in sorted(account.removable):
-            base = self._venue.symbols[name].base
-            buy_e8, sell_e8 = open_of_base(account, base, self._venue)
-            held_e8 = account.held_e8(base)
-            if (held_e8 + buy_e8 if side is _BUY else sell_e8 - held_e8) > 0:
+            if beyond_flat_e8(account, self._venue.symbols[name].base, side, self._venue) > 0:
                 removals += [
                     removal(account.name, order, loss.reason, now_us) for order in account.take_out(name, side)
                 ]

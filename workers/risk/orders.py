@@ -116,6 +116,8 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
     """It may rest at another price rather than be refused as post-only."""
     placed_display_e8: int | None = None
     """What it was placed to show, once it has been amended."""
+    reduce_only: bool = False
+    """It may only make the position smaller."""
 
     def same_content(self, other: "RiskOrder") -> bool:
         """Whether two commands ask the same: sent_us and correlation_id do not matter, absent is as its default."""
@@ -134,6 +136,7 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
             and (self.placed_trigger if self.placed_as else self.trigger) == other.trigger
             and (self.placed_display_e8 if self.placed_as else self.display_quantity_e8) == other.display_quantity_e8
             and self.slide is other.slide
+            and self.reduce_only is other.reduce_only
         )
 
     def trigger_moved_to(self, price_e8: int | None) -> Trigger | None:
@@ -209,6 +212,7 @@ def order_of(command: Command, order_id: int, command_us: int, prevention: SelfT
         waits=order_type in WAITING_TYPES,
         display_quantity_e8=command.display_quantity_e8,
         slide=command.slide,
+        reduce_only=command.reduce_only,
     )
 
 

@@ -51,6 +51,12 @@ def one_a_minute(at: Desk) -> None:
     at.placed()
 
 
+def one_reduces(at: Desk) -> None:
+    """Long 2, of which a reduce-only order sells one."""
+    at.funds("alice", "BTC", 2 * E8)
+    at.placed(side=Side.SELL, reduce_only=True)
+
+
 def two_days_of_marks(at: Desk) -> None:
     for hour in range(48):
         at.ts_us += 3_600_000_000
@@ -86,6 +92,8 @@ CASES: list[tuple[Reason, Callable[[Desk], object], dict[str, Any]]] = [
     (Reason.TRAIL_INVALID, limits(), TRAIL),
     (Reason.DISPLAY_INVALID, limits(), {"display_quantity_e8": 1}),
     (Reason.SLIDE_INVALID, limits(), {"slide": True}),
+    (Reason.REDUCE_ONLY, limits(), {"reduce_only": True}),
+    (Reason.REDUCE_ONLY_OPEN, one_reduces, {"side": Side.SELL, "quantity_e8": 2 * E8}),
     (Reason.QUANTITY_NOT_POSITIVE, limits(), {"quantity_e8": 0}),
     (Reason.QUANTITY_OFF_LOT, limits(), {"quantity_e8": E8 + 1}),
     (Reason.QUANTITY_TOO_SMALL, limits(), {"quantity_e8": E8 // 1000}),
