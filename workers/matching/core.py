@@ -43,8 +43,10 @@ DAY_US: Final = 86_400_000_000
 _NEW: Final = OrderKind.NEW
 _CANCEL: Final = OrderKind.CANCEL
 _AMEND: Final = OrderKind.AMEND
+_ENDING: Final = frozenset({TimeInForce.GTD, TimeInForce.DAY})
 _REMOVE: Final = OrderKind.REMOVE
 _SELDOM: Final = (_NEW, _AMEND, _REMOVE)
+_GTC: Final = TimeInForce.GTC
 _DAY: Final = TimeInForce.DAY
 
 
@@ -92,12 +94,7 @@ class MatchingCore:
             except KeyError:
                 return self._on_order_apart(message, record.ts_us)
             kind = message.kind
-            if (
-                kind is _NEW
-                and message.expire_us is None
-                and message.trigger_by is None
-                and message.time_in_force is not _DAY
-            ):
+            if kind is _NEW and message.time_in_force is _GTC and message.trigger_by is None:
                 outputs = self._enter(book, message, record.ts_us)
                 return self._follow(book, outputs, record.ts_us) if book.waiting or book.breaker else outputs
             if kind is _CANCEL:
@@ -146,7 +143,7 @@ class MatchingCore:
         raise AssertionError(complaint)
 
     def _seldom(self, book: Book, order: Order, ts_us: int) -> Sequence[Output]:
-        """A new order that ends by itself, waits or is collected, an amendment, or a removal."""
+        """A new order that is not good till cancelled or waits for a trigger, an amendment, or a removal."""
         if order.kind is _REMOVE:
             return remove(self._matcher, book, order, ts_us)
         found = book.find(order.order_id)
@@ -156,12 +153,13 @@ class MatchingCore:
         if late and found is not None and found.account == order.account:
             return refuse(self._matcher, book, found, order, Reason.EXPIRY_INVALID, ts_us, *self._times(order))
         outputs = self._come(book, order, ts_us) if order.kind is _NEW else self._amend(book, order, ts_us)
-        found = book.find(order.order_id)
-        if found is not None and found.expire_us is not None:
-            self._expiries.add(found.expire_us, order.order_id, order.symbol)
-        elif found is not None and found.time_in_force is _DAY:
-            self._expiries.add_day(order.order_id, book)
-        return self._follow(book, outputs, ts_us)
+        if order.time_in_force in _ENDING:
+            found = book.find(order.order_id)
+            if found is not None and found.expire_us is not None:
+                self._expiries.add(found.expire_us, order.order_id, order.symbol)
+            elif found is not None:
+                self._expiries.add_day(order.order_id, book)
+        return self._follow(book, outputs, ts_us) if book.waiting or book.breaker else outputs
 
     def _follow(self, book: Book, outputs: Sequence[Output], ts_us: int) -> Sequence[Output]:
         """What was done and what follows: orders that meet their triggers, the halt that a circuit breaker makes."""

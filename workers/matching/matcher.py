@@ -343,7 +343,7 @@ class Matcher:
                         maker_leaves_e8 = 0
                 else:
                     maker.leaves_e8 = last_e8 - leaves_e8
-                    maker_leaves_e8 = maker.open_e8
+                    maker_leaves_e8 = last_e8 - leaves_e8 + maker.hidden_e8
                     last_e8 = leaves_e8
                     level.quantity_e8 -= last_e8
                 leaves_e8 -= last_e8
