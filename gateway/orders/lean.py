@@ -33,6 +33,7 @@ ORDERS: Final = "/api/v1/orders"
 ORDER: Final = "/api/v1/orders/"
 CANCEL_AFTER: Final = "/api/v1/orders/cancel-after"
 CHECK: Final = "/api/v1/orders/check"
+WAIT_DIGITS_MAX: Final = 9
 
 
 class LeanOrders:
@@ -135,7 +136,7 @@ class LeanOrders:
         if texts is None:
             return 0.0
         text = texts[-1]
-        if not text.isdecimal() or not text.isascii() or int(text[:9]) > limits.WAIT_MS_MAX:
+        if not text.isdecimal() or not text.isascii() or len(text) > WAIT_DIGITS_MAX or int(text) > limits.WAIT_MS_MAX:
             raise ApiError(
                 Code.VALIDATION_FAILED,
                 f"wait must be whole milliseconds from 0 to {limits.WAIT_MS_MAX}.",

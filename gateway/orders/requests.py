@@ -163,6 +163,9 @@ def _parsed(decode: Callable[[bytes], S], body: bytes) -> S:
 
 def new_order(request: OrderRequest, account: str, sent_us: int, correlation_id: str) -> Command:
     """The command that asks for an order. Raises ApiError where its numbers cannot be."""
+    for field, text in (("symbol", request.symbol), ("client_order_id", request.client_order_id)):
+        if text is not None and text.endswith("\n"):  # which `$` of a pattern lets pass
+            raise ApiError(Code.VALIDATION_FAILED, f"{field} ends with a line break.", field=field)
     quantity_e8 = _positive(request.quantity, "quantity")
     if request.type in _PRICED:
         if request.price is None:

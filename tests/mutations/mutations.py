@@ -302,7 +302,30 @@ MUTATIONS = (
         "sorted(waiting, key=_seen, reverse=True)",
         "sorted(waiting, key=_seen)",
     ),
-    Mutation("what is due may be moved", TRIGGERS, "if waiting.due or order.trigger", "if order.trigger"),
+    Mutation(
+        "a trigger in the past has a band of its own",
+        PRICES,
+        "return max(mark_e8, trigger.price_e8) if rises else min(mark_e8, trigger.price_e8)",
+        "return trigger.price_e8",
+    ),
+    Mutation(
+        "a symbol's change loses what follows from it",
+        MATCHING,
+        "        outputs = self._place(book, [], ts_us)\n",
+        "        outputs = self._place(book, [], ts_us)[:0]\n",
+    ),
+    Mutation(
+        "a moved trigger may be worth anything",
+        RULES,
+        "(command.price_e8, command.quantity_e8, command.trigger_price_e8) != (None, None, None)",
+        "(command.price_e8, command.quantity_e8) != (None, None)",
+    ),
+    Mutation(
+        "what is due may be moved",
+        STOPS,
+        "if waiting.due and order.trigger_price_e8 not in {None, trigger_e8}:",
+        "if False:",
+    ),
     Mutation(
         "marks trigger what looks at trades",
         BOOK,
@@ -616,8 +639,8 @@ MUTATIONS = (
     Mutation(
         "the band lies around the mark for stops too",
         PRICES,
-        "    if trigger is None:\n        return mark_e8",
-        "    if True:\n        return mark_e8",
+        "return max(mark_e8, trigger.price_e8) if rises else min(mark_e8, trigger.price_e8)",
+        "return mark_e8",
     ),
     Mutation(
         "other orders overtake what may only reduce",

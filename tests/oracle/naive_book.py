@@ -68,6 +68,11 @@ class NaiveOrder:
         away = order.trail_e8 or math.ceil(Fraction(self.best * (order.trail_rate_e8 or 0), 10**8))
         return self.best - away if order.side is Side.SELL else self.best + away
 
+    def told_trigger(self) -> int | None:
+        """The same, or the nearest price that there can be."""
+        trigger = self.trigger()
+        return None if trigger is None else min(max(trigger, 1), 2**63 - 1)
+
     def met(self, price: int | None) -> bool:
         """Whether a price has come there."""
         trigger = self.trigger()
@@ -143,7 +148,7 @@ class NaiveBook:
             if not self.due:
                 return
             each = self.due.pop(0)
-            each.order = replace(each.order, trigger_price_e8=each.trigger())
+            each.order = replace(each.order, trigger_price_e8=each.told_trigger())
             self.waiting.remove(each)
             each.waits = False
             self.arrivals += 1
@@ -340,14 +345,18 @@ class NaiveBook:
 
     @staticmethod
     def _tradable(order: Order, makers: Iterable[NaiveOrder]) -> int:
-        total = 0
+        """What would be traded, were it enough: of each price first what is shown, then the rest."""
+        total, hidden = 0, {}
         for maker in makers:
+            price = maker.order.price_e8
+            total += sum(hidden.pop(passed) for passed in list(hidden) if passed != price)
             own = maker.order.account == order.account
             if not own or order.self_trade_prevention is SelfTradePrevention.NONE:
-                total += maker.left
-            elif order.self_trade_prevention is not SelfTradePrevention.CANCEL_OLDEST:
+                total += maker.shown
+                hidden[price] = hidden.get(price, 0) + maker.left - maker.shown
+            elif total >= order.quantity_e8 or order.self_trade_prevention is not SelfTradePrevention.CANCEL_OLDEST:
                 return total
-        return total
+        return total + sum(hidden.values())
 
     def _decrement(self, taker: NaiveOrder, maker: NaiveOrder) -> None:
         """Both become smaller by the smaller of them, which ends: its quantity stays what it was."""
@@ -436,7 +445,7 @@ class NaiveBook:
             "ts_us": self.ts_us,
             "correlation_id": order.correlation_id,
             "expire_us": order.expire_us,
-            "trigger_price_e8": naive.trigger(),
+            "trigger_price_e8": naive.told_trigger(),
             "trigger_by": order.trigger_by,
             "trail_e8": order.trail_e8,
             "trail_rate_e8": order.trail_rate_e8,

@@ -102,9 +102,15 @@ class NaiveSession(NaiveBook):
             super()._let_enter()
 
     def _amend_waiting(self, old: NaiveOrder, order: Order, answer: dict[str, Any]) -> None:
-        """A trigger that was met stays where it was."""
+        """A trigger that was met cannot be moved."""
+        met = old.order.trigger_price_e8
         if any(old is each for each in self.due):
-            order = replace(order, trigger_price_e8=old.order.trigger_price_e8)
+            if order.trigger_price_e8 not in {None, met}:
+                numbers = {"limit_e8": met, "actual_e8": order.trigger_price_e8}
+                refused = (ExecutionKind.AMEND_REJECTED, OrderStatus.NEW, Reason.TRIGGER_MET)
+                self._tell(old, *refused, **answer, **numbers)
+                return
+            order = replace(order, trigger_price_e8=met)
         super()._amend_waiting(old, order, answer)
 
     def _decided(self, control: Control) -> None:

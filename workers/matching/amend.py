@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from schemas.messages import ExecutionKind, Order, Reason, Side
+from schemas.messages import ExecutionKind, Order, Reason, Side, TimeInForce
 from schemas.units import INT64_MAX
 from workers.kernel.stage import Output
 from workers.matching.book import Book, Level, OpenOrder
@@ -37,6 +37,8 @@ def amend(matcher: Matcher, book: Book, order: Order, ts_us: int) -> Sequence[Ou
         raise AssertionError(message)
     if not order.quantity_e8:
         order = replace(order, quantity_e8=resting.quantity_e8)
+    if resting.time_in_force is TimeInForce.DAY:
+        order = replace(order, expire_us=resting.expire_us)  # the end of its day, once that has come
     leaves_e8 = order.quantity_e8 - (resting.quantity_e8 - resting.open_e8)
     if leaves_e8 <= 0:
         # It ends as it stood: with its old price and quantity.
@@ -124,7 +126,7 @@ def _without(resting: OpenOrder, level: Level | None) -> int:
     """What is open at a level apart from the order itself; 10^-8."""
     if level is None:
         return 0
-    return level.quantity_e8 - (resting.leaves_e8 if resting.level is level else 0)
+    return level.all_e8() - (resting.open_e8 if resting.level is level else 0)
 
 
 def _amended(matcher: Matcher, resting: OpenOrder, order: Order, leaves_e8: int, ts_us: int) -> Output:

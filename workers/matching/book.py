@@ -102,6 +102,10 @@ class Level:
         self.oldest: OpenOrder | None = None
         self.newest: OpenOrder | None = None
 
+    def all_e8(self) -> int:
+        """All that is open here, be it shown or not."""
+        return self.quantity_e8 + self.hidden_e8
+
     def shown(self) -> tuple[int, int]:
         """What all can see of it: quantity and number of orders."""
         return self.quantity_e8, self.order_count
@@ -172,13 +176,18 @@ class BookSide:
         account, missing_e8 = order.account, order.quantity_e8
         skips_own = order.self_trade_prevention is SelfTradePrevention.CANCEL_OLDEST
         for level in self._within(limit_e8):
+            hidden_e8 = 0  # comes after all that is shown at its price
             for maker in level.orders():
                 if maker.account != account:
-                    missing_e8 -= maker.open_e8
+                    missing_e8 -= maker.leaves_e8
+                    hidden_e8 += maker.hidden_e8
                     if missing_e8 <= 0:
                         return True
                 elif not skips_own:
                     return False
+            missing_e8 -= hidden_e8
+            if missing_e8 <= 0:
+                return True
         return False
 
     def _within(self, limit_e8: int) -> Iterator[Level]:
@@ -264,7 +273,7 @@ class Book:
     def has_room(self, side: Side, price_e8: int, quantity_e8: int) -> bool:
         """Whether one more order may rest here."""
         level = (self.bids if side is _BUY else self.asks).levels.get(price_e8)
-        return len(self.orders) < ORDERS_MAX and (level is None or level.quantity_e8 + quantity_e8 <= INT64_MAX)
+        return len(self.orders) < ORDERS_MAX and (level is None or level.all_e8() + quantity_e8 <= INT64_MAX)
 
     def append(self, order: OpenOrder) -> None:
         """Put the order behind all others of its level."""

@@ -165,7 +165,7 @@ class MatchingCore:
         """What was done and what follows: orders that meet their triggers, the halt that a circuit breaker makes."""
         if book.symbol in self.apart:
             return outputs
-        if book.waiting and book.session.trades:
+        if book.waiting:
             outputs = proceed(self._matcher, book, outputs, ts_us)
         if book.breaker is None or book.session.phase is not Phase.HALTED:
             return outputs
@@ -311,8 +311,8 @@ class MatchingCore:
         session = book.session
         session.killed = session.killed or control.cancel_open
         session.resumes = session.killed and control.symbol_status is SymbolStatus.TRADING
-        self._place(book, [], ts_us)
-        return self._go_on(ts_us) if session.killed else ()
+        outputs = self._place(book, [], ts_us)
+        return [*outputs, *self._go_on(ts_us)] if session.killed else outputs
 
     def _set_session(self, book: Book, control: Control, record: Input) -> Sequence[Output]:
         phase, effective_us, plan = control.phase, control.effective_us, book.session.plan

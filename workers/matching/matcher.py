@@ -103,7 +103,7 @@ class Matcher:
         if level is None:
             level = own.open_level(price_e8)
         level_e8 = level.quantity_e8 + quantity_e8
-        if level_e8 > INT64_MAX:
+        if level_e8 + level.hidden_e8 > INT64_MAX:
             return self.refuse(order, Reason.BOOK_FULL, ts_us, INT64_MAX - level.quantity_e8, quantity_e8)
         account, client_order_id, symbol = order.account, order.client_order_id, book.symbol
         command_us, correlation_id, expire_us = order.command_us, order.correlation_id, order.expire_us

@@ -26,7 +26,7 @@ def collect(matcher: Matcher, book: Book, order: Order, ts_us: int) -> Sequence[
     if len(book.orders) >= ORDERS_MAX:
         return matcher.refuse(order, Reason.BOOK_FULL, ts_us, ORDERS_MAX * E8, (ORDERS_MAX + 1) * E8)
     level = book.level(order.side, order.price_e8)
-    room_e8 = INT64_MAX - level.quantity_e8
+    room_e8 = INT64_MAX - level.all_e8()
     if order.quantity_e8 > room_e8:
         return matcher.refuse(order, Reason.BOOK_FULL, ts_us, room_e8, order.quantity_e8)
     book.append(open_order(order, order.quantity_e8, 0, level))

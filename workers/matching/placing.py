@@ -5,7 +5,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from schemas.messages import BookChange, ExecutionKind, Order, Phase, Reason, Side, TimeInForce
-from schemas.units import INT64_MAX
+from schemas.units import E8, INT64_MAX
 from workers.kernel.stage import Output
 from workers.matching.book import Book, BookSide, Level, OpenOrder
 from workers.matching.executions import has_limit, is_special
@@ -56,7 +56,8 @@ def interrupt(book: Book, other: BookSide, order: Order) -> None:
 def slide(book: Book, order: Order, other: BookSide) -> Order | None:
     """The post-only order at the best price that takes nothing; None if it does not ask for that, or there is none."""
     price_e8 = other.best_e8 + (book.tick_e8 if order.side is _SELL else -book.tick_e8)
-    return replace(order, price_e8=price_e8) if order.slide and 0 < price_e8 <= INT64_MAX else None
+    fits = 0 < price_e8 <= INT64_MAX and price_e8 * order.quantity_e8 <= INT64_MAX * E8
+    return replace(order, price_e8=price_e8) if order.slide and fits else None
 
 
 def open_order(order: Order, open_e8: int, notional_e8: int, level: Level) -> OpenOrder:

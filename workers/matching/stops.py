@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from schemas.messages import ExecutionKind, Order, Reason, Side, Trade, TriggerBy
 from schemas.units import E8
 from workers.kernel.stage import Output
+from workers.matching.amend import refuse
 from workers.matching.book import Book
 from workers.matching.executions import accepted, standing
 from workers.matching.matcher import Matcher
@@ -35,11 +36,15 @@ def wait(matcher: Matcher, book: Book, order: Order, ts_us: int) -> list[Output]
     return [Output("executions", order.account, answer)]
 
 
-def amend_waiting(matcher: Matcher, book: Book, order: Order, ts_us: int) -> list[Output]:
-    """AMENDED; AMEND_REJECTED for an order of another account."""
+def amend_waiting(matcher: Matcher, book: Book, order: Order, ts_us: int) -> Sequence[Output]:
+    """AMENDED; AMEND_REJECTED for an order of another account, or another trigger when that has been met."""
     waiting = book.waiting[order.order_id]
     if waiting.account != order.account:
         return matcher.refuse_change(order, ts_us)
+    trigger_e8 = waiting.order.trigger_price_e8
+    if waiting.due and order.trigger_price_e8 not in {None, trigger_e8}:
+        numbers = trigger_e8, order.trigger_price_e8
+        return refuse(matcher, book, waiting, order, Reason.TRIGGER_MET, ts_us, *numbers)
     if not order.quantity_e8:
         order = replace(order, quantity_e8=waiting.order.quantity_e8)
     book.triggers.replace(waiting, order, book.newest_e8(order.trigger_by))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from schemas.messages import Order, Side
-from schemas.units import E8
+from schemas.units import E8, INT64_MAX
 from workers.matching.heap import SWEEP_FROM, Heap
 from workers.matching.waiting import Entry, Waiting, still_waits
 
@@ -109,9 +109,11 @@ class Trail:
         return None if pool is None or pool.best == _NOTHING else pool.best * self._sign
 
     def trigger_e8(self, waiting: Waiting) -> int | None:
-        """Where an order's trigger is; None while it has seen no price."""
+        """Where an order's trigger is, or the nearest price that there can be; None while it has seen no price."""
         pool = waiting.pool
-        return None if pool is None or pool.best == _NOTHING else pool.trigger(waiting.order) * self._sign
+        if pool is None or pool.best == _NOTHING:
+            return None
+        return min(max(pool.trigger(waiting.order) * self._sign, 1), INT64_MAX)
 
     def _follow(self, now: int) -> None:
         merged: Pool | None = None

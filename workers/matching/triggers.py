@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import astuple, replace
 
 from schemas.messages import Order, OrderType, Side, TriggerBy
-from workers.matching.heap import Heap
+from workers.matching.heap import SWEEP_FROM, Heap
 from workers.matching.trailing import Trail
 from workers.matching.waiting import Entry, Waiting, still_waits
 
@@ -67,6 +67,7 @@ class Triggers:
     def see(self, by: TriggerBy, price_e8: int) -> None:
         """A new price of its kind; 10^-8 quote."""
         self._due += self._watches[by].see(price_e8, self.orders)
+        self._sweep()
 
     def add(self, order: Order, newest_e8: int | None) -> None:
         """Wait for the order's trigger; one that the newest price of its kind has reached already is due at once."""
@@ -74,13 +75,14 @@ class Triggers:
         if newest_e8 is not None and _reached(order, newest_e8):
             waiting.meet(order.trigger_price_e8)
             self._due.append(waiting)
+            self._sweep()
         else:
             self._watch(order).add(waiting, newest_e8)
 
     def replace(self, waiting: Waiting, order: Order, newest_e8: int | None) -> None:
-        """Amend a waiting order. With another trigger it waits as one that has just come, unless it is due already."""
+        """Amend a waiting order. With another trigger it waits as one that has just come."""
         trigger_e8 = waiting.order.trigger_price_e8
-        if waiting.due or order.trigger_price_e8 == trigger_e8:
+        if order.trigger_price_e8 in {None, trigger_e8}:
             waiting.order = replace(order, trigger_price_e8=trigger_e8)
         else:
             del self.orders[order.order_id]
@@ -125,6 +127,11 @@ class Triggers:
             if not each.due:
                 triggers._watch(each.order).add(each, best_e8)
         return triggers
+
+    def _sweep(self) -> None:
+        """Forget those that are due and have left, when most may have."""
+        if len(self._due) > 2 * len(self.orders) + SWEEP_FROM:
+            self._due = deque(waiting for waiting in self._due if self.orders.get(waiting.order_id) is waiting)
 
     def _keep(self, order: Order) -> Waiting:
         self._arrivals += 1

@@ -188,6 +188,8 @@ class RiskCore:
         if not isinstance(mark, Mark):
             message = f"marks carries Mark records, not {type(mark).__name__}"
             raise TypeError(message)
+        if mark.price_e8 <= 0:
+            return ()  # nothing can be valued by it
         self._marks[mark.symbol] = mark.price_e8
         self._history.see(mark.symbol, mark.price_e8, record.ts_us)
         rules = self._symbols.get(mark.symbol)

@@ -80,6 +80,8 @@ class LossWatch:
         found = None
         for quote in sorted({self._venue.symbols[name].quote for name in account.usages}):
             equity_e8, day = self._equity_e8(account, quote), now_us // DAY_US
+            if equity_e8 is None:
+                continue
             worth = worths.get(quote)
             if worth is None:
                 worth = worths[quote] = Worth(quote, day, equity_e8, equity_e8, equity_e8)
@@ -90,14 +92,16 @@ class LossWatch:
             found = found or _loss(worth, limits)
         return found
 
-    def _equity_e8(self, account: Account, quote: str) -> int:
-        """Each position rounded down; one without a mark counts as flat."""
+    def _equity_e8(self, account: Account, quote: str) -> int | None:
+        """Each position rounded down; None while one has no mark: nobody knows what it is worth."""
         equity_e8 = account.held_e8(quote)
         for name, usage in account.usages.items():
             symbol = self._venue.symbols[name]
-            if symbol.quote == quote and symbol.mark_e8 is not None:
+            if symbol.quote == quote and usage.net_e8:
+                if symbol.mark_e8 is None:
+                    return None
                 equity_e8 += usage.net_e8 * symbol.mark_e8 // E8
-        return equity_e8
+        return int64(equity_e8)
 
     def _removals(self, account: Account, loss: Loss, now_us: int) -> list[Output]:
         """Take out all orders of a symbol's side that, filled together, would do more than reduce what is held."""

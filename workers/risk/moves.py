@@ -25,6 +25,8 @@ def set_account(account: Account, control: Control, symbols: Mapping[str, Symbol
         limit = control.open_orders_max
         account.open_orders_max = OPEN_ORDERS_MAX_DEFAULT if limit is None else limit
         account.self_trade_prevention = control.self_trade_prevention or SelfTradePrevention.CANCEL_NEWEST
+    elif control.kind is not ControlKind.KEY:
+        return
     elif control.public_key is None:
         account.keys.pop(control.key_id or "", None)
     else:

@@ -91,8 +91,8 @@ def _price_by_trigger(rules: "SymbolRules", order: RiskOrder, trigger: Trigger) 
     near_e8 = around_e8(rules, order)
     if near_e8 is None:
         return Refusal(Reason.NO_MARK)
-    if near_e8 <= 0:
-        return Refusal(Reason.TRAIL_INVALID, rules.mark_e8, trigger.trail_e8)
+    if not 0 < near_e8 <= INT64_MAX or (trigger.trail_e8 or 0) >= (rules.mark_e8 or INT64_MAX):
+        return Refusal(Reason.TRAIL_INVALID, rules.mark_e8, trigger.trail_e8 or trigger.trail_rate_e8)
     low_e8, high_e8 = INT64_MIN, INT64_MAX
     if rules.band_e8 is not None:
         low_e8, high_e8 = band_around(near_e8, rules.band_e8, rules.tick_e8)
@@ -130,12 +130,13 @@ def _trail(rules: "SymbolRules", trigger: Trigger) -> Refusal | None:
 def around_e8(rules: "SymbolRules", order: RiskOrder) -> int | None:
     """About where an order is going to trade: at its trigger, of a trailing stop where that begins, else at the mark.
 
-    None if nobody knows the market.
+    A trigger that the mark has reached already is in the past. None if nobody knows the market.
     """
     mark_e8, trigger = rules.mark_e8, order.trigger
-    if trigger is None:
-        return mark_e8
-    if trigger.price_e8 is not None or mark_e8 is None:
-        return trigger.price_e8
+    if trigger is None or mark_e8 is None:
+        return mark_e8 if trigger is None else trigger.price_e8
+    if trigger.price_e8 is not None:
+        rises = (order.side is _BUY) is not (order.order_type is OrderType.TAKE_PROFIT)
+        return max(mark_e8, trigger.price_e8) if rises else min(mark_e8, trigger.price_e8)
     away_e8 = trigger.trail_e8 or -(-mark_e8 * (trigger.trail_rate_e8 or 0) // E8)
     return mark_e8 + (away_e8 if order.side is _BUY else -away_e8)

@@ -88,7 +88,7 @@ def symbol_rules(control: Control) -> SymbolRules:
         trading=control.symbol_status is SymbolStatus.TRADING,
         tick_e8=control.tick_e8 or 1,
         lot_e8=lot_e8,
-        quantity_min_e8=-(-(control.quantity_min_e8 or 0) // lot_e8) * lot_e8,
+        quantity_min_e8=min(-(-(control.quantity_min_e8 or 0) // lot_e8), INT64_MAX // lot_e8) * lot_e8,
         quantity_max_e8=largest_e8 // lot_e8 * lot_e8,
         notional_min_e8=control.notional_min_e8 or 0,
         notional_max_e8=INT64_MAX if control.notional_max_e8 is None else control.notional_max_e8,
@@ -174,7 +174,7 @@ def amend_refusal(rules: SymbolRules, amended: RiskOrder, command: Command, now_
         refusal = trigger_refusal(rules, amended) if amended.waits else priced_refusal(rules, amended)
     if refusal is None and command.quantity_e8 is not None:
         refusal = _quantity(rules, amended)
-    if refusal is None and (command.price_e8 is not None or command.quantity_e8 is not None):
+    if refusal is None and (command.price_e8, command.quantity_e8, command.trigger_price_e8) != (None, None, None):
         refusal = _notional(rules, amended)
     if refusal is None and command.display_quantity_e8 is not None:
         refusal = _display(rules, amended, command.display_quantity_e8)

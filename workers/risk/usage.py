@@ -3,7 +3,7 @@
 import msgspec
 
 from schemas.messages import Reason, Side
-from schemas.units import E8
+from schemas.units import E8, INT64_MAX
 from workers.risk.orders import RiskOrder
 
 DAY_US = 86_400_000_000
@@ -89,7 +89,7 @@ def at_worst(order: RiskOrder, leaves_e8: int) -> tuple[int, int]:
         amended_e8 = order.amended_leaves_e8(leaves_e8)
         open_e8 = max(open_e8, amended_e8)
         notional_e8 = max(notional_e8, -(-order.amend_price_e8 * amended_e8 // E8))
-    return open_e8, notional_e8
+    return open_e8, min(notional_e8, INT64_MAX)
 
 
 class Bucket(msgspec.Struct, array_like=True, gc=False):

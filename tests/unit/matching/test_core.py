@@ -293,3 +293,25 @@ def test_a_post_only_order_does_not_slide_to_nothing() -> None:
     (refused,) = core.apply(as_input(new_order(2, Side.BUY, 5, E8, post_only=True, slide=True), 2))
     assert isinstance(refused.message, Execution)
     assert refused.message.reason is Reason.POST_ONLY_WOULD_TRADE
+
+
+@pytest.mark.parametrize(
+    "prevention",
+    [SelfTradePrevention.CANCEL_NEWEST, SelfTradePrevention.CANCEL_BOTH, SelfTradePrevention.DECREMENT_AND_CANCEL],
+)
+def test_fill_or_kill_meets_an_own_order_before_what_is_hidden(prevention: SelfTradePrevention) -> None:
+    core = open_core()
+    core.apply(as_input(new_order(1, Side.SELL, 100 * E8, 5 * E8, account="ice", display_e8=2 * E8), 1))
+    core.apply(as_input(new_order(2, Side.SELL, 100 * E8, E8 // 2, account="own"), 2))
+    kill = {"account": "own", "time_in_force": TimeInForce.FOK, "prevention": prevention}
+    outputs = core.apply(as_input(new_order(3, Side.BUY, 100 * E8, 3 * E8, **kill), 3))
+    kinds = [output.message.kind for output in outputs if isinstance(output.message, Execution)]
+    assert kinds == [ExecutionKind.NEW, ExecutionKind.EXPIRED]
+
+
+def test_a_level_holds_no_more_than_a_record_can_say_be_it_hidden_or_not() -> None:
+    core = open_core()
+    core.apply(as_input(new_order(1, Side.BUY, 1, INT64_MAX // 2, account="ice", display_e8=INT64_MAX // 100), 1))
+    (refused,) = core.apply(as_input(new_order(2, Side.BUY, 1, INT64_MAX // 2 + 2, account="other"), 2))
+    assert isinstance(refused.message, Execution)
+    assert refused.message.reason is Reason.BOOK_FULL

@@ -19,7 +19,7 @@ from schemas.messages import (
     TimeInForce,
     TriggerBy,
 )
-from schemas.units import E8
+from schemas.units import E8, INT64_MAX
 from tests.oracle.order_stream import (
     SYMBOL,
     amend_order,
@@ -96,7 +96,10 @@ def test_so_many_enter_with_one_record_and_the_others_with_the_next(
     assert of(venue.tell(Tick(sequence=1, ts_us=1)), ExecutionKind.TRIGGERED) == ids[3:5]
     moved = replace(venue.core.books[SYMBOL].waiting[ids[5]].order, kind=OrderKind.AMEND, trigger_price_e8=50 * E8)
     told = venue.tell(replace(moved, command_id=venue.count + 1))
-    assert (answer(told).kind, answer(told).trigger_price_e8) == (ExecutionKind.AMENDED, 99 * E8)
+    assert (answer(told).reason, answer(told).limit_e8, answer(told).actual_e8, answer(told).waits) == (
+        *(Reason.TRIGGER_MET, 99 * E8, 50 * E8),
+        True,
+    )
     assert of(told, ExecutionKind.TRIGGERED) == ids[5:]
 
 
@@ -225,3 +228,40 @@ def test_so_many_that_left_are_forgotten(venue: Venue) -> None:
 
 def test_marks_of_unknown_symbols_are_nothing_to_it(venue: Venue) -> None:
     assert venue.tell(replace(mark(1, E8), symbol="NO-USD")) == []
+
+
+def test_a_change_of_the_symbol_goes_on_with_what_is_due(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stops, "TRIGGERED_MAX", 1)
+    ids = [venue.stop(Side.SELL, 99) for _ in range(2)]
+    assert of(venue.trade(99), ExecutionKind.TRIGGERED) == ids[:1]
+    assert of(venue.tell(symbol_control(control_id="dearer")), ExecutionKind.TRIGGERED) == ids[1:]
+
+
+def test_a_trade_that_halts_the_symbol_is_shown_to_stops_too(venue: Venue) -> None:
+    breaker = {"breaker_move_e8": E8 // 10, "breaker_window_s": 60, "breaker_halt_s": 30}
+    venue.tell(symbol_control(control_id="breaker", reference_price_e8=100 * E8, **breaker))
+    order_id = venue.stop(Side.BUY, 105, account="stops")
+    for price in (105, 120):
+        venue.place(Side.SELL, price, 1, account="two")
+    venue.place(Side.BUY, 125, 2, account="one")
+    assert venue.core.apart[SYMBOL].waiting[order_id].due
+    venue.restart()
+    assert venue.core.apart[SYMBOL].waiting[order_id].due
+
+
+def test_those_that_met_their_trigger_and_left_are_forgotten(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stops, "TRIGGERED_MAX", 0)
+    venue.trade(99)
+    for _ in range(3_000):
+        order_id = venue.stop(Side.SELL, 99)
+        venue.tell(cancel_order(venue.count + 1, new_order(order_id, Side.SELL, E8, E8, account="stops")))
+    assert len(venue.core.books[SYMBOL].triggers._due) < 1_100
+
+
+def test_a_trigger_beyond_all_prices_is_told_as_the_last_price(venue: Venue) -> None:
+    venue.trade(100)
+    far = {"order_type": OrderType.TRAILING_STOP, "trail_e8": INT64_MAX - E8}
+    for side, shown_e8 in ((Side.BUY, INT64_MAX), (Side.SELL, 1)):
+        order_id = venue.stop(side, None, **far)
+        told = venue.core.books[SYMBOL].triggers.told(venue.core.books[SYMBOL].waiting[order_id])
+        assert told.trigger_price_e8 == shown_e8

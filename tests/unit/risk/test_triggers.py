@@ -34,7 +34,8 @@ def desk() -> Desk:
     ("terms", "side", "worst_e8"),
     [
         (STOP, Side.BUY, 1_155 * E8),
-        (STOP, Side.SELL, 945 * E8),
+        (STOP, Side.SELL, 900 * E8),
+        (STOP | {"trigger_price_e8": 900 * E8}, Side.SELL, 810 * E8),
         (STOP | {"order_type": OrderType.TAKE_PROFIT, "trigger_by": TriggerBy.MARK}, Side.SELL, 945 * E8),
         (STOP_LIMIT, Side.BUY, 1_060 * E8),
         (STOP_LIMIT | {"time_in_force": TimeInForce.FOK}, Side.BUY, 1_060 * E8),
@@ -81,6 +82,7 @@ def test_the_band_lies_around_the_trigger(desk: Desk, terms: dict[str, Any], sid
         (TRAILING | {"trail_e8": 1}, (Reason.TRAIL_INVALID, E8 // 100, 1)),
         (TRAILING | {"trail_e8": 0}, (Reason.TRAIL_INVALID, E8 // 100, 0)),
         (TRAILING | {"trail_e8": 1_000 * E8, "side": Side.SELL}, (Reason.TRAIL_INVALID, 1_000 * E8, 1_000 * E8)),
+        (TRAILING | {"trail_e8": 1_000 * E8}, (Reason.TRAIL_INVALID, 1_000 * E8, 1_000 * E8)),
         (RATE | {"trail_rate_e8": E8}, (Reason.TRAIL_INVALID, E8, E8)),
         (RATE | {"trail_rate_e8": 0}, (Reason.TRAIL_INVALID, E8, 0)),
         ({"trigger_price_e8": E8}, (Reason.TRIGGER_INVALID, None, E8)),
@@ -135,7 +137,8 @@ def test_a_trigger_is_moved_while_it_waits_and_not_later(desk: Desk) -> None:
     [
         (STOP, {"trigger_price_e8": 1}, Reason.TRIGGER_INVALID),
         (STOP, {"price_e8": 1_000 * E8}, Reason.PRICE_NOT_ALLOWED),
-        (STOP_LIMIT, {"trigger_price_e8": 900 * E8}, Reason.PRICE_OUTSIDE_BAND),
+        (STOP_LIMIT, {"trigger_price_e8": 1_300 * E8}, Reason.PRICE_OUTSIDE_BAND),
+        (STOP, {"trigger_price_e8": 2_000_000 * E8}, Reason.NOTIONAL_TOO_LARGE),
         (TRAILING, {"trigger_price_e8": 900 * E8}, Reason.TRIGGER_INVALID),
         ({}, {"trigger_price_e8": 900 * E8}, Reason.TRIGGER_INVALID),
     ],
