@@ -315,3 +315,12 @@ def test_a_level_holds_no_more_than_a_record_can_say_be_it_hidden_or_not() -> No
     (refused,) = core.apply(as_input(new_order(2, Side.BUY, 1, INT64_MAX // 2 + 2, account="other"), 2))
     assert isinstance(refused.message, Execution)
     assert refused.message.reason is Reason.BOOK_FULL
+
+
+def test_a_slid_order_is_never_worth_more_than_a_record_can_say() -> None:
+    core = open_core()
+    core.apply(as_input(new_order(1, Side.BUY, INT64_MAX // 2, 1, account="bid"), 1))
+    sell = new_order(2, Side.SELL, E8, 50 * E8, post_only=True, slide=True)
+    (refused,) = core.apply(as_input(sell, 2))
+    assert isinstance(refused.message, Execution)
+    assert refused.message.reason is Reason.POST_ONLY_WOULD_TRADE

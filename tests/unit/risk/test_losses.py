@@ -204,3 +204,20 @@ def test_an_older_state_has_no_losses() -> None:
     core.load(msgspec.msgpack.encode(fields[:5]), 5)
     account = core._accounts["alice"]
     assert (account.status, account.loss, account.usages) == (AccountStatus.ACTIVE, None, {})
+
+
+def test_a_position_without_a_mark_is_no_loss() -> None:
+    at = Desk()
+    at.symbol(reference_price_e8=None, price_band_e8=None)
+    at.account("alice", funds={"USD": 10_000 * E8})
+    at.control(ControlKind.LIMITS, account="alice", max_daily_loss_e8=500 * E8)
+    at.placed(price_e8=900 * E8)
+    at.filled(at.placed(), E8, 1_000 * E8)
+    at.placed(price_e8=900 * E8)
+    assert at.core._accounts["alice"].status is AccountStatus.ACTIVE
+
+
+def test_a_record_about_something_else_does_not_touch_the_keys() -> None:
+    at = open_desk(alice={"USD": 1_000 * E8})
+    at.control(ControlKind.SESSION, account="alice", key_id="mine", public_key=b"xx", symbol="BTC-USD")
+    assert at.core._accounts["alice"].keys == {}
