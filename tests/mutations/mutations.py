@@ -367,7 +367,7 @@ MUTATIONS = (
     Mutation(
         "fill or kill counts only what is shown",
         BOOK,
-        "missing_e8 -= level.quantity_e8 + level.hidden_e8",
+        "missing_e8 -= level.all_e8()",
         "missing_e8 -= level.quantity_e8",
     ),
     Mutation(

@@ -52,7 +52,7 @@ def command(
     max_drawdown: Annotated[
         str | None, typer.Option(help="Furthest below the highest equity, as a part of it.")
     ] = None,
-    history: Annotated[bool, typer.Option("--history", help="Show who changed what, and when.")] = False,  # noqa: FBT002
+    history: Annotated[bool, typer.Option("--history", help="Show who changed what, and when.")] = False,  # noqa: FBT002 - an option
     decision_id: DecisionId = None,
     as_json: AsJson = False,  # noqa: FBT002 - an option
 ) -> None:

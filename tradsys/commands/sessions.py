@@ -33,7 +33,7 @@ def command(
     at: Annotated[
         str | None, typer.Option(metavar="TIME", help="When, such as 2030-01-31T12:00:00Z; without it at once.")
     ] = None,
-    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take back what is planned for --at, or all.")] = False,  # noqa: FBT002
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take back what is planned for --at, or all.")] = False,  # noqa: FBT002 - an option
     timetable: Annotated[
         str | None,
         typer.Option(metavar='"09:00 auction, ..."', help="Plan these phases for the next --days that have not begun."),

@@ -9,7 +9,7 @@ from itertools import takewhile
 from typing import Final, NamedTuple, Protocol
 
 from schemas.messages import ExecutionKind, Liquidity, Reason, Side, Trade
-from schemas.units import E8
+from schemas.units import E8, INT64_MAX
 from workers.kernel.stage import Output
 from workers.matching.book import Book, Level, OpenOrder
 from workers.matching.executions import Counting, ended, standing, traded
@@ -88,8 +88,8 @@ def _spans(book: Book) -> list[_Span]:
     lowest_e8, highest_e8, tick_e8 = book.asks.best_e8, book.bids.best_e8, book.tick_e8
     bids = takewhile(lambda level: level.price_e8 >= lowest_e8, book.bids.best_first())
     asks = takewhile(lambda level: level.price_e8 <= highest_e8, book.asks.best_first())
-    bought_e8 = {level.price_e8: level.quantity_e8 + level.hidden_e8 for level in bids}
-    sold_e8 = {level.price_e8: level.quantity_e8 + level.hidden_e8 for level in asks}
+    bought_e8 = {level.price_e8: level.all_e8() for level in bids}
+    sold_e8 = {level.price_e8: level.all_e8() for level in asks}
     demand_e8, supply_e8 = sum(bought_e8.values()), 0
     spans: list[_Span] = []
     before_e8: int | None = None
@@ -162,7 +162,7 @@ def _trade(
     numbers.trade_id += 1
     for order in (buy, sell):
         _take_off(book, order, quantity_e8)
-        order.cumulative_notional_e8 += notional_e8
+        order.cumulative_notional_e8 = min(order.cumulative_notional_e8 + notional_e8, INT64_MAX)
         numbers.execution_id += 1
         fill = price_e8, quantity_e8, notional_e8, fee_e8, _AUCTION, numbers.trade_id
         told = traded(order, book.symbol, numbers.execution_id, ts_us, *fill)

@@ -165,7 +165,7 @@ class BookSide:
         """
         missing_e8 = order.quantity_e8
         for level in self._within(limit_e8):
-            missing_e8 -= level.quantity_e8 + level.hidden_e8
+            missing_e8 -= level.all_e8()
             if missing_e8 <= 0:
                 break
         if missing_e8 > 0 or order.self_trade_prevention is SelfTradePrevention.NONE:

@@ -104,7 +104,7 @@ class Matcher:
             level = own.open_level(price_e8)
         level_e8 = level.quantity_e8 + quantity_e8
         if level_e8 + level.hidden_e8 > INT64_MAX:
-            return self.refuse(order, Reason.BOOK_FULL, ts_us, INT64_MAX - level.quantity_e8, quantity_e8)
+            return self.refuse(order, Reason.BOOK_FULL, ts_us, INT64_MAX - level.all_e8(), quantity_e8)
         account, client_order_id, symbol = order.account, order.client_order_id, book.symbol
         command_us, correlation_id, expire_us = order.command_us, order.correlation_id, order.expire_us
         newest = level.newest
@@ -349,8 +349,11 @@ class Matcher:
                 leaves_e8 -= last_e8
                 book.last_e8 = price_e8
                 last_notional_e8 = price_e8 * last_e8 // E8
-                cumulative_notional_e8 += last_notional_e8
-                maker.cumulative_notional_e8 = maker_notional_e8 = maker.cumulative_notional_e8 + last_notional_e8
+                # No more than a record can say: sums of extreme prices could be more, and must not stop the venue.
+                cumulative_notional_e8 = min(cumulative_notional_e8 + last_notional_e8, INT64_MAX)
+                maker.cumulative_notional_e8 = maker_notional_e8 = min(
+                    maker.cumulative_notional_e8 + last_notional_e8, INT64_MAX
+                )
                 maker_id, maker_quantity_e8 = maker.order_id, maker.quantity_e8
                 self.trade_id = trade_id = self.trade_id + 1
                 execution_id = self.execution_id + 1

@@ -19,6 +19,7 @@ from schemas.messages import (
     OrderKind,
     OrderStatus,
     OrderType,
+    Phase,
     Reason,
     SelfTradePrevention,
     Side,
@@ -324,3 +325,20 @@ def test_a_slid_order_is_never_worth_more_than_a_record_can_say() -> None:
     (refused,) = core.apply(as_input(sell, 2))
     assert isinstance(refused.message, Execution)
     assert refused.message.reason is Reason.POST_ONLY_WOULD_TRADE
+
+
+@pytest.mark.parametrize("auction", [False, True])
+def test_a_sum_that_no_record_can_say_does_not_stop_the_venue(*, auction: bool) -> None:
+    core, high_e8 = open_core(), INT64_MAX // E8 * E8
+    if auction:
+        collects = Control(ControlKind.SESSION, "collect", symbol=SYMBOL, phase=Phase.AUCTION)
+        core.apply(as_input(collects, 1))
+    for number in (2, 3):
+        core.apply(as_input(new_order(number, Side.BUY, high_e8, E8, account="bid"), number))
+    outputs = list(core.apply(as_input(new_order(4, Side.SELL, E8, 2 * E8, account="ask"), 4)))
+    if auction:
+        trade = Control(ControlKind.SESSION, "trade", symbol=SYMBOL, phase=Phase.CONTINUOUS)
+        outputs += core.apply(as_input(trade, 5))
+    fills = [o.message for o in outputs if isinstance(o.message, Execution) and o.message.account == "ask"]
+    assert fills[-1].status is OrderStatus.FILLED
+    assert max(fill.cumulative_notional_e8 for fill in fills) <= INT64_MAX
