@@ -43,6 +43,7 @@ POSITIONS = "workers/positions/core.py"
 CANDLES = "workers/statistics/candles.py"
 CONTROLS = "workers/kernel/controls.py"
 UNITS = "schemas/units.py"
+TRIGGER_RULES = "schemas/triggers.py"
 STATES = "schemas/order_states.py"
 
 
@@ -289,7 +290,7 @@ MUTATIONS = (
         "return price_e8 >= trigger_e8 if rises",
         "return price_e8 > trigger_e8 if rises",
     ),
-    Mutation("a take-profit is a stop", TRIGGERS, "is not (order.order_type is OrderType.TAKE_PROFIT)", "is not False"),
+    Mutation("a take-profit is a stop", TRIGGER_RULES, "is not (order_type is OrderType.TAKE_PROFIT)", "is not False"),
     Mutation(
         "the last that came is triggered first",
         TRIGGERS,
@@ -305,8 +306,8 @@ MUTATIONS = (
     Mutation(
         "a trigger in the past has a band of its own",
         PRICES,
-        "return max(mark_e8, trigger.price_e8) if rises else min(mark_e8, trigger.price_e8)",
-        "return trigger.price_e8",
+        "            return max(mark_e8, trigger.price_e8)\n        return min(mark_e8, trigger.price_e8)",
+        "            return trigger.price_e8\n        return trigger.price_e8",
     ),
     Mutation(
         "a symbol's change loses what follows from it",
@@ -639,8 +640,8 @@ MUTATIONS = (
     Mutation(
         "the band lies around the mark for stops too",
         PRICES,
-        "return max(mark_e8, trigger.price_e8) if rises else min(mark_e8, trigger.price_e8)",
-        "return mark_e8",
+        "            return max(mark_e8, trigger.price_e8)\n        return min(mark_e8, trigger.price_e8)",
+        "            return mark_e8\n        return mark_e8",
     ),
     Mutation(
         "other orders overtake what may only reduce",

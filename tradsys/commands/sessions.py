@@ -79,6 +79,7 @@ def command(
             what = "withdraw the plans of" if withdraw else f"{chosen or 'plan sessions'} for"
             typer.confirm(f"{what.capitalize()} {', '.join(meant)}?", abort=True)
         decide(decisions, [(name, *step) for name in meant for step in steps])
+        typer.echo("Decided. It takes effect with the log: the phase below may be the one before.", err=True)
     told = told_sessions(log, codec)
     shown = {name: _facts(decisions, name, told.get(name)) for name in meant}
     if as_json:

@@ -11,6 +11,7 @@ import msgspec
 from msgspec.structs import astuple, replace
 
 from schemas.messages import Order, OrderType, Side, TriggerBy
+from schemas.triggers import rises
 from workers.matching.heap import SWEEP_FROM, Heap
 from workers.matching.trailing import Trail
 from workers.matching.waiting import Entry, Waiting, still_waits
@@ -37,7 +38,7 @@ class _Watch:
             self.trails[order.side].add(waiting, best_e8)
             return
         trigger_e8 = order.trigger_price_e8 or 0
-        if rises(order):
+        if rises(order.side, order.order_type):
             self._rising.push((trigger_e8, waiting.arrival, order.order_id))
         else:
             self._falling.push((-trigger_e8, waiting.arrival, order.order_id))
@@ -158,16 +159,11 @@ class Kept(msgspec.Struct, frozen=True, array_like=True):
     """Those of them that have met their triggers, next first."""
 
 
-def rises(order: Order) -> bool:
-    """Whether a price that is not below its trigger meets it, instead of one that is not above."""
-    return (order.side is Side.BUY) is not (order.order_type is OrderType.TAKE_PROFIT)
-
-
 def _reached(order: Order, price_e8: int) -> bool:
     trigger_e8 = order.trigger_price_e8
     if trigger_e8 is None:
         return False
-    return price_e8 >= trigger_e8 if rises(order) else price_e8 <= trigger_e8
+    return price_e8 >= trigger_e8 if rises(order.side, order.order_type) else price_e8 <= trigger_e8
 
 
 def _seen(kept: tuple[Waiting, int | None]) -> tuple[bool, int]:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from schemas.messages import OrderType, Reason, Side
+from schemas.triggers import rises
 from schemas.units import E8, INT64_MAX, INT64_MIN
 from workers.risk.orders import WAITING_TYPES, RiskOrder, Trigger
 from workers.risk.refusal import Refusal
@@ -136,7 +137,8 @@ def around_e8(rules: "SymbolRules", order: RiskOrder) -> int | None:
     if trigger is None or mark_e8 is None:
         return mark_e8 if trigger is None else trigger.price_e8
     if trigger.price_e8 is not None:
-        rises = (order.side is _BUY) is not (order.order_type is OrderType.TAKE_PROFIT)
-        return max(mark_e8, trigger.price_e8) if rises else min(mark_e8, trigger.price_e8)
+        if rises(order.side, order.order_type):
+            return max(mark_e8, trigger.price_e8)
+        return min(mark_e8, trigger.price_e8)
     away_e8 = trigger.trail_e8 or -(-mark_e8 * (trigger.trail_rate_e8 or 0) // E8)
     return mark_e8 + (away_e8 if order.side is _BUY else -away_e8)
