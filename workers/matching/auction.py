@@ -15,8 +15,7 @@ from workers.matching.book import Book, Level, OpenOrder
 from workers.matching.executions import Counting, ended, standing, traded
 
 TRADES_MAX: Final = 10_000
-"""Trades of an auction that one record makes; the next ticks make the rest at the same price. A transaction holds
-them."""
+"""Trades of auctions that one record makes; the next ticks make the rest at the same prices."""
 
 _SELF_TRADE: Final = (ExecutionKind.CANCELLED, Reason.SELF_TRADE)
 _UNKNOWN: Final = Side.UNKNOWN
@@ -28,6 +27,9 @@ class TradeCounting(Counting, Protocol):
 
     trade_id: int
     """The last one given."""
+
+    def made(self) -> int:
+        """Executions that this record has made."""
 
 
 class Clearing(NamedTuple):
@@ -116,7 +118,7 @@ def _near(span: _Span, reference_e8: int, tick_e8: int) -> tuple[int, ...]:
 def uncross(
     numbers: TradeCounting, book: Book, price_e8: int, ts_us: int, outputs: list[Output], changed: list[Level]
 ) -> bool:
-    """Trade at the price, by price and time on both sides, TRADES_MAX times at most; whether that was all.
+    """Trade at the price, by price and time on both sides, as far as TRADES_MAX goes; whether that was all.
 
     Orders of one account do not trade with each other: both become smaller by the smaller one, which ends. Every fill
     pays the maker's fee, and nothing where that is a rebate. What is not shown of an order takes part with what is, as
@@ -125,7 +127,7 @@ def uncross(
     bids, asks = book.bids, book.asks
     touched: dict[tuple[Side, int], tuple[Level, tuple[int, int]]] = {}
     done = False
-    for _ in range(TRADES_MAX):
+    for _ in range(max(TRADES_MAX - numbers.made() // 2, 0)):
         done = not bids.best_e8 >= price_e8 >= asks.best_e8
         if done:
             break

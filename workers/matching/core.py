@@ -132,6 +132,7 @@ class MatchingCore:
 
     def _on_others(self, record: Input) -> Sequence[Output]:
         """What is no order."""
+        self._matcher.begin()
         message = record.message
         if record.topic == "control":
             return self._on_control(record)

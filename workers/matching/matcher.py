@@ -64,13 +64,22 @@ _PREVENT_NONE: Final = SelfTradePrevention.NONE
 class Matcher:
     """Applies orders to books; counts the executions and trades of its shard."""
 
-    __slots__ = ("execution_id", "trade_id")
+    __slots__ = ("_begun_id", "execution_id", "trade_id")
 
     def __init__(self, shard: int) -> None:
         self.execution_id = make_id(shard, 0)
         """The last one given."""
         self.trade_id = make_id(shard, 0)
         """The last one given."""
+        self._begun_id = self.execution_id
+
+    def begin(self) -> None:
+        """A record begins that may be work for many orders: what is made from now on counts against its limits."""
+        self._begun_id = self.execution_id
+
+    def made(self) -> int:
+        """Executions made since then."""
+        return self.execution_id - self._begun_id
 
     def enter(self, book: Book, order: Order, ts_us: int) -> Sequence[Output]:
         """A new order: the answer, its fills, what ends its remainder, and the levels that changed.

@@ -33,7 +33,7 @@ def remove(matcher: Matcher, book: Book, order: Order, ts_us: int) -> Sequence[O
 def expire(matcher: Matcher, expiries: Expiries, ts_us: int) -> list[Output]:
     """EXPIRED and the level that changed, for each order that is due, REMOVALS_MAX at most."""
     outputs: list[Output] = []
-    for _ in range(REMOVALS_MAX):
+    for _ in range(REMOVALS_MAX - matcher.made()):
         due = expiries.take()
         if due is None:
             break
@@ -46,7 +46,8 @@ def expire(matcher: Matcher, expiries: Expiries, ts_us: int) -> list[Output]:
 def clear(matcher: Matcher, books: Iterable[Book], ts_us: int) -> list[Output]:
     """CANCELLED and the level that changed, for each order of killed books, REMOVALS_MAX at most."""
     outputs: list[Output] = []
-    meant = ((book, order) for book in books for order in list(islice(book.open_orders(), REMOVALS_MAX)))
-    for book, order in islice(meant, REMOVALS_MAX):
+    room = max(REMOVALS_MAX - matcher.made(), 0)
+    meant = ((book, order) for book in books for order in list(islice(book.open_orders(), room)))
+    for book, order in islice(meant, room):
         outputs += matcher.end(book, order, _KILLED, ts_us)
     return outputs
