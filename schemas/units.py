@@ -15,6 +15,9 @@ E8: Final = 100_000_000
 US_E8: Final = E8 // 1_000_000
 """One microsecond in 10^-8 seconds."""
 
+SECOND_US: Final = 1_000_000
+DAY_US: Final = 86_400 * SECOND_US
+
 INT64_MAX: Final = (1 << 63) - 1
 INT64_MIN: Final = -(1 << 63)
 

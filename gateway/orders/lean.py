@@ -66,7 +66,7 @@ class LeanOrders:
         identity = self._tokens.bearer(request.heads.authorization)
         require_json(request.heads.content_type)
         order = parse_order(request.body)
-        wait_s = self._wait_s(request.query or b"wait=%d" % limits.WAIT_MS_MAX)
+        wait_s = self._wait_s(request.query, default_ms=limits.WAIT_MS_MAX)
         command_id = await self._desk.check(identity, order, request.correlation_id)
         return await self._changed(command_id, wait_s, "Nothing was checked")
 
@@ -128,14 +128,12 @@ class LeanOrders:
         named = b"" if order_id is None else b'"order_id":"%d",' % order_id
         return Reply(202, b'{"success":true,"data":{%b"command_id":"%d"}}' % (named, command_id))
 
-    def _wait_s(self, query: bytes) -> float:
-        """`?wait=` in seconds; 0 when there is none. Raises ApiError."""
-        if not query:
+    def _wait_s(self, query: bytes, default_ms: int = 0) -> float:
+        """`?wait=` in seconds. Raises ApiError."""
+        texts = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("wait") if query else None
+        text = str(default_ms) if texts is None else texts[-1]
+        if text == "0":
             return 0.0
-        texts = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("wait")
-        if texts is None:
-            return 0.0
-        text = texts[-1]
         if not text.isdecimal() or not text.isascii() or len(text) > WAIT_DIGITS_MAX or int(text) > limits.WAIT_MS_MAX:
             raise ApiError(
                 Code.VALIDATION_FAILED,

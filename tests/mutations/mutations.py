@@ -16,7 +16,7 @@ PHASES = "workers/matching/phases.py"
 SESSION = "workers/matching/session.py"
 PLAN = "workers/kernel/sessions.py"
 EXPIRY = "workers/matching/expiry.py"
-HEAP = "workers/matching/heap.py"
+HEAP = "workers/kernel/heap.py"
 TRIGGERS = "workers/matching/triggers.py"
 TRAILING = "workers/matching/trailing.py"
 STOPS = "workers/matching/stops.py"
@@ -893,13 +893,16 @@ MUTATIONS = (
     ),
     # Dead man's timers
     Mutation(
-        "a timer runs out late", TIMERS, "while due and due[0][0] <= now_us:", "while due and due[0][0] < now_us:"
+        "a timer runs out late",
+        TIMERS,
+        "entry is None or entry[0] > now_us else",
+        "entry is None or entry[0] >= now_us else",
     ),
     Mutation(
         "a renewed timer still runs out",
         TIMERS,
-        "            if account.cancel_after_us == deadline_us:",
-        "            if account.cancel_after_us is not None:",
+        "cancel_after_us == entry[0],",
+        "cancel_after_us is not None,",
     ),
     Mutation(
         "a timer that was called off runs out",
@@ -909,8 +912,9 @@ MUTATIONS = (
     ),
     Mutation("a timer runs out again and again", TIMERS, "        if not account.removable:", "        if False:"),
     Mutation("a timer takes out all orders in one tick", TIMERS, "take_out(most=room)", "take_out()"),
-    Mutation("renewed timers gather", TIMERS, "if len(self._due) >= self._sweep_at:", "if False:"),
-    Mutation("a restart forgets a timer", RISK, "        self._timers.load(self._accounts)\n", ""),
+    Mutation(
+        "a restart forgets a timer", RISK, "        self._timers = Timers(self._accounts)\n        for", "        for"
+    ),
     Mutation("a state has no timers", RISK_STATE, "    account.cancel_after_us = item.cancel_after_us\n", ""),
     Mutation("a timer of two days", TIMERS, "if not 0 <= timeout_s <= TIMEOUT_S_MAX:", "if timeout_s < 0:"),
     Mutation(

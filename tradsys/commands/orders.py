@@ -7,8 +7,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from gateway.orders.requests import parse_order_id
 from schemas.messages import OrderStatus
-from schemas.units import INT64_MAX
 from tradsys import connections
 from tradsys.commands.options import AsJson, Home
 from tradsys.errors import CommandError
@@ -55,9 +55,9 @@ def command(
 
 
 def _show_one(known: Orders, order_id: str, *, as_json: bool) -> None:
-    if not order_id.isascii() or not order_id.isdecimal() or int(order_id[:20]) > INT64_MAX:
+    if (number := parse_order_id(order_id)) is None:
         raise CommandError(f"{order_id[:40]!r} is no order's id: that is a whole number.", exit_code=EXIT_USAGE)
-    order = known.life(int(order_id))
+    order = known.life(number)
     if order is None:
         raise CommandError(f"There is no order {order_id} in the database.")
     if as_json:

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from schemas.messages import Phase
+from schemas.units import SECOND_US
 from tradsys.errors import CommandError
 from tradsys.operator.typed import EXIT_USAGE
 
-SECOND_US: Final = 1_000_000
 MINUTE_US: Final = 60 * SECOND_US
 
 

@@ -1,10 +1,7 @@
 """Which tick follows which. Pure."""
 
-from typing import Final
-
 from schemas.messages import Tick
-
-SECOND_US: Final = 1_000_000
+from schemas.units import SECOND_US
 
 
 def next_tick(last: Tick | None, now_us: int) -> Tick:

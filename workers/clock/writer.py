@@ -9,8 +9,9 @@ import structlog
 
 from schemas.codec import Codec
 from schemas.messages import Tick
+from schemas.units import SECOND_US
 from stream_topology.stages import STAGES
-from workers.clock.ticks import SECOND_US, next_tick, wait_s
+from workers.clock.ticks import next_tick, wait_s
 from workers.shell.endings import Exit, WorkerError
 from workers.shell.metrics import CLOCK_SEQUENCE
 from workers.shell.reader import PartitionReader

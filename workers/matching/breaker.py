@@ -5,14 +5,10 @@ of the order waits for the auction that ends the halt. That is how Xetra interru
 (http://www.xetra.com/xetra-en/trading/protective-mechanisms/protective-mechanisms-in-continuous-trading).
 """
 
-from typing import Final
-
 import msgspec
 
 from schemas.messages import Control, Order, Side
-from schemas.units import E8, INT64_MAX
-
-S_US: Final = 1_000_000
+from schemas.units import E8, INT64_MAX, SECOND_US
 
 
 class Breaker(msgspec.Struct, array_like=True):
@@ -65,7 +61,7 @@ def breaker_of(control: Control, before: Breaker | None) -> Breaker | None:
     """The breaker that a SYMBOL record asks for; it keeps what the one before has seen."""
     if control.breaker_move_e8 is None:
         return None
-    window_us, halt_us = ((time_s or 0) * S_US for time_s in (control.breaker_window_s, control.breaker_halt_s))
+    window_us, halt_us = ((time_s or 0) * SECOND_US for time_s in (control.breaker_window_s, control.breaker_halt_s))
     breaker = Breaker(control.breaker_move_e8, window_us, halt_us)
     breaker.prices = [] if before is None else before.prices
     return breaker

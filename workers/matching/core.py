@@ -17,7 +17,7 @@ from schemas.messages import (
     TimeInForce,
     TriggerBy,
 )
-from schemas.units import INT64_MAX, US_E8
+from schemas.units import DAY_US, INT64_MAX, US_E8
 from stream_topology.sharding import partition_of
 from workers.kernel.controls import ControlGate
 from workers.kernel.sessions import PLANNED_MAX
@@ -37,8 +37,6 @@ OLDEST_READ: Final = 2
 
 HAS_SESSIONS: Final = 7
 """The first behaviour version whose books say themselves why they stand apart; before it, they had been killed."""
-
-DAY_US: Final = 86_400_000_000
 
 _NEW: Final = OrderKind.NEW
 _CANCEL: Final = OrderKind.CANCEL

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from schemas.messages import TimeInForce
+from workers.kernel.heap import SWEEP_FROM, Heap
 from workers.matching.book import Book, OpenOrder
-from workers.matching.heap import SWEEP_FROM, Heap
 from workers.matching.waiting import Waiting
 
 Entry = tuple[int, int, str]

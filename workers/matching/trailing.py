@@ -10,7 +10,7 @@ from typing import Final
 
 from schemas.messages import Order, Side
 from schemas.units import E8, INT64_MAX
-from workers.matching.heap import SWEEP_FROM, Heap
+from workers.kernel.heap import SWEEP_FROM, Heap
 from workers.matching.waiting import Entry, Waiting, still_waits
 
 _NOTHING: Final = -(1 << 64)

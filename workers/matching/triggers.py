@@ -12,7 +12,7 @@ from msgspec.structs import astuple, replace
 
 from schemas.messages import Order, OrderType, Side, TriggerBy
 from schemas.triggers import rises
-from workers.matching.heap import SWEEP_FROM, Heap
+from workers.kernel.heap import SWEEP_FROM, Heap
 from workers.matching.trailing import Trail
 from workers.matching.waiting import Entry, Waiting, still_waits
 

@@ -32,7 +32,7 @@ from schemas.seal import (
     verify_ed25519,
     verify_hmac,
 )
-from schemas.units import E8, NUMBER_BITS, RISK_BIT
+from schemas.units import E8, NUMBER_BITS, RISK_BIT, SECOND_US
 from stream_topology.sharding import partition_of
 from workers.kernel.controls import ControlGate, Pair
 from workers.kernel.stage import Input, Output
@@ -40,7 +40,7 @@ from workers.risk import state
 from workers.risk.accounts import Account
 from workers.risk.answers import REFUSED, Answers, removal, to_book
 from workers.risk.limit_table import LimitTable
-from workers.risk.limits import SECOND_US, Venue, limit_refusal, overtaken, reducing_refusal, take_token
+from workers.risk.limits import Venue, limit_refusal, overtaken, reducing_refusal, take_token
 from workers.risk.losses import LossWatch, account_state
 from workers.risk.moves import set_account, settle
 from workers.risk.orders import RiskOrder, order_of, sayable_us
@@ -97,7 +97,7 @@ class RiskCore:
         self._history = MarkHistory()
         self._venue = Venue(self._symbols, self._pairs, self._history)
         self._losses = LossWatch(self._limits, self._venue)
-        self._timers = Timers()
+        self._timers = Timers(self._accounts)
         self._answers = Answers(shard)
         self._handlers: dict[str, Callable[[Input], Sequence[Output]]] = {
             "control": self._on_control,
@@ -128,7 +128,7 @@ class RiskCore:
         loaded = state.load(state_bytes, self._gate, self._limits, self._history, behaviour)
         self._answers.sequence, symbols, self._marks, self._accounts = loaded
         self._symbols.update(symbols)
-        self._timers.load(self._accounts)
+        self._timers = Timers(self._accounts)
         for rules in self._symbols.values():
             self._pairs.setdefault((rules.base, rules.quote), rules)
         self._losses = LossWatch(self._limits, self._venue)
@@ -385,7 +385,7 @@ class RiskCore:
         if refusal is not None:
             return self._answers.refuse(record, command, refusal)
         deadline_us = record.ts_us + command.timeout_s * SECOND_US if command.timeout_s else None
-        self._timers.set(account, deadline_us, self._accounts)
+        self._timers.set(account, deadline_us)
         return self._answers.answer(record, command, ExecutionKind.CANCEL_AFTER_SET, Refusal(_NONE), deadline_us)
 
     def _amend(self, record: Input, command: Command, account: Account, order: RiskOrder) -> Sequence[Output]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from schemas.messages import AccountStatus, Reason, Side
-from schemas.units import E8, INT64_MAX
+from schemas.units import E8, INT64_MAX, SECOND_US
 from workers.kernel.controls import Pair
 from workers.risk.accounts import Account, int64
 from workers.risk.limit_table import Limits
@@ -18,8 +18,6 @@ from workers.risk.refusal import Refusal
 from workers.risk.rules import SymbolRules
 from workers.risk.usage import Bucket
 from workers.risk.value_at_risk import MarkHistory
-
-SECOND_US: Final = 1_000_000
 
 _BUY: Final = Side.BUY
 

@@ -11,16 +11,16 @@ from typing import Final
 from msgspec.structs import replace
 
 from schemas.messages import AccountState, AccountStatus, Reason, Side
-from schemas.units import E8
+from schemas.units import DAY_US, E8, SECOND_US
 from workers.kernel.stage import Output
 from workers.risk.accounts import Account, int64
 from workers.risk.answers import removal
 from workers.risk.limit_table import Limits, LimitTable
 from workers.risk.limits import Venue, beyond_flat_e8
 from workers.risk.rules import SymbolRules
-from workers.risk.usage import DAY_US, Loss, Usage, Worth
+from workers.risk.usage import Loss, Usage, Worth
 
-ASSESSED_EVERY_US: Final = 1_000_000
+ASSESSED_EVERY_US: Final = SECOND_US
 """Marks of a symbol are looked at once in so much of the log's time; an order or a fill of the account always."""
 
 _BUY: Final = Side.BUY

@@ -3,17 +3,14 @@
 import msgspec
 
 from schemas.messages import Reason, Side
-from schemas.units import E8, INT64_MAX
+from schemas.units import DAY_US, E8, INT64_MAX
 from workers.risk.orders import RiskOrder
-
-DAY_US = 86_400_000_000
-"""A day of the limits is one of UTC, by the log's time."""
 
 _BUY = Side.BUY
 
 
 class Usage:
-    """One symbol's use of an account's limits."""
+    """One symbol's use of an account's limits. A day is one of UTC, by the log's time."""
 
     __slots__ = ("buy_e8", "day", "net_e8", "notional_e8", "orders", "sell_e8", "traded_e8")
 

@@ -17,9 +17,7 @@ from typing import Final
 import msgspec
 
 from schemas.messages import Candle, Trade
-from schemas.units import INT64_MAX
-
-SECOND_US: Final = 1_000_000
+from schemas.units import INT64_MAX, SECOND_US
 
 INTERVALS_S: Final = (1, 60, 300, 3_600, 86_400)
 """Lengths in seconds; each divides the next."""

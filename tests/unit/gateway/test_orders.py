@@ -430,3 +430,9 @@ async def test_a_line_break_at_the_end_is_refused(served: Any, client: Any, fiel
     answer = await client.post("/api/v1/orders", json=ORDER | {field: "BTC-USD\n"}, headers=served.bearer())
     assert (answer.status_code, answer.json()["error"]["field"]) == (422, field)
     assert served.log.commands == []
+
+
+async def test_a_check_waits_whatever_else_its_query_says(served: Any, client: Any) -> None:
+    served.answers.saw(report(1_000, "checked"))
+    answer = await client.post("/api/v1/orders/check?foo=1", json=ORDER, headers=served.bearer())
+    assert (answer.status_code, answer.json()["data"]["kind"]) == (200, "checked")

@@ -8,9 +8,9 @@ from schemas.messages import Execution, ExecutionKind, Order, OrderKind, Reason,
 from schemas.units import E8
 from tests.oracle.order_stream import amend_order, as_input, cancel_order, new_order, open_core
 from tests.unit.matching.ladder import Market, rungs
+from workers.kernel.heap import SWEEP_FROM
 from workers.matching import matcher, remove
 from workers.matching.core import MatchingCore
-from workers.matching.heap import SWEEP_FROM
 
 SECOND_US = 1_000_000
 

@@ -20,13 +20,13 @@ from schemas.messages import (
     TimeInForce,
     Trade,
 )
-from schemas.units import E8
+from schemas.units import DAY_US, E8
 from tests.oracle.order_stream import SYMBOL, amend_order, as_input, cancel_order, new_order, open_core, symbol_control
 from tests.oracle.session_stream import session_control
 from tests.unit.matching.ladder import Market, rungs
 from workers.kernel import sessions
 from workers.matching import auction, remove
-from workers.matching.core import DAY_US, MatchingCore
+from workers.matching.core import MatchingCore
 
 SECOND_US = 1_000_000
 KILL = replace(symbol_control(control_id="kill"), symbol_status=SymbolStatus.HALTED, cancel_open=True)

@@ -15,12 +15,11 @@ from schemas.messages import (
     Reason,
     Side,
 )
-from schemas.units import E8
+from schemas.units import DAY_US, E8
 from stream_topology.sharding import partition_of
 from tests.oracle.risk_desk import SECRETS, Desk, open_desk
 from workers.risk import limit_table
 from workers.risk.core import RiskCore
-from workers.risk.usage import DAY_US
 
 MARKET = {"order_type": OrderType.MARKET, "price_e8": None}
 SECOND_US = 1_000_000

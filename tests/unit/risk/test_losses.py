@@ -4,10 +4,9 @@ import msgspec
 import pytest
 
 from schemas.messages import AccountKind, AccountStatus, ControlKind, Execution, Order, OrderKind, Reason, Side
-from schemas.units import E8
+from schemas.units import DAY_US, E8
 from tests.oracle.risk_desk import SECRETS, Desk, open_desk
 from workers.risk.core import RiskCore
-from workers.risk.usage import DAY_US
 
 SECOND_US = 1_000_000
 

@@ -17,6 +17,7 @@ from schemas.messages import (
 )
 from schemas.units import E8
 from tests.oracle.risk_desk import Desk, open_desk
+from workers.kernel import heap
 from workers.risk import timers
 
 S = 1_000_000
@@ -127,9 +128,9 @@ def test_what_one_tick_leaves_is_kept_by_a_renewal(desk: Desk, monkeypatch: pyte
 
 
 def test_renewals_do_not_gather(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timers, "SWEEP_FROM", 8)
+    monkeypatch.setattr(heap, "SWEEP_FROM", 8)
     order = desk.placed()
-    desk.core._timers.load({})
+    desk.core.load(desk.core.dump(), desk.core.behaviour)
     for _ in range(100):
         deadline_us = armed(desk, 60)
         assert len(desk.core._timers._due) <= 10
