@@ -18,8 +18,9 @@ from queue import SimpleQueue
 
 from rich.console import Console
 from rich.progress import Progress
+from tests.mutations.mutation import Mutation
 
-from tests.mutations.mutations import MUTATIONS, Mutation
+from tests.mutations.mutations import MUTATIONS
 
 ROOT = Path(__file__).parents[2]
 AT_ONCE = 2

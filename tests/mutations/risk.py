@@ -1,0 +1,424 @@
+"""Mistakes in pre-trade risk."""
+
+from typing import Final
+
+from tests.mutations.mutation import Mutation
+
+PRICES = "workers/risk/prices.py"
+RULES = "workers/risk/rules.py"
+RISK = "workers/risk/core.py"
+MOVES = "workers/risk/moves.py"
+ACCOUNTS = "workers/risk/accounts.py"
+ANSWERS = "workers/risk/answers.py"
+LIMITS = "workers/risk/limits.py"
+ORDERS = "workers/risk/orders.py"
+RISK_STATE = "workers/risk/state.py"
+USAGE = "workers/risk/usage.py"
+LIMIT_TABLE = "workers/risk/limit_table.py"
+LOSSES = "workers/risk/losses.py"
+TIMERS = "workers/risk/timers.py"
+VALUE_AT_RISK = "workers/risk/value_at_risk.py"
+
+RISK_MUTATIONS: Final = (
+    Mutation(
+        "a trigger in the past has a band of its own",
+        PRICES,
+        "            return max(mark_e8, trigger.price_e8)\n        return min(mark_e8, trigger.price_e8)",
+        "            return trigger.price_e8\n        return trigger.price_e8",
+    ),
+    Mutation(
+        "a moved trigger may be worth anything",
+        RULES,
+        "(command.price_e8, command.quantity_e8, command.trigger_price_e8) != (None, None, None)",
+        "(command.price_e8, command.quantity_e8) != (None, None)",
+    ),
+    Mutation(
+        "an order that ended is cancelled again",
+        RISK,
+        "if order.status in FINAL:\n            return self._answers.report",
+        "if False:\n            return self._answers.report",
+    ),
+    Mutation(
+        "a suspended account trades",
+        RISK,
+        "status not in _TRADES or account.kind is AccountKind.UNKNOWN:\n            return self._answers",
+        "account.kind is AccountKind.UNKNOWN:\n            return self._answers",
+    ),
+    Mutation("a repeated command places again", RISK, "        if first is not None:\n", "        if False:\n"),
+    Mutation(
+        "one open order too many",
+        RISK,
+        "if open_count >= account.open_orders_max:",
+        "if open_count > account.open_orders_max:",
+    ),
+    Mutation("two amendments at a time", RISK, "        elif order.amend_id:\n", "        elif False:\n"),
+    Mutation("a fee is not taken", MOVES, "    quote.total_e8 -= execution.fee_e8 or 0\n", ""),
+    Mutation("cancel all takes the other side too", ACCOUNTS, " and side in {None, way}]", "]"),
+    Mutation(
+        "cancel all takes an order twice",
+        ACCOUNTS,
+        "            self._forget_removable(order)\n        return orders",
+        "        return orders",
+    ),
+    Mutation(
+        "cancel all has no limit",
+        ACCOUNTS,
+        "list(islice(oldest_first, REMOVALS_MAX if most is None else most))",
+        "list(oldest_first)",
+    ),
+    Mutation(
+        "a repeated command has today's default",
+        RISK,
+        "default = account.self_trade_prevention if first is None else first.self_trade_prevention",
+        "default = account.self_trade_prevention",
+    ),
+    Mutation("a refusal is numbered as the last one", ANSWERS, "        self.sequence += 1\n", ""),
+    Mutation(
+        "a forged seal passes",
+        RISK,
+        "return None if verify_hmac(secret, record.value, seal) else Reason.SEAL_INVALID",
+        "return None",
+    ),
+    Mutation("off the tick", PRICES, "    if price_e8 <= 0 or price_e8 % rules.tick_e8:\n", "    if price_e8 <= 0:\n"),
+    Mutation("off the lot", RULES, "    if quantity_e8 % rules.lot_e8:\n", "    if False:\n"),
+    Mutation("above the band", PRICES, "    if price_e8 > high_e8:\n", "    if False:\n"),
+    Mutation(
+        "at the edge of the band",
+        PRICES,
+        "    if price_e8 < low_e8:\n",
+        "    if price_e8 <= low_e8:\n",
+    ),
+    Mutation(
+        "a notional that is too small",
+        RULES,
+        "    if notional_e8 < rules.notional_min_e8:\n",
+        "    if notional_e8 <= rules.notional_min_e8:\n",
+    ),
+    Mutation(
+        "an end that has passed",
+        RULES,
+        "if not now_us < order.expire_us < TIME_US_MAX:",
+        "if not now_us <= order.expire_us < TIME_US_MAX:",
+    ),
+    Mutation(
+        "a price that stays is measured again",
+        RULES,
+        "if refusal is None and (command.price_e8 is not None or command.trigger_price_e8 is not None):",
+        "if refusal is None:",
+    ),
+    Mutation(
+        "a trigger off the tick",
+        PRICES,
+        "if trigger.price_e8 <= 0 or trigger.price_e8 % rules.tick_e8:",
+        "if trigger.price_e8 <= 0:",
+    ),
+    Mutation(
+        "both an amount and a rate",
+        PRICES,
+        "if (amount_e8 is None) is (rate_e8 is None):",
+        "if amount_e8 is None and rate_e8 is None:",
+    ),
+    Mutation(
+        "a trail of all there is",
+        PRICES,
+        "if rate_e8 is not None and not 0 < rate_e8 < E8:",
+        "if rate_e8 is not None and not 0 < rate_e8 <= E8:",
+    ),
+    Mutation(
+        "the band lies around the mark for stops too",
+        PRICES,
+        "            return max(mark_e8, trigger.price_e8)\n        return min(mark_e8, trigger.price_e8)",
+        "            return mark_e8\n        return mark_e8",
+    ),
+    Mutation(
+        "other orders overtake what may only reduce",
+        LIMITS,
+        "        reason = Reason.REDUCE_ONLY_OPEN\n",
+        "        return None\n",
+    ),
+    Mutation(
+        "a withdrawal leaves what may only reduce",
+        RISK,
+        "        lost = overtaken(account, self._venue)\n",
+        "        lost = []\n",
+    ),
+    Mutation(
+        "what may only reduce is never forgotten",
+        ACCOUNTS,
+        "if side.pop(order.order_id, None) is not None and not side:",
+        "if False:",
+    ),
+    Mutation(
+        "an iceberg of any number of parts",
+        RULES,
+        "if display_e8 * DISPLAY_PARTS_MAX < order.quantity_e8:",
+        "if False:",
+    ),
+    Mutation("an iceberg larger than its order", RULES, "if display_e8 > order.quantity_e8:", "if False:"),
+    Mutation(
+        "an order that slid is held at its old price",
+        ORDERS,
+        "            self.worst_price_e8 = self.price_e8 or 0\n",
+        "",
+    ),
+    Mutation(
+        "a moved trigger is another order",
+        ORDERS,
+        "(self.placed_trigger if self.placed_as else self.trigger)",
+        "self.trigger",
+    ),
+    Mutation(
+        "the last coin cannot be spent",
+        ACCOUNTS,
+        "        if balance is None or needed_e8 > available_e8:\n",
+        "        if balance is None or needed_e8 >= available_e8:\n",
+    ),
+    Mutation(
+        "an amendment is not covered",
+        ACCOUNTS,
+        "                if more_e8 > available_e8:\n",
+        "                if False:\n",
+    ),
+    Mutation(
+        "an amendment holds nothing until it is made", ACCOUNTS, "        if order.amend_id:\n", "        if False:\n"
+    ),
+    Mutation(
+        "the worst cost has no fee",
+        ACCOUNTS,
+        "return notional_e8 - (-notional_e8 * fee_rate_e8 // E8)",
+        "return notional_e8",
+    ),
+    Mutation(
+        "a short position is no exposure",
+        ACCOUNTS,
+        "return max(abs(position_e8 + bought_e8), abs(position_e8 - sold_e8))",
+        "return abs(position_e8 + bought_e8)",
+    ),
+    Mutation(
+        "leverage is not used",
+        ACCOUNTS,
+        "if exposure_e16 * E8 <= equity_e16 * self.leverage_e8:",
+        "if exposure_e16 <= equity_e16:",
+    ),
+    Mutation(
+        "an amendment is held at the order's fee",
+        ACCOUNTS,
+        "order.amended_leaves_e8(leaves_e8), order.amend_fee_rate_e8",
+        "order.amended_leaves_e8(leaves_e8), order.fee_rate_e8",
+    ),
+    Mutation("ended orders are never forgotten", ACCOUNTS, "if len(self.finals) > FINAL_ORDERS_MAX:", "if False:"),
+    Mutation(
+        "an amended order is another one",
+        ORDERS,
+        "price_e8, quantity_e8 = self.placed_as or (self.price_e8, self.quantity_e8)",
+        "price_e8, quantity_e8 = self.price_e8, self.quantity_e8",
+    ),
+    Mutation("an older state holds nothing", RISK_STATE, "    if behaviour < RESERVES_MARGIN:\n", "    if False:\n"),
+    Mutation("limit: no order size", LIMITS, "order.quantity_e8 > size_e8 and", "False and"),
+    Mutation("limit: fat finger on the better side", LIMITS, "worse = order.worst_price_e8 > edge_e8", "worse = True"),
+    Mutation(
+        "limit: open orders one too many",
+        LIMITS,
+        "count * E8) if count > limit else None",
+        "count * E8) if count > limit + 1 else None",
+    ),
+    Mutation(
+        "limit: refused orders take tokens",
+        LIMITS,
+        "    if used <= bucket",
+        "    bucket.take(now_us)\n    if used <= bucket",
+    ),
+    Mutation(
+        "limit: a bucket that fills beyond its measure",
+        USAGE,
+        "return max(self.used - max(now_us - self.at_us, 0) * self.count, 0) + self.window_us",
+        "return self.used - max(now_us - self.at_us, 0) * self.count + self.window_us",
+    ),
+    Mutation("limit: yesterday counts", USAGE, "if self.day >= now_us // DAY_US else 0", ""),
+    Mutation("limit: a new day keeps the volume", USAGE, "self.day, self.traded_e8 = day, 0", "self.day = day"),
+    Mutation("limit: open orders are no volume", USAGE, "return self.notional_e8 + (", "return ("),
+    Mutation(
+        "limit: an amendment under way does not count",
+        USAGE,
+        "open_e8 = max(open_e8, amended_e8)",
+        "open_e8 = open_e8 + 0 * amended_e8",
+    ),
+    Mutation("limit: one symbol's volume for all", LIMITS, "if limits.volume_of else venue", "if False else venue"),
+    Mutation(
+        "limit: other symbols of the base do not count",
+        LIMITS,
+        "for name, used in account.usages.items() if venue.symbols[name].base == base]",
+        "for name, used in list(account.usages.items())[:1]]",
+    ),
+    Mutation("limit: what is held does not count", LIMITS, "else sell_e8 - held_e8)", "else sell_e8)"),
+    Mutation("limit: a way out is closed", LIMITS, "is not None and after_e8 > 0:", "is not None:"),
+    Mutation("limit: equity without the holdings", LIMITS, "equity_e16 += balance.total_e8 * valued.mark_e8", "pass"),
+    Mutation("limit: leverage refuses what reduces", LIMITS, "open_e8) <= before_e8:", "open_e8) < 0:"),
+    Mutation(
+        "limit: the account's before the symbol's",
+        LIMIT_TABLE,
+        '((account, symbol), (account, ""), ("", symbol), ("", ""))',
+        '((account, ""), (account, symbol), ("", symbol), ("", ""))',
+    ),
+    Mutation("limit: a record that sets nothing stays", LIMIT_TABLE, "self.scopes.pop(scope, None)", "pass"),
+    Mutation(
+        "limit: what holds is never looked up anew",
+        LIMIT_TABLE,
+        "for name in SET})\n        self._resolved.clear()",
+        "for name in SET})",
+    ),
+    Mutation(
+        "limit: an amendment takes no token",
+        RISK,
+        "                if limits is not None:\n",
+        "                if False:\n",
+    ),
+    Mutation(
+        "limit: every shard keeps every limit",
+        RISK,
+        "!= self._shard:\n            return ()",
+        "!= self._shard and False:\n            return ()",
+    ),
+    Mutation("limit: the day's volume is forgotten", RISK_STATE, "usage.day, usage.traded_e8 = day, traded_e8", "pass"),
+    Mutation("loss: at the limit is beyond it", LOSSES, "lost_e8 > limit_e8:", "lost_e8 >= limit_e8:"),
+    Mutation(
+        "loss: of the highest, not the opening", LOSSES, "lost_e8 = worth.opening_e8 -", "lost_e8 = worth.highest_e8 -"
+    ),
+    Mutation(
+        "loss: a drawdown of the equity that is left",
+        LOSSES,
+        "fallen_e16 <= worth.highest_e8 * limit_e8",
+        "fallen_e16 <= worth.equity_e8 * limit_e8",
+    ),
+    Mutation("loss: a drawdown ends with the day", LOSSES, "loss.reason is _DAILY and now_us", "now_us"),
+    Mutation("loss: a daily loss never ends", LOSSES, "now_us // DAY_US > loss.day", "False"),
+    Mutation("loss: a day opens with what it is now", LOSSES, "day, worth.equity_e8\n", "day, equity_e8\n"),
+    Mutation("loss: unrealised does not count", LOSSES, "equity_e8 += usage.net_e8 * symbol.mark_e8 // E8", "pass"),
+    Mutation(
+        "loss: every mark is looked at", LOSSES, "if now_us - rules.assessed_us < ASSESSED_EVERY_US:", "if False:"
+    ),
+    Mutation("loss: those who are flat are looked at", LOSSES, "        if usage.net_e8:\n", "        if True:\n"),
+    Mutation("loss: nothing is taken out", LOSSES, "side, self._venue) > 0:", "side, self._venue) > 0 and False:"),
+    Mutation("loss: what reduces is taken out", LOSSES, "side, self._venue) > 0:", "side, self._venue) > -(1 << 62):"),
+    Mutation(
+        "loss: a fill is not looked at", RISK, "if kind is _TRADE and self._limits.losses else ()", "if False else ()"
+    ),
+    Mutation("loss: a deposit is a profit", ACCOUNTS, "        if worth is not None:\n", "        if False:\n"),
+    Mutation("loss: any decision ends it", MOVES, "        if control.resume:\n", "        if True:\n"),
+    Mutation(
+        "loss: one that reduces may place all",
+        RISK,
+        "if status is _REDUCING or order.reduce_only or",
+        "if order.reduce_only or",
+    ),
+    Mutation(
+        "loss: an amendment of one that reduces",
+        RISK,
+        "if refusal is None and (account.status is _REDUCING or",
+        "if refusal is None and (False or",
+    ),
+    Mutation(
+        "loss: reducing goes beyond flat",
+        LIMITS,
+        "if asked.more_e8 <= 0 or beyond_e8 <= 0:",
+        "if asked.more_e8 <= 0 or beyond_e8 <= asked.more_e8:",
+    ),
+    Mutation(
+        "loss: how it stands is not said", RISK, "if (account.status, account.loss) == before else (", "if True else ("
+    ),
+    Mutation("loss: a position is forgotten", RISK_STATE, "account.usage(symbol).net_e8 = net_e8", "pass"),
+    Mutation(
+        "loss: holders are forgotten",
+        RISK,
+        "                self._losses.follow(account, symbol, usage)",
+        "                pass",
+    ),
+    Mutation(
+        "a timer runs out late",
+        TIMERS,
+        "entry is None or entry[0] > now_us else",
+        "entry is None or entry[0] >= now_us else",
+    ),
+    Mutation(
+        "a renewed timer still runs out",
+        TIMERS,
+        "cancel_after_us == entry[0],",
+        "cancel_after_us is not None,",
+    ),
+    Mutation(
+        "a timer that was called off runs out",
+        RISK,
+        "deadline_us = record.ts_us + command.timeout_s * SECOND_US if command.timeout_s else None",
+        "deadline_us = record.ts_us + (command.timeout_s or 0) * SECOND_US",
+    ),
+    Mutation("a timer runs out again and again", TIMERS, "        if not account.removable:", "        if False:"),
+    Mutation("a timer takes out all orders in one tick", TIMERS, "take_out(most=room)", "take_out()"),
+    Mutation(
+        "a restart forgets a timer", RISK, "        self._timers = Timers(self._accounts)\n        for", "        for"
+    ),
+    Mutation("a state has no timers", RISK_STATE, "    account.cancel_after_us = item.cancel_after_us\n", ""),
+    Mutation("a timer of two days", TIMERS, "if not 0 <= timeout_s <= TIMEOUT_S_MAX:", "if timeout_s < 0:"),
+    Mutation(
+        "a timer of one symbol is one of all",
+        TIMERS,
+        "if timeout_s is None or command.symbol is not None or command.side is not None:",
+        "if timeout_s is None:",
+    ),
+    Mutation("a timer's removals have no reason", TIMERS, "Reason.TIMER_EXPIRED, now_us", "Reason.NONE, now_us"),
+    Mutation("check: funds are held", ACCOUNTS, "        if not holds:\n", "        if False:\n"),
+    Mutation("check: margin is held", ACCOUNTS, "if refusal is None and holds:", "if refusal is None:"),
+    Mutation("check: a token is taken", RISK, "if refusal is None and holds:", "if refusal is None:"),
+    Mutation(
+        "check: it is remembered", RISK, "        if checks:\n", "        account.remember(order)\n        if checks:\n"
+    ),
+    Mutation("check: losses are looked at", RISK, " and command.kind is not _CHECK_COMMAND:", ":"),
+    Mutation("check: a loss is not foreseen", RISK, "if checks else account.status", "if False else account.status"),
+    Mutation(
+        "check: foreseeing remembers",
+        LOSSES,
+        "passed = self._passed(account, worths, now_us)",
+        "passed = self._passed(account, account.worths, now_us)",
+    ),
+    Mutation(
+        "check: a repetition is a status",
+        RISK,
+        "        if command.kind is _CHECK_COMMAND:\n            return self._answers.refuse(record, command, why)\n",
+        "",
+    ),
+    Mutation(
+        "var: the hour that is not over counts", VALUE_AT_RISK, "        if at >= hour:\n", "        if at > hour:\n"
+    ),
+    Mutation("var: the first mark of an hour", VALUE_AT_RISK, "samples[-1] = hour, mark_e8", "pass"),
+    Mutation("var: the worst of all scenarios", VALUE_AT_RISK, "[scenarios // SCENARIOS_PER_TAIL]", "[0]"),
+    Mutation(
+        "var: each symbol on its own",
+        VALUE_AT_RISK,
+        "losses_e16[number] -= value_e8 * move_e8",
+        "losses_e16[number] += abs(value_e8 * move_e8)",
+    ),
+    Mutation(
+        "var: what was counted stays", VALUE_AT_RISK, "if counted is None or counted[0] != hour:", "if counted is None:"
+    ),
+    Mutation("var: nothing is forgotten", VALUE_AT_RISK, "if samples[0][0] <= hour - HOURS_KEPT:", "if False:"),
+    Mutation("var: moves of an hour", VALUE_AT_RISK, "zip(marks, marks[DAY_HOURS:]", "zip(marks, marks[1:]"),
+    Mutation(
+        "var: an hour without a mark is left out",
+        VALUE_AT_RISK,
+        "        marks += marks[-1:] * (at - first - len(marks))\n",
+        "",
+    ),
+    Mutation(
+        "var: other positions do not count",
+        LIMITS,
+        "values_e8[valued.symbol] = held_e8",
+        "values_e8[valued.symbol] = 0 * held_e8",
+    ),
+    Mutation("var: a short position is a long one", LIMITS, "key=abs)", "key=lambda held: held)"),
+    Mutation(
+        "var: what makes it no worse is refused",
+        LIMITS,
+        "if after_e8 <= limit_e8 or after_e8 <= max(",
+        "if after_e8 <= limit_e8 or after_e8 < 0 * max(",
+    ),
+    Mutation("var: the history is forgotten", RISK_STATE, "    history.load(state.history)\n", ""),
+)
