@@ -18,8 +18,8 @@ from queue import SimpleQueue
 
 from rich.console import Console
 from rich.progress import Progress
-from tests.mutations.mutation import Mutation
 
+from tests.mutations.mutation import Mutation
 from tests.mutations.mutations import MUTATIONS
 
 ROOT = Path(__file__).parents[2]

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from tests.mutations.mutation import Mutation
 
+from tests.mutations.mutation import Mutation
 from tests.mutations.mutations import MUTATIONS
 
 ROOT = Path(__file__).parents[2]
