@@ -59,9 +59,6 @@ num.network.threads=2
 num.io.threads=4
 # An idle node writes an empty metadata record twice a second by default.
 metadata.max.idle.interval.ms=5000
-# A killed broker may not register again before its old session ends, which is 9 s by default.
-broker.session.timeout.ms=3000
-broker.heartbeat.interval.ms=500
 """
 
 _LOGGING: Final = """\
