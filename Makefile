@@ -53,6 +53,7 @@ check: setup
 	$(VENV)/bin/lint-imports
 	$(PYTHON) -m schemas.generate --check
 	$(PYTHON) -m stream_topology.diagram --check
+	$(PYTHON) -m gateway.catalogue --check
 	$(VENV)/bin/bandit --quiet --recursive $(PACKAGES) --configfile pyproject.toml
 
 bench: setup

@@ -17,7 +17,6 @@ from gateway.asgi import (
     Handler,
     Heads,
     Receive,
-    Reply,
     Scope,
     Send,
     error_reply,
@@ -27,15 +26,18 @@ from gateway.asgi import (
 )
 from gateway.asgi import Request as LeanRequest
 from gateway.correlation import correlation_id
-from gateway.errors import STATUS, ApiError, Code
+from gateway.errors import CATALOGUE, ApiError, Code, Violation, violation
 from gateway.metrics import Metrics
 from gateway.orders.lean import CANCEL_AFTER, CHECK, ORDER, ORDERS, LeanOrders, openapi_paths
 from gateway.stream.session import Door, Session, deny
+from gateway.strict import MISSING, UNKNOWN, refused, require_strict
 
 WEBSOCKET: Final = "/ws"
 _BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH"})
 _LEAN_METHODS: Final = {ORDERS: "POST, DELETE", ORDER: "DELETE, PATCH"}
-_CODES: Final = {status: code for code, status in reversed(STATUS.items())}
+_LEAN_ONLY: Final = {CANCEL_AFTER: "POST", CHECK: "POST"}
+"""Paths of which FastAPI knows nothing, with their methods."""
+_CODES: Final = {entry.status: code for code, entry in reversed(CATALOGUE.items())}
 
 _log: Final = structlog.get_logger("gateway")
 
@@ -82,10 +84,10 @@ class Gateway:
                 return
             reply = await handler(LeanRequest(scope["path"], scope["query_string"], heads, correlation, body))
         except ApiError as error:
-            reply = error_reply(error, correlation)
+            reply = error_reply(error, correlation, heads.accept)
         except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer and the log the trace
             _log.exception("request_failed", method=scope["method"], path=scope["path"], correlation_id=correlation)
-            reply = error_reply(_internal(), correlation)
+            reply = error_reply(_internal(), correlation, heads.accept)
         await respond(send, reply, correlation)
         self._counted(scope["method"], route, reply.status, started)
 
@@ -104,8 +106,11 @@ class Gateway:
         self, scope: Scope, heads: Heads, body: bytes, send: Send, correlation: str
     ) -> tuple[str, int]:
         """Let FastAPI answer; the route's template and the status. Raises what it raises before it answers."""
+        if scope["path"] in _LEAN_ONLY:
+            raise _not_allowed(scope["method"], _LEAN_ONLY[scope["path"]])
         if scope["method"] in _BODY_METHODS and body:
             require_json(heads.content_type)
+            require_strict(body)
         scope.setdefault("state", {})["correlation_id"] = correlation
         status = 0
 
@@ -148,7 +153,8 @@ class Gateway:
                 if is_full
                 else ApiError(Code.NOT_FOUND, f"There is no WebSocket here; it is at {WEBSOCKET}.")
             )
-            await deny(send, error, correlation_id(Heads.of(scope["headers"]).correlation_id))
+            heads = Heads.of(scope["headers"])
+            await deny(send, error, correlation_id(heads.correlation_id), heads.accept)
             return
         self._websockets += 1
         connections.inc()
@@ -200,10 +206,12 @@ def _document(application: FastAPI) -> None:
     application.openapi = with_lean_path  # type: ignore[method-assign] # FastAPI's documented way
 
 
-def _render(request: Request, error: ApiError, headers: Mapping[str, str] | None = None) -> Response:
-    reply: Reply = error_reply(error, request.scope["state"]["correlation_id"])
+def _render(request: Request, error: ApiError) -> Response:
+    accept = request.headers.get("accept")
+    correlation = request.scope["state"]["correlation_id"]
+    reply = error_reply(error, correlation, None if accept is None else accept.encode("latin-1"))
     named = {name.decode(): value.decode() for name, value in reply.headers}
-    return Response(reply.body, reply.status, named | dict(headers or {}), "application/json")
+    return Response(reply.body, reply.status, named, reply.content_type.decode())
 
 
 async def _api_error(request: Request, error: Exception) -> Response:
@@ -221,11 +229,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         template = ORDER if path.startswith(ORDER) else path
         allowed = [name for name in (headers.get("Allow"), _LEAN_METHODS.get(template)) if name]
-        return _render(
-            request,
-            ApiError(Code.METHOD_NOT_ALLOWED, f"{method} is not allowed here; allowed: {', '.join(allowed)}."),
-            {"Allow": ", ".join(allowed)},
-        )
+        return _render(request, _not_allowed(method, ", ".join(allowed)))
     if error.status_code == HTTPStatus.BAD_REQUEST:
         return _render(request, ApiError(Code.INVALID_JSON, "The body is not JSON that we can read."))
     code = _CODES.get(error.status_code, Code.INVALID_REQUEST)
@@ -235,19 +239,27 @@ async def _http_error(request: Request, error: Exception) -> Response:
 async def _validation_error(request: Request, error: Exception) -> Response:
     """Query, path or body are not as they should be: the first problem as the error, all of them in details."""
     assert isinstance(error, RequestValidationError)
-    problems = [
-        {"field": ".".join(str(part) for part in problem["loc"][1:]), "rule": problem["msg"]}
-        for problem in error.errors()
-    ]
-    if any(problem["type"] == "json_invalid" for problem in error.errors()):
-        return _render(request, ApiError(Code.INVALID_JSON, "The body is not JSON."))
-    first = problems[0]
-    sentence = f"{first['field'] or 'The body'}: {first['rule']}."
-    return _render(request, ApiError(Code.VALIDATION_FAILED, sentence, field=first["field"] or None, details=problems))
+    return _render(request, refused([_violation(problem) for problem in error.errors()]))
+
+
+def _violation(problem: Mapping[str, Any]) -> Violation:
+    path = ".".join(str(part) for part in problem["loc"][1:])
+    if problem["type"] == "missing":
+        return violation(path, MISSING)
+    if problem["type"] == "extra_forbidden":
+        return violation(path, UNKNOWN, problem["input"])
+    rule = str(problem["msg"])
+    return violation(path, rule[0].lower() + rule[1:], problem["input"])
 
 
 async def _unexpected(request: Request, _: Exception) -> Response:
     return _render(request, _internal())
+
+
+def _not_allowed(method: str, allowed: str) -> ApiError:
+    return ApiError(
+        Code.METHOD_NOT_ALLOWED, f"{method} is not allowed here; allowed: {allowed}.", headers={"allow": allowed}
+    )
 
 
 def _internal() -> ApiError:

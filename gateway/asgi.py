@@ -21,7 +21,8 @@ SECURITY_HEADERS: Final[Headers] = [
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
 ]
-_JSON_HEADERS: Final[Headers] = [*SECURITY_HEADERS, (b"content-type", b"application/json")]
+JSON: Final = b"application/json"
+PROBLEM_JSON: Final = b"application/problem+json"
 
 
 class Heads(msgspec.Struct):
@@ -32,6 +33,7 @@ class Heads(msgspec.Struct):
     content_length: bytes | None = None
     transfer_encoding: bytes | None = None
     correlation_id: bytes | None = None
+    accept: bytes | None = None
 
     @classmethod
     def of(cls, headers: Iterable[tuple[bytes, bytes]]) -> "Heads":
@@ -48,6 +50,8 @@ class Heads(msgspec.Struct):
                 heads.transfer_encoding = value
             elif name == b"x-correlation-id":
                 heads.correlation_id = value
+            elif name == b"accept":
+                heads.accept = value
         return heads
 
 
@@ -67,6 +71,7 @@ class Reply(msgspec.Struct):
     status: int
     body: bytes
     headers: Headers = []
+    content_type: bytes = JSON
 
 
 Handler = Callable[[Request], Awaitable[Reply]]
@@ -97,7 +102,8 @@ async def respond(send: Send, reply: Reply, correlation_id: str) -> None:
             "type": "http.response.start",
             "status": reply.status,
             "headers": [
-                *_JSON_HEADERS,
+                *SECURITY_HEADERS,
+                (b"content-type", reply.content_type),
                 (b"content-length", b"%d" % len(reply.body)),
                 (b"x-correlation-id", correlation_id.encode()),
                 *reply.headers,
@@ -107,17 +113,34 @@ async def respond(send: Send, reply: Reply, correlation_id: str) -> None:
     await send({"type": "http.response.body", "body": reply.body})
 
 
-def error_reply(error: ApiError, correlation_id: str) -> Reply:
-    """An error as an answer."""
+def error_reply(error: ApiError, correlation_id: str, accept: bytes | None = None) -> Reply:
+    """An error as an answer: in the envelope, or as a problem where the client's Accept header asks for it."""
     headers = [(name.encode(), value.encode()) for name, value in error.headers.items()]
+    headers.append((b"vary", b"accept"))
     if error.code in {Code.PAYLOAD_TOO_LARGE, Code.REQUEST_TIMEOUT}:
         headers.append((b"connection", b"close"))  # the rest of the body is not read
+    if accept is not None and PROBLEM_JSON in accept.lower() and _prefers_problem(accept):
+        return Reply(error.status, msgspec.json.encode(error.problem(correlation_id)), headers, PROBLEM_JSON)
     return Reply(error.status, msgspec.json.encode(error.body(correlation_id)), headers)
+
+
+def _prefers_problem(accept: bytes) -> bool:
+    """Whether problems are named, and are as welcome as plain JSON (RFC 9110, section 12.5.1)."""
+    weights = {JSON: 0.0, PROBLEM_JSON: 0.0}
+    for offer in accept.lower().split(b","):
+        name, *parameters = (part.strip() for part in offer.split(b";"))
+        if name in weights:
+            texts = [text[2:] for text in parameters if text.startswith(b"q=")]
+            try:
+                weights[name] = float(texts[0]) if texts else 1.0
+            except ValueError:
+                weights[name] = 0.0
+    return 0.0 < weights[PROBLEM_JSON] >= weights[JSON]
 
 
 def require_json(content_type: bytes | None) -> None:
     """Raises ApiError unless a body says that it is JSON."""
-    if content_type is None or content_type.split(b";")[0].strip().lower() != b"application/json":
+    if content_type is None or content_type.split(b";")[0].strip().lower() != JSON:
         raise ApiError(Code.UNSUPPORTED_MEDIA_TYPE, "The body must be JSON, sent with Content-Type: application/json.")
 
 

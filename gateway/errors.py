@@ -1,8 +1,9 @@
 """What can go wrong for a client: a closed list of codes, each with its HTTP status, and one shape for all of them."""
 
+import json
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -31,25 +32,103 @@ class Code(StrEnum):
     OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
 
 
-STATUS: Final[dict[Code, int]] = {
-    Code.INVALID_JSON: 400,
-    Code.INVALID_REQUEST: 400,
-    Code.VALIDATION_FAILED: 422,
-    Code.UNAUTHORIZED: 401,
-    Code.FORBIDDEN: 403,
-    Code.NOT_FOUND: 404,
-    Code.METHOD_NOT_ALLOWED: 405,
-    Code.REQUEST_TIMEOUT: 408,
-    Code.CONFLICT: 409,
-    Code.PAYLOAD_TOO_LARGE: 413,
-    Code.UNSUPPORTED_MEDIA_TYPE: 415,
-    Code.HEADERS_TOO_LARGE: 431,
-    Code.RATE_LIMITED: 429,
-    Code.LIMIT_EXCEEDED: 429,
-    Code.INTERNAL_ERROR: 500,
-    Code.SERVICE_UNAVAILABLE: 503,
-    Code.OUTCOME_UNKNOWN: 503,
+CATALOGUE_PATH: Final = "/errors"
+SECRETS: Final = frozenset({"password", "token", "refresh_token", "ticket", "secret", "code"})
+"""Fields whose values are never shown."""
+
+
+class Entry(NamedTuple):
+    """What is said of a code once and for all."""
+
+    status: int
+    """The HTTP status."""
+    title: str
+    """A few words that are the same for every occurrence."""
+    meaning: str
+    remedy: str
+    """What a client does about it."""
+
+
+CATALOGUE: Final[dict[Code, Entry]] = {
+    Code.INVALID_JSON: Entry(
+        400, "Not JSON", "The body or message is not JSON, or an object in it has a key twice.", "Mend the program."
+    ),
+    Code.INVALID_REQUEST: Entry(
+        400, "Request cannot be read", "The request is not HTTP, or not what this place takes.", "Mend the program."
+    ),
+    Code.VALIDATION_FAILED: Entry(
+        422,
+        "A value is not as it must be",
+        "`details` lists every field that is wrong: its path, the given value and the rule.",
+        "Mend what `details` names.",
+    ),
+    Code.UNAUTHORIZED: Entry(
+        401, "Who asks is not known", "There is no token, or it is altered or too old.", "Log in, and send the token."
+    ),
+    Code.FORBIDDEN: Entry(
+        403, "Not allowed", "Who asks is known and may not do this.", "Ask the operator for the right."
+    ),
+    Code.NOT_FOUND: Entry(
+        404, "Not there", "There is no such thing, or it belongs to another account.", "Look at the path and the ids."
+    ),
+    Code.METHOD_NOT_ALLOWED: Entry(
+        405, "Another method is needed", "The path takes other methods; `Allow` names them.", "Use one of them."
+    ),
+    Code.REQUEST_TIMEOUT: Entry(
+        408, "The body came too slowly", "The body did not arrive in time.", "Send it again, on a new connection."
+    ),
+    Code.CONFLICT: Entry(
+        409,
+        "It cannot be done as things stand",
+        "What is asked for contradicts what has happened already, such as a cancel of a filled order.",
+        "Read how things stand, then decide.",
+    ),
+    Code.PAYLOAD_TOO_LARGE: Entry(413, "Body too large", "The body is larger than the limit.", "Send less at a time."),
+    Code.UNSUPPORTED_MEDIA_TYPE: Entry(
+        415, "The body must be JSON", "The body is not sent as `application/json`.", "Say so in `Content-Type`."
+    ),
+    Code.HEADERS_TOO_LARGE: Entry(
+        431, "Headers too large", "Request line and headers are larger than the limit.", "Send fewer of them."
+    ),
+    Code.RATE_LIMITED: Entry(
+        429, "Too many requests", "More was asked in a time than is allowed.", "Wait as `Retry-After` says."
+    ),
+    Code.LIMIT_EXCEEDED: Entry(
+        429,
+        "Too many at a time",
+        "So many channels, connections or commands under way are not allowed at a time.",
+        "End or await some of them.",
+    ),
+    Code.INTERNAL_ERROR: Entry(
+        500, "A mistake of ours", "Something went wrong inside.", "Tell the operator the correlation id."
+    ),
+    Code.SERVICE_UNAVAILABLE: Entry(
+        503,
+        "Not at the moment",
+        "A part that this needs is away or has all the work that it takes. Nothing was done.",
+        "Try again after `Retry-After`.",
+    ),
+    Code.OUTCOME_UNKNOWN: Entry(
+        503,
+        "It may have happened",
+        "The log did not acknowledge the command in time.",
+        "Send it again with the same `client_order_id`: it is done once.",
+    ),
 }
+
+
+class Violation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One value that is not as it must be."""
+
+    path: str
+    """Where it stands, with dots between names; empty for the whole body."""
+    rule: str
+    """What it must be, or what is wrong with it."""
+    value: Any = msgspec.UNSET
+    """What was given: text, whole numbers and booleans as they are, the rest as JSON in a text, cut short.
+
+    Left out where nothing was given, or it is a secret.
+    """
 
 
 class ErrorBody(msgspec.Struct, omit_defaults=True):
@@ -69,6 +148,19 @@ class ErrorAnswer(msgspec.Struct, kw_only=True):
     correlation_id: str | None
 
 
+class Problem(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """The same as problem details of RFC 9457, for clients that ask for them."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    field: str | None = None
+    details: Any = None
+    correlation_id: str | None
+
+
 class ApiError(Exception):
     """An answer that is an error. The text is a sentence for the client."""
 
@@ -78,18 +170,21 @@ class ApiError(Exception):
         message: str,
         *,
         field: str | None = None,
+        value: Any = msgspec.UNSET,
         details: Any = None,
         retry_after_s: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Code and sentence; the field that was wrong, and when to try again."""
+        """Code and sentence; the field that was wrong with the value that was given, and when to try again."""
         super().__init__(message)
         self.code = code
         self.message = message
         self.field = field
+        if details is None and code is Code.VALIDATION_FAILED and field is not None:
+            details = [violation(field, message.removesuffix("."), value)]
         self.details = details
         self.headers = dict(headers or {})
-        if retry_after_s is None and self.status == STATUS[Code.SERVICE_UNAVAILABLE]:
+        if retry_after_s is None and self.status == CATALOGUE[Code.SERVICE_UNAVAILABLE].status:
             retry_after_s = limits.RETRY_AFTER_S
         if retry_after_s is not None:
             self.headers["retry-after"] = str(retry_after_s)
@@ -99,13 +194,48 @@ class ApiError(Exception):
     @property
     def status(self) -> int:
         """The HTTP status of the code."""
-        return STATUS[self.code]
+        return CATALOGUE[self.code].status
 
     def body(self, correlation_id: str | None) -> ErrorAnswer:
         """The answer, ready to be encoded."""
         return ErrorAnswer(
             error=ErrorBody(self.code, self.message, self.field, self.details), correlation_id=correlation_id
         )
+
+    def problem(self, correlation_id: str | None) -> Problem:
+        """The answer as problem details; `type` is a path of this server that explains the code."""
+        entry = CATALOGUE[self.code]
+        return Problem(
+            type=f"{CATALOGUE_PATH}/{self.code}",
+            title=entry.title,
+            status=entry.status,
+            detail=self.message,
+            code=self.code,
+            field=self.field,
+            details=self.details,
+            correlation_id=correlation_id,
+        )
+
+
+def violation(path: str, rule: str, value: Any = msgspec.UNSET) -> Violation:
+    """A violation with the value as it may be shown."""
+    if value is msgspec.UNSET or not SECRETS.isdisjoint(path.split(".")):
+        return Violation(_encodable(path), rule)
+    return Violation(_encodable(path), rule, _shown(value))
+
+
+def _shown(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int):
+        return value
+    text = _encodable(value if isinstance(value, str) else json.dumps(value, default=str))
+    if len(text) > limits.SHOWN_CHARACTERS_MAX:
+        return text[: limits.SHOWN_CHARACTERS_MAX] + "..."
+    return text
+
+
+def _encodable(text: str) -> str:
+    """JSON can escape half of a surrogate pair, which is no character."""
+    return text.encode(errors="replace").decode()
 
 
 def unavailable(what: str) -> ApiError:

@@ -9,6 +9,8 @@ DRAIN_BYTES_MAX: Final = 4_194_304
 """So much of a body that is too large is read and thrown away before the answer; then the connection is closed."""
 BODY_TIMEOUT_S: Final = 10.0
 """A body must have arrived by then; beyond it 408."""
+SHOWN_CHARACTERS_MAX: Final = 100
+"""So much of a value that is refused is shown in the answer."""
 HEADER_BYTES_MAX: Final = 16_384
 """Request line and headers together; beyond it 431."""
 HEADER_TIMEOUT_S: Final = 10.0

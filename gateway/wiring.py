@@ -13,7 +13,7 @@ from sqlalchemy import literal, select
 from valkey.asyncio import Valkey
 from valkey.exceptions import ValkeyError
 
-from gateway import limits
+from gateway import catalogue, limits
 from gateway.app import Gateway, make_application
 from gateway.auth import routes as auth_routes
 from gateway.auth.attempts import Attempts
@@ -90,6 +90,7 @@ def assemble(parts: Parts, lifespan: Lifespan) -> Gateway:
     application.include_router(orders_routes.router(database=parts.database, tokens=parts.tokens))
     application.include_router(market_routes.router(database=parts.database, symbols=parts.symbols, hub=parts.hub))
     application.include_router(health_routes.router(parts.checks, parts.metrics))
+    application.include_router(catalogue.router())
     return Gateway(application, LeanOrders(desk, parts.tokens), door, parts.metrics)
 
 

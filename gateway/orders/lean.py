@@ -12,7 +12,7 @@ import msgspec
 from gateway import limits
 from gateway.asgi import Reply, Request, require_json
 from gateway.auth.tokens import Tokens
-from gateway.errors import ApiError, Code
+from gateway.errors import ApiError, Code, violation
 from gateway.orders.answers import Report, report_of
 from gateway.orders.desk import OrderDesk
 from gateway.orders.refusals import sentence
@@ -28,12 +28,14 @@ from gateway.orders.requests import (
     parse_side,
     parse_symbol,
 )
+from gateway.strict import UNKNOWN, refused
 
 ORDERS: Final = "/api/v1/orders"
 ORDER: Final = "/api/v1/orders/"
 CANCEL_AFTER: Final = "/api/v1/orders/cancel-after"
 CHECK: Final = "/api/v1/orders/check"
 WAIT_DIGITS_MAX: Final = 9
+_ALL_BY: Final = frozenset({"symbol", "side", "wait"})
 
 
 class LeanOrders:
@@ -92,11 +94,10 @@ class LeanOrders:
         """DELETE /api/v1/orders."""
         identity = self._tokens.bearer(request.heads.authorization)
         query = parse_qs(request.query.decode("latin-1"), keep_blank_values=True)
-        if unknown := query.keys() - {"symbol", "side", "wait"}:
-            name = min(unknown)[:64]
-            raise ApiError(Code.VALIDATION_FAILED, f"{name!r} is not a parameter of this.", field=name)
-        if twice := [name for name, texts in query.items() if len(texts) > 1]:
-            raise ApiError(Code.VALIDATION_FAILED, f"{twice[0]} stands there twice.", field=twice[0])
+        wrong = [violation(name[:64], UNKNOWN, texts[-1]) for name, texts in query.items() if name not in _ALL_BY]
+        wrong += [violation(name, "stands there twice", texts) for name, texts in query.items() if len(texts) > 1]
+        if wrong:
+            raise refused(wrong)
         symbol = parse_symbol(query["symbol"][-1]) if "symbol" in query else None
         side = parse_side(query["side"][-1]) if "side" in query else None
         wait_s = self._wait_s(request.query)
@@ -139,6 +140,7 @@ class LeanOrders:
                 Code.VALIDATION_FAILED,
                 f"wait must be whole milliseconds from 0 to {limits.WAIT_MS_MAX}.",
                 field="wait",
+                value=text,
             )
         self._desk.answers.require_room()
         return int(text) / 1_000

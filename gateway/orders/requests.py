@@ -1,19 +1,16 @@
 """What clients may ask of orders, as strict JSON: no unknown fields, no duplicate keys, numbers of money as strings."""
 
-import json
 import os
 import re
-from collections.abc import Callable
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal
 
 import msgspec
 
 from gateway import limits
 from gateway.errors import ApiError, Code
+from gateway.strict import parsed
 from schemas.messages import Command, CommandKind, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerBy
 from schemas.units import INT64_MAX, UnitError, format_e8, parse_e8, parse_us
-
-S = TypeVar("S", bound=msgspec.Struct)
 
 CLIENT_ORDER_ID: Final = rf"^[A-Za-z0-9._:+/=@-]{{1,{limits.CLIENT_ORDER_ID_MAX}}}$"
 SYMBOL: Final = rf"^[A-Za-z0-9._-]{{1,{limits.SYMBOL_CHARACTERS_MAX}}}$"
@@ -43,10 +40,6 @@ _PREVENTIONS: Final = {
     "none": SelfTradePrevention.NONE,
 }
 _PRICED: Final = frozenset({"limit", "stop_limit"})
-_MONEY: Final = frozenset({"price", "quantity", "trigger_price", "trail", "trail_rate", "display_quantity"})
-_PATH: Final = re.compile(r" - at `\$\.?([^`]*)`$")
-_UNKNOWN_FIELD: Final = re.compile(r"unknown field `([^`]*)`")
-_MISSING_FIELD: Final = re.compile(r"missing required field `([^`]*)`")
 _ORDER_ID: Final = re.compile(r"[1-9][0-9]{0,18}|0", re.ASCII)
 
 
@@ -126,19 +119,19 @@ class CancelAfterRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     timeout: Timeout
 
 
-_decode_cancel_after: Final = msgspec.json.Decoder(CancelAfterRequest).decode
-_decode_amend: Final = msgspec.json.Decoder(AmendRequest).decode
-_decode_order: Final = msgspec.json.Decoder(OrderRequest).decode
+_CANCEL_AFTER: Final = msgspec.json.Decoder(CancelAfterRequest)
+_AMEND: Final = msgspec.json.Decoder(AmendRequest)
+_ORDER: Final = msgspec.json.Decoder(OrderRequest)
 
 
 def parse_order(body: bytes) -> OrderRequest:
     """The order in a body. Raises ApiError."""
-    return _parsed(_decode_order, body)
+    return parsed(_ORDER, body)
 
 
 def parse_amend(body: bytes) -> AmendRequest:
     """The amendment in a body. Raises ApiError."""
-    request = _parsed(_decode_amend, body)
+    request = parsed(_AMEND, body)
     if request == _NO_CHANGE:
         raise ApiError(
             Code.VALIDATION_FAILED,
@@ -149,29 +142,25 @@ def parse_amend(body: bytes) -> AmendRequest:
 
 def parse_cancel_after(body: bytes) -> CancelAfterRequest:
     """The timer in a body. Raises ApiError."""
-    return _parsed(_decode_cancel_after, body)
-
-
-def _parsed(decode: Callable[[bytes], S], body: bytes) -> S:
-    try:
-        request = decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise invalid_json(error) from None
-    refuse_duplicates(body)
-    return request
+    return parsed(_CANCEL_AFTER, body)
 
 
 def new_order(request: OrderRequest, account: str, sent_us: int, correlation_id: str) -> Command:
     """The command that asks for an order. Raises ApiError where its numbers cannot be."""
     for field, text in (("symbol", request.symbol), ("client_order_id", request.client_order_id)):
         if text is not None and text.endswith("\n"):  # which `$` of a pattern lets pass
-            raise ApiError(Code.VALIDATION_FAILED, f"{field} ends with a line break.", field=field)
+            raise ApiError(Code.VALIDATION_FAILED, f"{field} ends with a line break.", field=field, value=text)
     quantity_e8 = _positive(request.quantity, "quantity")
     if request.type in _PRICED:
         if request.price is None:
             raise ApiError(Code.VALIDATION_FAILED, f"A {request.type} order needs a price.", field="price")
     elif request.price is not None:
-        raise ApiError(Code.VALIDATION_FAILED, f"A {request.type} order has no price; leave it out.", field="price")
+        raise ApiError(
+            Code.VALIDATION_FAILED,
+            f"A {request.type} order has no price; leave it out.",
+            field="price",
+            value=request.price,
+        )
     return Command(
         kind=CommandKind.NEW,
         account=account,
@@ -252,14 +241,18 @@ def cancel_orders_after(account: str, timeout_s: int, sent_us: int, correlation_
 def parse_symbol(text: str) -> str:
     """The symbol that a query names. Raises ApiError for what none can be called."""
     if not re.fullmatch(SYMBOL, text):
-        raise ApiError(Code.VALIDATION_FAILED, f"{text[:64]!r} cannot be a symbol; BTC-USD could.", field="symbol")
+        raise ApiError(
+            Code.VALIDATION_FAILED, f"{text[:64]!r} cannot be a symbol; BTC-USD could.", field="symbol", value=text
+        )
     return text
 
 
 def parse_side(text: str) -> Side:
     """The side that a query names. Raises ApiError."""
     if text not in _SIDES:
-        raise ApiError(Code.VALIDATION_FAILED, f"side is {text[:64]!r}; it must be buy or sell.", field="side")
+        raise ApiError(
+            Code.VALIDATION_FAILED, f"side is {text[:64]!r}; it must be buy or sell.", field="side", value=text
+        )
     return _SIDES[text]
 
 
@@ -271,45 +264,11 @@ def parse_order_id(text: str) -> int | None:
     return number if number <= INT64_MAX else None
 
 
-def invalid_json(error: msgspec.DecodeError | UnicodeDecodeError | RecursionError) -> ApiError:
-    """400 for what is not JSON, 422 with the field for what is not what we take."""
-    text = str(error)
-    if not isinstance(error, msgspec.ValidationError):
-        return ApiError(Code.INVALID_JSON, f"The body is not JSON: {text}.")
-    if unknown := _UNKNOWN_FIELD.search(text):
-        return ApiError(Code.VALIDATION_FAILED, f"{unknown[1][:64]!r} is not a field of this.", field=unknown[1][:64])
-    if missing := _MISSING_FIELD.search(text):
-        return ApiError(Code.VALIDATION_FAILED, f"The field {missing[1]} is missing.", field=missing[1])
-    path = _PATH.search(text)
-    field = path[1] if path else None
-    sentence = _PATH.sub("", text)
-    if field in _MONEY:
-        sentence = f'{field} must be a decimal number in a string, such as "0.015", because JSON numbers lose digits'
-    return ApiError(Code.VALIDATION_FAILED, f"{sentence}.", field=field)
-
-
-def refuse_duplicates(body: bytes) -> None:
-    """Raises ApiError when an object of the (well-formed) JSON has a key twice: readers would not agree on it."""
-    _WITH_PAIRS.decode(body.decode())
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    unique = dict(pairs)
-    if len(unique) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)[:64]
-        raise ApiError(Code.INVALID_JSON, f"The key {twice!r} stands there twice.", field=twice)
-    return unique
-
-
-_WITH_PAIRS: Final = json.JSONDecoder(object_pairs_hook=_unique)
-
-
 def _moment(text: str | None) -> int | None:
     try:
         return None if text is None else parse_us(text)
     except UnitError as error:
-        raise ApiError(Code.VALIDATION_FAILED, f"expire_time: {error}.", field="expire_time") from None
+        raise ApiError(Code.VALIDATION_FAILED, f"expire_time: {error}.", field="expire_time", value=text) from None
 
 
 def _positive_or_none(text: str | None, field: str) -> int | None:
@@ -320,9 +279,12 @@ def _positive(text: str, field: str) -> int:
     try:
         value_e8 = parse_e8(text)
     except UnitError as error:
-        raise ApiError(Code.VALIDATION_FAILED, f"{field}: {error}.", field=field) from None
+        raise ApiError(Code.VALIDATION_FAILED, f"{field}: {error}.", field=field, value=text) from None
     if value_e8 <= 0:
         raise ApiError(
-            Code.VALIDATION_FAILED, f"{field} is {format_e8(value_e8)}; it must be more than 0.", field=field
+            Code.VALIDATION_FAILED,
+            f"{field} is {format_e8(value_e8)}; it must be more than 0.",
+            field=field,
+            value=text,
         )
     return value_e8

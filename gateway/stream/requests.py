@@ -6,7 +6,8 @@ import msgspec
 
 from gateway import limits
 from gateway.errors import ApiError, Code
-from gateway.orders.requests import SYMBOL, Timeout, invalid_json, refuse_duplicates
+from gateway.orders.requests import SYMBOL, Timeout
+from gateway.strict import parsed
 
 _RequestId = Annotated[str, msgspec.Meta(max_length=64)] | None
 _ChannelName = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
@@ -100,13 +101,7 @@ def parse(text: str | None) -> Request:
     """The message in a text; None stands for a binary frame. Raises ApiError."""
     if text is None:
         raise ApiError(Code.INVALID_REQUEST, "Messages are JSON in text frames.")
-    body = text.encode()
-    try:
-        message = _DECODER.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise invalid_json(error) from None
-    refuse_duplicates(body)
-    return message
+    return parsed(_DECODER, text.encode())
 
 
 def channel_names(request: Subscribe | Unsubscribe) -> list[str]:

@@ -67,7 +67,8 @@ class Session:
         self._receive = receive
         self._send = send
         self._query = parse_qs(scope["query_string"].decode("latin-1"))
-        self._correlation_id = correlation_id(Heads.of(scope["headers"]).correlation_id)
+        self._heads = Heads.of(scope["headers"])
+        self._correlation_id = correlation_id(self._heads.correlation_id)
         self._identity: Identity | None = None
         self._channels: dict[str, None] = {}
         self._queue: deque[bytes] = deque()
@@ -290,14 +291,14 @@ class Session:
                 del self._door.per_account[self._identity.account]
 
     async def _deny(self, error: ApiError) -> None:
-        await deny(self._send, error, self._correlation_id)
+        await deny(self._send, error, self._correlation_id, self._heads.accept)
         self._leave()
 
 
-async def deny(send: Send, error: ApiError, correlation: str) -> None:
+async def deny(send: Send, error: ApiError, correlation: str, accept: bytes | None = None) -> None:
     """Refuse a handshake with an HTTP answer."""
-    reply = error_reply(error, correlation)
-    headers = [(b"content-type", b"application/json"), (b"x-correlation-id", correlation.encode()), *reply.headers]
+    reply = error_reply(error, correlation, accept)
+    headers = [(b"content-type", reply.content_type), (b"x-correlation-id", correlation.encode()), *reply.headers]
     await send({"type": "websocket.http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": reply.body})
 

@@ -24,6 +24,8 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs
 RUN_HERE = {"make demo"}
 RUN_ELSEWHERE = {
     ("CONTRIBUTING.md", "python"): "tests/simulation/test_contributing.py takes all of them, and no more than it knows",
+    ("docs/api.md", "console"): "tests/unit/gateway/test_api_page.py asks a gateway",
+    ("docs/api.md", "json"): "the same test compares the answers",
     ("docs/operating.md", "console"): "tests/integration/test_operator.py types them on a log of its own",
     ("docs/trading.md", "ladder"): "tests/unit/matching/test_trading_page.py asks the book",
     ("docs/topology.md", "mermaid"): "tests/unit/stream_topology/test_diagram.py renders it again and compares",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway import limits
-from gateway.errors import ApiError, unavailable
+from gateway.errors import unavailable
 
 
 def the_error(answer: Any) -> dict[str, Any]:
@@ -163,10 +163,3 @@ async def test_symbols_and_an_empty_book_come_from_memory(client: Any) -> None:
     assert (symbol["symbol"], symbol["status"], symbol["tick"]) == ("BTC-USD", "trading", "0.01")
     book = (await client.get("/api/v1/book/BTC-USD")).json()["data"]
     assert (book["bids"], book["asks"], book["sequence"]) == ([], [], 0)
-
-
-def test_every_error_code_has_a_status() -> None:
-    from gateway.errors import STATUS, Code  # noqa: PLC0415 - only this test looks inside
-
-    assert STATUS.keys() == set(Code)
-    assert all(isinstance(ApiError(code, "x").status, int) for code in Code)
