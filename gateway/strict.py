@@ -14,7 +14,9 @@ from gateway.errors import ApiError, Code, Violation, violation
 
 T = TypeVar("T")
 
-DECIMALS: Final = frozenset({"price", "quantity", "trigger_price", "trail", "trail_rate", "display_quantity"})
+DECIMALS: Final = frozenset(
+    {"price", "quantity", "notional", "trigger_price", "trail", "trail_rate", "display_quantity"}
+)
 """Fields that are decimal numbers in strings."""
 UNKNOWN: Final = "is not a field of this"
 MISSING: Final = "is missing"

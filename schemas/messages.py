@@ -234,6 +234,7 @@ class Reason(StrEnum):
     SLIDE_INVALID = "SLIDE_INVALID"
     REDUCE_ONLY = "REDUCE_ONLY"
     REDUCE_ONLY_OPEN = "REDUCE_ONLY_OPEN"
+    NOTIONAL_INVALID = "NOTIONAL_INVALID"
 
 
 class SelfTradePrevention(StrEnum):
@@ -399,7 +400,9 @@ class Command(msgspec.Struct, frozen=True, gc=False):
     null to keep it.
     """
     quantity_e8: int | None = None
-    """NEW: base currency, in 10^-8. AMEND: the new quantity, what has been filled included; null to keep it."""
+    """NEW: base currency, in 10^-8; null where a notional is named. AMEND: the new quantity, what has been filled
+    included; null to keep it.
+    """
     post_only: bool = False
     """NEW: refuse the order rather than let it take liquidity."""
     self_trade_prevention: SelfTradePrevention | None = None
@@ -436,6 +439,10 @@ class Command(msgspec.Struct, frozen=True, gc=False):
     """NEW post_only: rest at the best price that takes nothing, instead of being refused."""
     reduce_only: bool = False
     """NEW: never make the position larger, and never turn it round."""
+    notional_e8: int | None = None
+    """NEW MARKET, BUY: spend so much instead of buying a quantity, without fees; quote currency, 10^-8. quantity_e8 is
+    null then.
+    """
 
 
 class Control(msgspec.Struct, frozen=True, gc=False):
@@ -672,6 +679,10 @@ class Execution(msgspec.Struct, frozen=True, gc=False):
     """The order waits for its trigger and is not in the book yet."""
     display_quantity_e8: int | None = None
     """So much of the order at most is shown in the book at a time, base currency in 10^-8; null shows all."""
+    notional_e8: int | None = None
+    """What the order was to spend, quote currency in 10^-8; quantity_e8 is then what that buys of the book, from NEW
+    on. Null for an order by quantity.
+    """
 
 
 class Frame(msgspec.Struct, frozen=True, gc=False):
@@ -815,6 +826,10 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     """So much of it at most is shown in the book at a time, base currency in 10^-8; null shows all."""
     slide: bool = False
     """Of a post_only order: rest at the best price that takes nothing, instead of being refused."""
+    notional_e8: int | None = None
+    """MARKET, BUY: spend at most so much, without fees, on at most quantity_e8; quote currency, 10^-8. The book finds
+    the quantity. Null for all others.
+    """
 
 
 class Position(msgspec.Struct, frozen=True, gc=False):

@@ -80,6 +80,7 @@ orders: Final = Table(
     _e8("trail_rate_e8", nullable=True),
     Column("waits", Boolean, nullable=False, server_default=false()),
     _e8("display_quantity_e8", nullable=True),
+    _e8("notional_e8", nullable=True),
     info={NEWEST_BY: ("execution_id",)},
     comment="One row an order, refused ones included: its newest state",
 )
@@ -131,6 +132,7 @@ executions: Final = Table(
     _e8("trail_rate_e8", nullable=True),
     Column("waits", Boolean, nullable=False, server_default=false()),
     _e8("display_quantity_e8", nullable=True),
+    _e8("notional_e8", nullable=True),
     info={NEWEST_BY: ()},
     comment="Everything that happened to orders and commands",
 )

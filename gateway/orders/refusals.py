@@ -64,6 +64,7 @@ _SENTENCES: Final[dict[str, str]] = {
     Reason.QUANTITY_OFF_LOT: "Quantity {actual} is not a multiple of the lot {limit}; nearest valid: {nearest}",
     Reason.QUANTITY_TOO_SMALL: "Quantity {actual} is below the smallest of {symbol}; nearest valid: {limit}",
     Reason.QUANTITY_TOO_LARGE: "Quantity {actual} is above the largest of {symbol}; nearest valid: {limit}",
+    Reason.NOTIONAL_INVALID: "Only a market order to buy has a notional, above zero and instead of a quantity",
     Reason.NOTIONAL_TOO_SMALL: "Price times quantity is {actual}, below {limit}, the smallest of {symbol}",
     Reason.NOTIONAL_TOO_LARGE: "Price times quantity is {actual}, above {limit}, the largest of {symbol}",
     Reason.OPEN_ORDERS_LIMIT: "This would be open order number {actual}; account {account} may have {limit}",

@@ -52,7 +52,7 @@ class OrderRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     symbol: Annotated[str, msgspec.Meta(pattern=SYMBOL, description="The instrument, such as BTC-USD")]
     side: Literal["buy", "sell"]
     type: Literal["limit", "market", "stop", "stop_limit", "take_profit", "trailing_stop"]
-    quantity: Annotated[str, msgspec.Meta(description='Base currency, a decimal string such as "0.015"')]
+    quantity: Annotated[str, msgspec.Meta(description='Base currency, a decimal string such as "0.015"')] | None = None
     price: (
         Annotated[str, msgspec.Meta(description="Quote currency, a decimal string; for limit and stop_limit")] | None
     ) = None
@@ -89,6 +89,13 @@ class OrderRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ) = None
     trail_rate: (
         Annotated[str, msgspec.Meta(description='For trailing_stop: the same as a fraction, such as "0.01"')] | None
+    ) = None
+    notional: (
+        Annotated[
+            str,
+            msgspec.Meta(description="For market orders to buy, instead of a quantity: spend so much, without fees"),
+        ]
+        | None
     ) = None
 
 
@@ -150,7 +157,7 @@ def new_order(request: OrderRequest, account: str, sent_us: int, correlation_id:
     for field, text in (("symbol", request.symbol), ("client_order_id", request.client_order_id)):
         if text is not None and text.endswith("\n"):  # which `$` of a pattern lets pass
             raise ApiError(Code.VALIDATION_FAILED, f"{field} ends with a line break.", field=field, value=text)
-    quantity_e8 = _positive(request.quantity, "quantity")
+    _require_a_size(request)
     if request.type in _PRICED:
         if request.price is None:
             raise ApiError(Code.VALIDATION_FAILED, f"A {request.type} order needs a price.", field="price")
@@ -170,7 +177,7 @@ def new_order(request: OrderRequest, account: str, sent_us: int, correlation_id:
         order_type=_TYPES[request.type],
         time_in_force=_TIMES[request.time_in_force] if request.time_in_force else None,
         price_e8=_positive_or_none(request.price, "price"),
-        quantity_e8=quantity_e8,
+        quantity_e8=_positive_or_none(request.quantity, "quantity"),
         post_only=request.post_only,
         self_trade_prevention=_PREVENTIONS[request.self_trade_prevention] if request.self_trade_prevention else None,
         sent_us=sent_us,
@@ -183,7 +190,23 @@ def new_order(request: OrderRequest, account: str, sent_us: int, correlation_id:
         display_quantity_e8=_positive_or_none(request.display_quantity, "display_quantity"),
         slide=request.slide,
         reduce_only=request.reduce_only,
+        notional_e8=_positive_or_none(request.notional, "notional"),
     )
+
+
+def _require_a_size(request: OrderRequest) -> None:
+    """Raises ApiError for neither a quantity nor a notional, for both, or for a notional that is not spent."""
+    if request.quantity is None and request.notional is None:
+        raise ApiError(Code.VALIDATION_FAILED, "The field quantity is missing.", field="quantity")
+    if request.notional is None:
+        return
+    wrong = None
+    if request.quantity is not None:
+        wrong = "An order has a quantity or a notional, not both."
+    elif (request.type, request.side) != ("market", "buy"):
+        wrong = "Only a market order to buy has a notional."
+    if wrong is not None:
+        raise ApiError(Code.VALIDATION_FAILED, wrong, field="notional", value=request.notional)
 
 
 def amend_order(order_id: int, request: AmendRequest, account: str, sent_us: int, correlation_id: str) -> Command:

@@ -20,6 +20,7 @@ AUCTION = "workers/matching/auction.py"
 PHASES = "workers/matching/phases.py"
 BREAKER = "workers/matching/breaker.py"
 SESSION = "workers/matching/session.py"
+SPENDING = "workers/matching/spending.py"
 
 MATCHING_MUTATIONS: Final = (
     Mutation(
@@ -484,6 +485,48 @@ MATCHING_MUTATIONS: Final = (
         "the breaker reopens what the operator closed",
         MATCHING,
         "            book.session.reopening.withdraw(None)\n",
+        "",
+    ),
+    Mutation(
+        "a notional is spent twice",
+        SPENDING,
+        "        rest_e16 -= level.price_e8 * open_e8\n",
+        "",
+    ),
+    Mutation(
+        "a notional buys parts of a lot",
+        SPENDING,
+        "most_e8 // book.lot_e8 * book.lot_e8,",
+        "most_e8,",
+    ),
+    Mutation(
+        "a notional buys beyond the order's limit",
+        SPENDING,
+        "if level.price_e8 > order.price_e8 or",
+        "if",
+    ),
+    Mutation(
+        "a notional buys more than risk let pass",
+        SPENDING,
+        "    return min(bought_e8 + rest_e16 // order.price_e8, most_e8)",
+        "    return bought_e8 + rest_e16 // order.price_e8",
+    ),
+    Mutation(
+        "a notional pays for orders that are taken out",
+        SPENDING,
+        "if order.self_trade_prevention is not SelfTradePrevention.CANCEL_OLDEST:",
+        "if order:",
+    ),
+    Mutation(
+        "a notional buys less than the smallest quantity",
+        SPENDING,
+        "if lots_e8 < least_e8:",
+        "if not lots_e8:",
+    ),
+    Mutation(
+        "a notional is forgotten in executions",
+        "workers/matching/executions.py",
+        " or order.notional_e8 is not None",
         "",
     ),
 )

@@ -421,4 +421,40 @@ RISK_MUTATIONS: Final = (
         "if after_e8 <= limit_e8 or after_e8 < 0 * max(",
     ),
     Mutation("var: the history is forgotten", RISK_STATE, "    history.load(state.history)\n", ""),
+    Mutation(
+        "a notional is held at its worst price",
+        ORDERS,
+        "return min(notional_e8, self.notional_e8 - self.cumulative_notional_e8)",
+        "return notional_e8",
+    ),
+    Mutation(
+        "what was spent stays held",
+        ORDERS,
+        "return min(notional_e8, self.notional_e8 - self.cumulative_notional_e8)",
+        "return min(notional_e8, self.notional_e8)",
+    ),
+    Mutation(
+        "what a notional buys is not learnt",
+        ORDERS,
+        "            elif self.notional_e8 is not None:\n                self._become(execution)\n",
+        "",
+    ),
+    Mutation(
+        "sells spend too",
+        RULES,
+        "order.side is not _BUY or order.quantity_e8 or",
+        "order.quantity_e8 or",
+    ),
+    Mutation(
+        "a notional is counted at the mark",
+        RULES,
+        "notional_e8 * E8 // rules.low_e8",
+        "notional_e8 * E8 // (rules.mark_e8 or 1)",
+    ),
+    Mutation(
+        "another notional is the same order",
+        ORDERS,
+        "            and self.notional_e8 == other.notional_e8\n",
+        "",
+    ),
 )

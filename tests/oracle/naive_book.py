@@ -95,6 +95,8 @@ class NaiveBook:
     """One symbol; everything that it says, in order, with the ids of shard 0."""
 
     tick = 1
+    lot = 1
+    smallest = 0
 
     def __init__(self, maker_fee_e8: int = 0, taker_fee_e8: int = 0) -> None:
         self.resting: list[NaiveOrder] = []
@@ -293,6 +295,14 @@ class NaiveBook:
             self._tell(taker, ExecutionKind.NEW, OrderStatus.NEW, Reason.NONE, command_id=order.command_id)
             return
         makers = self._makers(order)
+        if order.notional_e8 is not None:
+            buys = self._bought_for(order, makers)
+            order = taker.order = replace(order, quantity_e8=math.floor(buys / self.lot) * self.lot)
+            if order.quantity_e8 < max(self.smallest, self.lot):
+                numbers = {"limit_e8": max(self.smallest, self.lot), "actual_e8": math.floor(buys)}
+                refused = (ExecutionKind.REJECTED, OrderStatus.REJECTED, Reason.QUANTITY_TOO_SMALL)
+                self._tell(taker, *refused, command_id=order.command_id, leaves_e8=0, **numbers)
+                return
         if makers and order.post_only:
             numbers = {"limit_e8": makers[0].order.price_e8, "actual_e8": order.price_e8}
             if not order.slide:
@@ -302,6 +312,16 @@ class NaiveBook:
             order = taker.order = self._slid(order, makers[0].order.price_e8)
         self._tell(taker, ExecutionKind.NEW, OrderStatus.NEW, Reason.NONE, command_id=order.command_id)
         self._begin(taker)
+
+    def _bought_for(self, order: Order, makers: Iterable[NaiveOrder]) -> Fraction:
+        """What a notional buys: of each maker in turn what is left of the money pays for, then at the worst price."""
+        skips = order.self_trade_prevention is SelfTradePrevention.CANCEL_OLDEST
+        offers = [(m.order.price_e8, m.left) for m in makers if not (skips and m.order.account == order.account)]
+        money, bought = Fraction(order.notional_e8 or 0), Fraction(0)
+        for price, left in [*offers, (order.price_e8, 2**63)]:
+            part = min(Fraction(left), money / Fraction(price, 10**8))
+            bought, money = bought + part, money - part * Fraction(price, 10**8)
+        return min(bought, Fraction(order.quantity_e8))
 
     def _begin(self, taker: NaiveOrder) -> None:
         """An order comes to the book."""
@@ -451,6 +471,7 @@ class NaiveBook:
             "trail_rate_e8": order.trail_rate_e8,
             "waits": naive.waits and alive,
             "display_quantity_e8": order.display_quantity_e8,
+            "notional_e8": order.notional_e8,
         }
         self.said.append(Execution(**(fields | more)))
 

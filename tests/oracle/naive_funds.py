@@ -20,9 +20,16 @@ class OpenOrder:
     fee_rate: int
     amended: tuple[int, int, int] | None = None
     """Worst price, leaves and fee rate, should the amendment under way be made."""
+    budget: int | None = None
+    """What it may still spend, without fees; None if it does not say so."""
 
     def variants(self) -> list[tuple[int, int, int]]:
         return [(self.worst_price, self.leaves, self.fee_rate), *([self.amended] if self.amended else [])]
+
+    def notional(self, price: int, leaves: int) -> int:
+        """For how much so much of it may trade."""
+        value = math.ceil(Fraction(price) * leaves / UNIT)
+        return value if self.budget is None else min(value, self.budget)
 
 
 @dataclass
@@ -49,6 +56,8 @@ class NaiveFunds:
         self.move(order.account, base, sign * quantity)
         self.move(order.account, quote, -sign * notional - fee)
         order.leaves -= quantity
+        if order.budget is not None:
+            order.budget -= notional
         if order.amended:
             price, leaves, rate = order.amended
             order.amended = price, max(leaves - quantity, 0), rate
@@ -60,7 +69,7 @@ class NaiveFunds:
         base, quote = self.pairs[order.symbol]
         if order.side == "SELL":
             return base, max(leaves for _, leaves, _ in order.variants())
-        costs = [(math.ceil(Fraction(price) * leaves / UNIT), rate) for price, leaves, rate in order.variants()]
+        costs = [(order.notional(price, leaves), rate) for price, leaves, rate in order.variants()]
         return quote, max(notional + math.ceil(Fraction(notional) * rate / UNIT) for notional, rate in costs)
 
     def reserved(self, account: str, currency: str) -> int:

@@ -167,4 +167,4 @@ def quantity_of(order: OpenOrder) -> int:
 
 def notional(order: OpenOrder) -> int:
     """For how much."""
-    return max(math.ceil(Fraction(price * leaves, UNIT)) for price, leaves, _ in order.variants())
+    return max(order.notional(price, leaves) for price, leaves, _ in order.variants())

@@ -65,9 +65,9 @@ def symbol_control(symbol: str = SYMBOL, *, control_id: str | None = None, **fie
     )
 
 
-def open_core(shard: int = 0, shards: int = 1) -> MatchingCore:
+def open_core(shard: int = 0, shards: int = 1, **rules: int) -> MatchingCore:
     core = MatchingCore(shard, shards)
-    core.apply(as_input(symbol_control(), 0))
+    core.apply(as_input(symbol_control(**rules), 0))
     return core
 
 
@@ -89,6 +89,7 @@ def new_order(
     trail_rate_e8: int | None = None,
     display_e8: int | None = None,
     slide: bool = False,
+    notional_e8: int | None = None,
 ) -> Order:
     return Order(
         kind=OrderKind.NEW,
@@ -113,6 +114,7 @@ def new_order(
         trail_rate_e8=trail_rate_e8,
         display_quantity_e8=display_e8,
         slide=slide,
+        notional_e8=notional_e8,
     )
 
 
@@ -236,11 +238,13 @@ def random_orders(seed: int, count: int, *, prices: int = 24, accounts: int = 5)
             if terms["order_type"] is not OrderType.STOP_LIMIT:
                 market = True
                 time_in_force = rng.choice((TimeInForce.GTC, TimeInForce.GTD))
+        spends = terms["order_type"] is OrderType.MARKET and side is Side.BUY and rng.random() < 0.5
         order = new_order(
             number,
             side,
             price if not market else (2_000 if side is Side.BUY else 1) * TICK_E8,
-            rng.randint(1, 30) * LOT_E8,
+            rng.randint(1, 30) * LOT_E8 if not spends else rng.choice((40, 10**6)) * LOT_E8,
+            notional_e8=rng.randint(1, 40_000 * TICK_E8 * LOT_E8 // 10**8) if spends else None,
             account=f"account-{rng.randrange(accounts)}",
             time_in_force=time_in_force,
             post_only=terms["order_type"] is OrderType.LIMIT and rng.random() < 0.1,

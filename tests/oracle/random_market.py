@@ -3,7 +3,9 @@
 Every step is told to the desk and, if there is one, to the naive model; what the desk answers is compared with it.
 """
 
+import math
 from collections.abc import Sequence
+from fractions import Fraction
 from random import Random
 
 from msgspec.structs import replace
@@ -201,6 +203,12 @@ class RandomMarket:
         price_e8 = None if market else self.rng.randint(low_e8, high_e8)
         worst_e8 = price_e8 or (high_e8 if side is Side.BUY else low_e8)
         quantity_e8 = self.rng.choice((self.rng.randint(1, 1000), self.rng.randint(1, 4 * E8)))
+        spends = market and side is Side.BUY and self.rng.random() < 0.5
+        budget_e8 = self.rng.randint(low_e8, 4 * low_e8) if spends else None
+        asked: dict[str, int | None] = {"quantity_e8": quantity_e8}
+        if budget_e8 is not None:
+            asked = {"quantity_e8": None, "notional_e8": budget_e8}
+            quantity_e8 = math.floor(Fraction(budget_e8, low_e8) * E8)
         fields = {
             "client_order_id": f"id-{self.desk.offsets.get('commands', 0)}",
             "symbol": symbol,
@@ -208,7 +216,7 @@ class RandomMarket:
             "order_type": OrderType.MARKET if market else OrderType.LIMIT,
             "time_in_force": TimeInForce.IOC if market else TimeInForce.GTC,
             "price_e8": price_e8,
-            "quantity_e8": quantity_e8,
+            **asked,
         }
         checked = self.desk.check(account, **fields) if not self.rng.randint(0, 3) else None
         answer = self.desk.place(account, **fields)
@@ -217,7 +225,7 @@ class RandomMarket:
             assert checked == (
                 (refused.reason, refused.limit_e8, refused.actual_e8) if refused else (Reason.NONE, None, None)
             )
-        new = OpenOrder(account, symbol, side.value, worst_e8, quantity_e8, self.rates[symbol])
+        new = OpenOrder(account, symbol, side.value, worst_e8, quantity_e8, self.rates[symbol], budget=budget_e8)
         self._compare(answer, new, priced=not market)
 
     def _compare(self, answer: Message, new: OpenOrder, *, priced: bool) -> None:
@@ -229,7 +237,11 @@ class RandomMarket:
         if isinstance(answer, Order):
             self.limits.passes(new, now_us)
             assert expected is None
-            assert answer.price_e8 == new.worst_price
+            assert (answer.price_e8, answer.quantity_e8, answer.notional_e8) == (
+                new.worst_price,
+                new.leaves,
+                new.budget,
+            )
             self.open[answer.order_id] = self.placed[answer.order_id] = answer
             self.filled[answer.order_id] = 0
             self.naive.orders[answer.order_id] = new
@@ -249,7 +261,8 @@ class RandomMarket:
             side=order.side,
             order_type=order.order_type,
             price_e8=None if market else placed.price_e8,
-            quantity_e8=placed.quantity_e8,
+            quantity_e8=placed.quantity_e8 if placed.notional_e8 is None else None,
+            notional_e8=placed.notional_e8,
         )
         self.losses.look(order.account, self.desk.ts_us)
         assert isinstance(answer, Execution)
@@ -356,9 +369,16 @@ class RandomMarket:
         if order is None:
             return
         before_e8 = self.filled[order.order_id]
+        naive = self.naive.orders[order.order_id]
+        if order.notional_e8 is not None and not before_e8 and order.order_id not in self.desk.in_book:
+            # What it buys is found by the book.
+            order = replace(order, quantity_e8=order.notional_e8 * E8 // order.price_e8)
+            self.open[order.order_id], naive.leaves = order, order.quantity_e8
         quantity_e8 = self.rng.randint(1, order.quantity_e8 - before_e8)
         worse = self.rng.randint(0, 2)
         price_e8 = order.price_e8 * (E8 + (-worse if order.side is Side.BUY else worse) * E8 // 10) // E8
+        if naive.budget is not None:
+            price_e8 = order.price_e8
         value_e8 = notional_e8(price_e8, quantity_e8)
         fee = fee_e8(value_e8, self.rng.choice((0, self.naive.orders[order.order_id].fee_rate)))
         self.desk.filled(order, quantity_e8, price_e8, before_e8=before_e8, fee_e8=fee)

@@ -72,6 +72,8 @@ class Desk:
         """What risk took out by itself."""
         self.in_book: set[int] = set()
         """Orders that the book has taken."""
+        self.spent: dict[int, int] = {}
+        """What each order's fills were worth."""
 
     def put(
         self, topic: str, key: str, message: Message, value: bytes = b"", headers: tuple[tuple[str, bytes], ...] = ()
@@ -218,13 +220,14 @@ class Desk:
         """A fill after `before_e8` was filled already."""
         leaves_e8 = order.quantity_e8 - before_e8 - quantity_e8
         value_e8 = notional_e8(price_e8, quantity_e8)
+        self.spent[order.order_id] = self.spent.get(order.order_id, 0) + value_e8
         self.executed(
             order,
             ExecutionKind.TRADE,
             OrderStatus.PARTIALLY_FILLED if leaves_e8 else OrderStatus.FILLED,
             leaves_e8=leaves_e8,
             cumulative_e8=before_e8 + quantity_e8,
-            cumulative_notional_e8=value_e8,
+            cumulative_notional_e8=self.spent[order.order_id],
             last_price_e8=price_e8,
             last_quantity_e8=quantity_e8,
             last_notional_e8=value_e8,

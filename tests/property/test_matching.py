@@ -51,8 +51,10 @@ SEEDED_ORDERS = 100_000
 STREAMS = 20
 
 
-def naive() -> NaiveBook:
-    return NaiveBook(MAKER_FEE_E8, TAKER_FEE_E8)
+def naive(lot: int = 1, smallest: int = 0) -> NaiveBook:
+    book = NaiveBook(MAKER_FEE_E8, TAKER_FEE_E8)
+    book.lot, book.smallest = lot, smallest
+    return book
 
 
 def compare(
@@ -89,7 +91,9 @@ def compare(
 @pytest.mark.parametrize("seed", range(STREAMS))
 def test_seeded_streams_say_what_the_naive_book_says(seed: int) -> None:
     orders = list(random_orders(seed, SEEDED_ORDERS // STREAMS, prices=8 + 4 * (seed % 5), accounts=2 + seed % 7))
-    compare(orders, open_core(), naive())
+    rules = ({}, {"lot_e8": LOT_E8}, {"lot_e8": LOT_E8, "quantity_min_e8": 5 * LOT_E8 - 1})[seed % 3]
+    lots = ((), (LOT_E8,), (LOT_E8, 5 * LOT_E8))[seed % 3]
+    compare(orders, open_core(**rules), naive(*lots))
 
 
 sides = st.sampled_from([Side.BUY, Side.SELL])

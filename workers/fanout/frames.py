@@ -130,6 +130,8 @@ class OrderPayload(msgspec.Struct, gc=False):
     """True of orders that wait, and left out of all others."""
     display_quantity: str | msgspec.UnsetType = msgspec.UNSET
     """Only of orders that do not show all."""
+    notional: str | msgspec.UnsetType = msgspec.UNSET
+    """Only of orders that spend a notional."""
 
 
 class PositionPayload(msgspec.Struct, gc=False):
@@ -272,6 +274,8 @@ def order_payload(execution: Execution) -> bytes:
 
 def _terms(execution: Execution) -> dict[str, Any]:
     """What is said of few orders."""
+    if execution.notional_e8 is not None:
+        return {"notional": format_e8(execution.notional_e8)}
     if execution.trigger_by is None and execution.display_quantity_e8 is None:
         return {}
     return {

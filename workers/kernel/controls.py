@@ -5,6 +5,7 @@ from typing import Final
 
 from schemas.controls import control_error
 from schemas.messages import Control, ControlKind, DeadLetter, DeadLetterReason
+from schemas.units import INT64_MAX
 from workers.kernel.stage import Input, Output
 
 CONTROL_IDS_MAX: Final = 100_000
@@ -12,6 +13,14 @@ CONTROL_IDS_MAX: Final = 100_000
 
 Pair = tuple[str, str]
 """Base and quote currency."""
+
+
+def whole_lots(control: Control) -> tuple[int, int]:
+    """The smallest and the largest quantity that a SYMBOL record allows, in whole lots; 10^-8 base."""
+    lot_e8 = control.lot_e8 or 1
+    largest_e8 = INT64_MAX if control.quantity_max_e8 is None else control.quantity_max_e8
+    smallest_e8 = min(-(-(control.quantity_min_e8 or 0) // lot_e8), INT64_MAX // lot_e8) * lot_e8
+    return smallest_e8, largest_e8 // lot_e8 * lot_e8
 
 
 class ControlGate:

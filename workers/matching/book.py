@@ -204,9 +204,11 @@ class Book:
         "breaker",
         "change_sequence",
         "last_e8",
+        "lot_e8",
         "maker_fee_e8",
         "mark_e8",
         "orders",
+        "quantity_min_e8",
         "reference_e8",
         "session",
         "symbol",
@@ -221,6 +223,9 @@ class Book:
         self.maker_fee_e8 = 0
         self.taker_fee_e8 = 0
         self.tick_e8 = 1
+        self.lot_e8 = 1
+        self.quantity_min_e8 = 0
+        """The smallest quantity of a new order, in whole lots."""
         self.reference_e8: int | None = None
         """The symbol's reference price, as the operator set it."""
         self.session = Session()

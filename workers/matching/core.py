@@ -19,7 +19,7 @@ from schemas.messages import (
 )
 from schemas.units import DAY_US, INT64_MAX, US_E8
 from stream_topology.sharding import partition_of
-from workers.kernel.controls import ControlGate
+from workers.kernel.controls import ControlGate, whole_lots
 from workers.kernel.sessions import PLANNED_MAX
 from workers.kernel.stage import Input, Output
 from workers.matching.amend import amend, refuse
@@ -29,6 +29,7 @@ from workers.matching.expiry import Expiries
 from workers.matching.matcher import Matcher
 from workers.matching.phases import collect, hold_auction, tell, turn
 from workers.matching.remove import clear, expire, remove
+from workers.matching.spending import spend
 from workers.matching.state import BookState, ShardState, decode, encode
 from workers.matching.stops import amend_waiting, proceed, wait
 
@@ -178,6 +179,8 @@ class MatchingCore:
         if order.trigger_by is not None:
             return wait(self._matcher, book, order, ts_us)
         if book.session.trades:
+            if order.notional_e8 is not None:
+                return spend(self._matcher, book, order, order.notional_e8, ts_us)
             return self._enter(book, order, ts_us)
         return collect(self._matcher, book, order, ts_us)
 
@@ -302,6 +305,7 @@ class MatchingCore:
         if book is None:
             book = self.books[symbol] = Book(symbol)
         book.tick_e8, book.reference_e8 = control.tick_e8 or 1, control.reference_price_e8
+        book.lot_e8, (book.quantity_min_e8, _) = control.lot_e8 or 1, whole_lots(control)
         book.maker_fee_e8 = control.maker_fee_e8 or 0
         book.taker_fee_e8 = control.taker_fee_e8 or 0
         book.breaker = breaker_of(control, book.breaker)

@@ -54,6 +54,8 @@ class BookState(msgspec.Struct, frozen=True, array_like=True):
     tick_e8: int = 1
     reference_e8: int | None = None
     breaker: Breaker | None = None
+    lot_e8: int = 1
+    quantity_min_e8: int = 0
 
     @classmethod
     def of(cls, book: Book) -> Self:
@@ -91,6 +93,8 @@ class BookState(msgspec.Struct, frozen=True, array_like=True):
             tick_e8=book.tick_e8,
             reference_e8=book.reference_e8,
             breaker=book.breaker,
+            lot_e8=book.lot_e8,
+            quantity_min_e8=book.quantity_min_e8,
         )
 
     def book(self) -> Book:
@@ -99,6 +103,7 @@ class BookState(msgspec.Struct, frozen=True, array_like=True):
         book.maker_fee_e8, book.taker_fee_e8 = self.maker_fee_e8, self.taker_fee_e8
         book.change_sequence = self.change_sequence
         book.tick_e8, book.reference_e8, book.breaker = self.tick_e8, self.reference_e8, self.breaker
+        book.lot_e8, book.quantity_min_e8 = self.lot_e8, self.quantity_min_e8
         if self.session is not None:
             book.session = Session.from_state(self.session)
         for order in self.orders:

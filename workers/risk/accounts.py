@@ -173,7 +173,10 @@ class Account:
             if refusal is None and holds:
                 self.hold(order, rules, order.quantity_e8)
             return refusal
-        notional_e8 = -(-order.worst_price_e8 * order.quantity_e8 // E8)
+        if order.notional_e8 is None:
+            notional_e8 = -(-order.worst_price_e8 * order.quantity_e8 // E8)
+        else:
+            notional_e8 = order.worst_notional_e8(order.quantity_e8)
         if order.side is _BUY:
             balance = self.balances.get(rules.quote)
             needed_e8 = notional_e8 - (-notional_e8 * order.fee_rate_e8 // E8)
@@ -241,6 +244,8 @@ class Account:
     def _needed_e8(self, order: RiskOrder, price_e8: int, leaves_e8: int, fee_rate_e8: int) -> int:
         """What is held for so much of an order: quote currency for a cash account's buy, else base."""
         if order.side is _BUY and self.kind is not _MARGIN:
+            if order.notional_e8 is not None:
+                return with_fee_e8(order.worst_notional_e8(leaves_e8), fee_rate_e8)
             return worst_cost_e8(price_e8, leaves_e8, fee_rate_e8)
         return leaves_e8
 
@@ -371,7 +376,11 @@ def worst_cost_e8(price_e8: int, quantity_e8: int, fee_rate_e8: int) -> int:
 
     Each fill's fee is rounded up for itself: a balance may so end at most 10^-8 a fill below what was held.
     """
-    notional_e8 = -(-price_e8 * quantity_e8 // E8)
+    return with_fee_e8(-(-price_e8 * quantity_e8 // E8), fee_rate_e8)
+
+
+def with_fee_e8(notional_e8: int, fee_rate_e8: int) -> int:
+    """A notional and the fee on it, rounded up; 10^-8 quote."""
     return notional_e8 - (-notional_e8 * fee_rate_e8 // E8)
 
 

@@ -80,6 +80,7 @@ class Answers:
             trail_rate_e8=command.trail_rate_e8,
             expire_us=expire_us,
             display_quantity_e8=command.display_quantity_e8,
+            notional_e8=command.notional_e8,
         )
         return (Output("executions", command.account, execution),)
 
@@ -137,6 +138,7 @@ class Answers:
             expire_us=order.expire_us,
             waits=order.waits,
             display_quantity_e8=order.display_quantity_e8,
+            notional_e8=order.notional_e8,
             **_terms(order),
         )
         return (Output("executions", command.account, execution),)
@@ -178,6 +180,8 @@ def to_book(
     if order.trigger is not None or order.display_quantity_e8 is not None or order.slide:
         seldom = {"display_quantity_e8": order.display_quantity_e8, "slide": order.slide}
         message = replace(message, **seldom, **_terms(order))
+    elif order.notional_e8 is not None:
+        message = replace(message, notional_e8=order.notional_e8)
     return Output("orders", order.symbol, message)
 
 

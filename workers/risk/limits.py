@@ -78,7 +78,7 @@ def limit_refusal(
 
 def _asked(order: RiskOrder, before: RiskOrder | None) -> _Asked:
     if before is None:
-        return _Asked(order, order.quantity_e8, -(-order.worst_price_e8 * order.quantity_e8 // E8))
+        return _Asked(order, order.quantity_e8, order.worst_notional_e8(order.quantity_e8))
     leaves_e8 = max(order.quantity_e8 - before.cumulative_e8, 0)
     notional_e8 = -(-order.worst_price_e8 * leaves_e8 // E8)
     return _Asked(order, leaves_e8 - before.open_e8, notional_e8 - before.open_notional_e8)

@@ -18,7 +18,7 @@ from schemas.messages import (
     TriggerBy,
 )
 from schemas.order_states import FINAL
-from schemas.units import TIME_US_MAX
+from schemas.units import E8, TIME_US_MAX
 
 ECHO_CHARACTERS_MAX: Final = 64
 """Longest text of a command that is kept or echoed (symbol, client_order_id, correlation_id); the rest is cut off."""
@@ -118,6 +118,8 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
     """What it was placed to show, once it has been amended."""
     reduce_only: bool = False
     """It may only make the position smaller."""
+    notional_e8: int | None = None
+    """What it is to spend, without fees. Its quantity is then the most that it may buy; from NEW on what it buys."""
 
     def same_content(self, other: "RiskOrder") -> bool:
         """Whether two commands ask the same: sent_us and correlation_id do not matter, absent is as its default."""
@@ -137,7 +139,15 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
             and (self.placed_display_e8 if self.placed_as else self.display_quantity_e8) == other.display_quantity_e8
             and self.slide is other.slide
             and self.reduce_only is other.reduce_only
+            and self.notional_e8 == other.notional_e8
         )
+
+    def worst_notional_e8(self, leaves_e8: int) -> int:
+        """For how much so much of it may still trade at worst, rounded up; 10^-8 quote."""
+        notional_e8 = -(-self.worst_price_e8 * leaves_e8 // E8)
+        if self.notional_e8 is not None:
+            return min(notional_e8, self.notional_e8 - self.cumulative_notional_e8)
+        return notional_e8
 
     def trigger_moved_to(self, price_e8: int | None) -> Trigger | None:
         """Its trigger at another price; as it is where none is named or none can be."""
@@ -160,9 +170,12 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
         self.waits = execution.waits
         self.cumulative_e8 = execution.cumulative_e8
         self.cumulative_notional_e8 = execution.cumulative_notional_e8
-        if self.slide and execution.kind is _NEW:
-            self._become(execution)
-            self.worst_price_e8 = self.price_e8 or 0
+        if execution.kind is _NEW:
+            if self.slide:
+                self._become(execution)
+                self.worst_price_e8 = self.price_e8 or 0
+            elif self.notional_e8 is not None:
+                self._become(execution)
         elif execution.kind is _AMENDED:
             self._become(execution)
             if execution.command_id == self.amend_id:
@@ -175,10 +188,14 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
             self.limit_e8 = execution.limit_e8
             self.actual_e8 = execution.actual_e8
 
-    def _become(self, amended: Execution) -> None:
+    def keep_as_placed(self) -> None:
+        """Remember what was asked for: it is going to be something else."""
         if self.placed_as is None:
             self.placed_as, self.placed_until_us = (self.price_e8, self.quantity_e8), self.expire_us
             self.placed_trigger, self.placed_display_e8 = self.trigger, self.display_quantity_e8
+
+    def _become(self, amended: Execution) -> None:
+        self.keep_as_placed()
         self.price_e8, self.quantity_e8, self.expire_us = amended.price_e8, amended.quantity_e8, amended.expire_us
         if self.trigger is not None and self.trigger.price_e8 is not None:
             self.trigger = replace(self.trigger, price_e8=amended.trigger_price_e8)
@@ -213,6 +230,7 @@ def order_of(command: Command, order_id: int, command_us: int, prevention: SelfT
         display_quantity_e8=command.display_quantity_e8,
         slide=command.slide,
         reduce_only=command.reduce_only,
+        notional_e8=command.notional_e8,
     )
 
 

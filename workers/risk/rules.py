@@ -16,6 +16,7 @@ from schemas.messages import (
     TriggerBy,
 )
 from schemas.units import E8, INT64_MAX, INT64_MIN, TIME_US_MAX, US_E8
+from workers.kernel.controls import whole_lots
 from workers.risk.orders import KNOWN_TYPES, RiskOrder
 from workers.risk.prices import band_around, moved_trigger_refusal, priced_refusal, trigger_refusal, unpriced_refusal
 from workers.risk.refusal import Refusal
@@ -79,17 +80,16 @@ def symbol_rules(control: Control) -> SymbolRules:
     The smallest and the largest quantity are whole lots, so that a refusal names one that could be ordered.
     """
     fees = (control.maker_fee_e8 or 0, control.taker_fee_e8 or 0)
-    lot_e8 = control.lot_e8 or 1
-    largest_e8 = INT64_MAX if control.quantity_max_e8 is None else control.quantity_max_e8
+    smallest_e8, largest_e8 = whole_lots(control)
     return SymbolRules(
         symbol=control.symbol or "",
         base=control.base or "",
         quote=control.quote or "",
         trading=control.symbol_status is SymbolStatus.TRADING,
         tick_e8=control.tick_e8 or 1,
-        lot_e8=lot_e8,
-        quantity_min_e8=min(-(-(control.quantity_min_e8 or 0) // lot_e8), INT64_MAX // lot_e8) * lot_e8,
-        quantity_max_e8=largest_e8 // lot_e8 * lot_e8,
+        lot_e8=control.lot_e8 or 1,
+        quantity_min_e8=smallest_e8,
+        quantity_max_e8=largest_e8,
         notional_min_e8=control.notional_min_e8 or 0,
         notional_max_e8=INT64_MAX if control.notional_max_e8 is None else control.notional_max_e8,
         band_e8=control.price_band_e8,
@@ -118,7 +118,10 @@ def rule_refusal(rules: SymbolRules, order: RiskOrder) -> Refusal | None:
             return refusal
     if order.self_trade_prevention is _UNKNOWN_PREVENTION or (order.trigger and order.trigger.by is _UNKNOWN_TRIGGER):
         return Refusal(Reason.MALFORMED)
-    refusal = _price(rules, order) or _quantity(rules, order) or _notional(rules, order)
+    if order.notional_e8 is None:
+        refusal = _price(rules, order) or _quantity(rules, order) or _notional(rules, order)
+    else:
+        refusal = _spending(rules, order, order.notional_e8)
     if refusal is None and (order.slide or order.display_quantity_e8 is not None):
         refusal = _way_of_resting(rules, order)
     return refusal
@@ -144,6 +147,24 @@ def _price(rules: SymbolRules, order: RiskOrder) -> Refusal | None:
     if order.trigger is not None:
         return trigger_refusal(rules, order)
     return priced_refusal(rules, order) if order.order_type is _LIMIT else unpriced_refusal(rules, order)
+
+
+def _spending(rules: SymbolRules, order: RiskOrder, notional_e8: int) -> Refusal | None:
+    """Of an order that spends a notional. Its quantity becomes the most that it may buy: all at the band's low edge."""
+    if order.order_type is not _MARKET or order.side is not _BUY or order.quantity_e8 or notional_e8 <= 0:
+        return Refusal(Reason.NOTIONAL_INVALID, None, notional_e8)
+    refusal = _price(rules, order)
+    if refusal is not None:
+        return refusal
+    if rules.notional_min_e8 > notional_e8:
+        return Refusal(Reason.NOTIONAL_TOO_SMALL, rules.notional_min_e8, notional_e8)
+    if rules.notional_max_e8 < notional_e8:
+        return Refusal(Reason.NOTIONAL_TOO_LARGE, rules.notional_max_e8, notional_e8)
+    order.keep_as_placed()
+    most_e8 = min(notional_e8 * E8 // rules.low_e8, INT64_MAX)
+    order.quantity_e8 = most_e8 // rules.lot_e8 * rules.lot_e8
+    least_e8 = max(rules.quantity_min_e8, rules.lot_e8)
+    return Refusal(Reason.QUANTITY_TOO_SMALL, least_e8, most_e8) if most_e8 < least_e8 else _quantity(rules, order)
 
 
 def _expiry(order: RiskOrder, now_us: int) -> Refusal | None:

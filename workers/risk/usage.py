@@ -81,7 +81,7 @@ def at_worst(order: RiskOrder, leaves_e8: int) -> tuple[int, int]:
 
     10^-8 base, and for how much: 10^-8 quote, rounded up.
     """
-    open_e8, notional_e8 = leaves_e8, -(-order.worst_price_e8 * leaves_e8 // E8)
+    open_e8, notional_e8 = leaves_e8, order.worst_notional_e8(leaves_e8)
     if order.amend_id:
         amended_e8 = order.amended_leaves_e8(leaves_e8)
         open_e8 = max(open_e8, amended_e8)

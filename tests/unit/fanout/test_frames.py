@@ -206,6 +206,8 @@ def test_a_fill_tells_the_whole_order() -> None:
     }
     iceberg = json.loads(order_payload(replace(execution, display_quantity_e8=4)))
     assert (iceberg["display_quantity"], iceberg.get("trigger_by")) == ("0.00000004", None)
+    spends = json.loads(order_payload(replace(execution, notional_e8=4)))
+    assert (spends["notional"], iceberg.get("notional")) == ("0.00000004", None)
     trailing = json.loads(order_payload(replace(execution, trail_e8=2, trail_rate_e8=3, **waits)))
     assert (trailing.get("trigger_price"), trailing["trail"], trailing["trail_rate"]) == (
         *(None, "0.00000002"),

@@ -154,7 +154,7 @@ async def test_the_document_has_the_lean_path_beside_the_rest(client: Any) -> No
     assert document["paths"]["/api/v1/orders/{order_id}"].keys() == {"get", "patch", "delete"}
     body = document["paths"]["/api/v1/orders"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     schema = document["components"]["schemas"][body["$ref"].rpartition("/")[2]]
-    assert schema["required"] == ["symbol", "side", "type", "quantity"]
+    assert schema["required"] == ["symbol", "side", "type"]
     assert schema["properties"]["side"]["enum"] == ["buy", "sell"]
 
 

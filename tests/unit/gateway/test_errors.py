@@ -20,21 +20,21 @@ def wrong(body: Any) -> list[tuple[str, Any]]:
 
 
 async def test_every_wrong_field_of_an_order_is_told(served: Any, client: Any) -> None:
-    order = {"symbol": "BTC USD", "side": "hold", "type": "limit", "price": 5, "color": "x" * 500, "post_only": "yes"}
+    order = {"symbol": "BTC USD", "side": "hold", "price": 5, "color": "x" * 500, "post_only": "yes"}
     answer = await client.post("/api/v1/orders", json=order, headers=served.bearer())
     assert answer.status_code == 422
     error = answer.json()["error"]
     assert wrong(answer.json()) == [
         ("symbol", "BTC USD"),
         ("side", "hold"),
-        ("quantity", None),
+        ("type", None),
         ("price", 5),
         ("post_only", "yes"),
         ("color", "x" * 100 + "..."),
     ]
     rules = {one["path"]: one["rule"] for one in error["details"]}
     assert rules["side"] == "must be one of buy, sell"
-    assert rules["quantity"] == "is missing"
+    assert rules["type"] == "is missing"
     assert rules["color"] == "is not a field of this"
     assert "decimal number in a string" in rules["price"]
     assert error["field"] == "symbol"

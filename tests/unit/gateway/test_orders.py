@@ -143,6 +143,23 @@ async def test_a_market_order_has_no_price_and_a_limit_order_needs_one(served: A
         assert (answer.status_code, answer.json()["error"]["field"]) == (422, "price")
 
 
+async def test_an_order_has_a_quantity_or_a_notional(served: Any, client: Any) -> None:
+    spends = {"symbol": "BTC-USD", "side": "buy", "type": "market", "notional": "100.5"}
+    assert (await client.post("/api/v1/orders", json=spends, headers=served.bearer())).status_code == 202
+    command = served.log.commands[-1]
+    assert (command.notional_e8, command.quantity_e8) == (10_050_000_000, None)
+    for wrong, field in (
+        (spends | {"quantity": "1"}, "notional"),
+        (spends | {"side": "sell"}, "notional"),
+        (spends | {"type": "limit", "price": "1"}, "notional"),
+        (spends | {"notional": "0"}, "notional"),
+        (spends | {"notional": 1}, "notional"),
+        ({name: value for name, value in spends.items() if name != "notional"}, "quantity"),
+    ):
+        answer = await client.post("/api/v1/orders", json=wrong, headers=served.bearer())
+        assert (answer.status_code, answer.json()["error"]["field"]) == (422, field)
+
+
 @pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded", "application/jsonx"])
 async def test_another_content_type_is_refused(served: Any, client: Any, content_type: str | None) -> None:
     headers = served.bearer() | ({"content-type": content_type} if content_type else {})

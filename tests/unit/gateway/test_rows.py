@@ -29,6 +29,7 @@ ROW = {
     "trail_rate_e8": None,
     "waits": False,
     "display_quantity_e8": 500_000,
+    "notional_e8": 64_815_750_000,
 }
 
 
@@ -63,4 +64,5 @@ def test_a_row_is_said_in_the_words_of_clients() -> None:
         "trail_rate": None,
         "waits": False,
         "display_quantity": "0.005",
+        "notional": "648.1575",
     }

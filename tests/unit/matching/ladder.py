@@ -36,7 +36,7 @@ class Market:
 
     def __init__(self, ladder: str = "") -> None:
         self.core = open_core()
-        self.core.books[SYMBOL].tick_e8 = E8 // 2
+        self.core.books[SYMBOL].tick_e8 = self.core.books[SYMBOL].lot_e8 = E8 // 2
         self.count = 0
         self.orders: dict[int, Order] = {}
         side = Side.SELL

@@ -38,6 +38,8 @@ def ask(market: Market, sentence: str) -> list[str]:
     }
     if until:
         options |= {"time_in_force": TimeInForce.GTD, "until": float(until)}
+    if verb == "spends":
+        options["notional_e8"], quantity, verb = round(float(quantity) * E8), "1000", "buys"
     options |= waits_for(flags, has_price=not at_market)
     for flag in flags:
         options |= option(flag)

@@ -26,6 +26,7 @@ from schemas.units import E8
 from tests.oracle.risk_desk import SECRET, Desk, open_desk
 
 MARKET = {"order_type": OrderType.MARKET, "price_e8": None}
+SPEND = MARKET | {"quantity_e8": None, "notional_e8": 1000 * E8}
 REDUCING = {"account_status": AccountStatus.REDUCING}
 SUSPENDED = {"account_status": AccountStatus.SUSPENDED}
 MARGIN = {"account_kind": AccountKind.MARGIN, "leverage_e8": 1}
@@ -100,6 +101,10 @@ CASES: list[tuple[Reason, Callable[[Desk], object], dict[str, Any]]] = [
     (Reason.QUANTITY_TOO_LARGE, limits(), {"quantity_e8": 51 * E8}),
     (Reason.NOTIONAL_TOO_SMALL, limits(), {"quantity_e8": E8 // 100, "price_e8": 999 * E8}),
     (Reason.NOTIONAL_TOO_LARGE, lambda at: at.symbol(notional_max_e8=500 * E8), {}),
+    (Reason.NONE, limits(), SPEND),
+    (Reason.NOTIONAL_INVALID, limits(), SPEND | {"side": Side.SELL}),
+    (Reason.NOTIONAL_TOO_SMALL, limits(), SPEND | {"notional_e8": 9 * E8}),
+    (Reason.FUNDS_INSUFFICIENT, limits(), SPEND | {"notional_e8": 10_000 * E8}),
     (Reason.OPEN_ORDERS_LIMIT, account(open_orders_max=0), {}),
     (Reason.ORDER_SIZE_LIMIT, limits(max_order_size_e8=1), {}),
     (Reason.FAT_FINGER, limits(fat_finger_limit_e8=1), {"price_e8": 1001 * E8}),

@@ -1,0 +1,13 @@
+"""What an order is to spend."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+
+
+def upgrade() -> None:
+    """Add the column to orders and executions."""
+    for table in ("orders", "executions"):
+        op.add_column(table, sa.Column("notional_e8", sa.BigInteger(), nullable=True))
