@@ -206,12 +206,27 @@ def _key(control: Control) -> str | None:
 
 
 def _funds(control: Control) -> str | None:
-    if (detail := _account_name(control)) is not None:
+    detail = _account_name(control) or _currency(control)
+    if detail is None and not control.amount_e8:
+        return f"amount_e8 is {control.amount_e8}: a deposit is positive, a withdrawal negative"
+    return detail
+
+
+def _transfer(control: Control) -> str | None:
+    if (detail := _account_name(control) or _currency(control)) is not None:
         return detail
+    if control.to_account is None or not _ACCOUNT.fullmatch(control.to_account):
+        return f"to_account {control.to_account!r} must be 1 to 64 letters, digits, '.', '_', '@', '+' or '-'"
+    if control.to_account == control.account:
+        return f"account and to_account are both {control.account!r}: nothing would move"
+    if (control.amount_e8 or 0) <= 0:
+        return f"amount_e8 is {control.amount_e8}: it must be positive"
+    return None
+
+
+def _currency(control: Control) -> str | None:
     if control.currency is None or not _CURRENCY.fullmatch(control.currency):
         return f"currency {control.currency!r} must be 1 to 16 letters or digits, such as USD"
-    if not control.amount_e8:
-        return f"amount_e8 is {control.amount_e8}: a deposit is positive, a withdrawal negative"
     return None
 
 
@@ -220,6 +235,7 @@ _CHECKS: Final[dict[ControlKind, Callable[[Control], str | None]]] = {
     ControlKind.ACCOUNT: _account,
     ControlKind.KEY: _key,
     ControlKind.FUNDS: _funds,
+    ControlKind.TRANSFER: _transfer,
     ControlKind.LIMITS: _limits,
     ControlKind.SESSION: _session,
 }

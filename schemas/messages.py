@@ -52,6 +52,7 @@ class ControlKind(StrEnum):
     FUNDS = "FUNDS"
     LIMITS = "LIMITS"
     SESSION = "SESSION"
+    TRANSFER = "TRANSFER"
 
 
 class DeadLetterReason(StrEnum):
@@ -102,6 +103,7 @@ class LedgerKind(StrEnum):
     WITHDRAWAL = "WITHDRAWAL"
     TRADE = "TRADE"
     FEE = "FEE"
+    TRANSFER = "TRANSFER"
 
 
 class Liquidity(StrEnum):
@@ -273,6 +275,15 @@ class TimeInForce(StrEnum):
     FOK = "FOK"
     GTD = "GTD"
     DAY = "DAY"
+
+
+class TransferKind(StrEnum):
+    """What became of a transfer."""
+
+    UNKNOWN = "UNKNOWN"
+    SENT = "SENT"
+    RECEIVED = "RECEIVED"
+    REFUSED = "REFUSED"
 
 
 class TriggerBy(StrEnum):
@@ -453,7 +464,7 @@ class Control(msgspec.Struct, frozen=True, gc=False):
     kind: ControlKind
     """SYMBOL and ACCOUNT create or replace; KEY registers or revokes a signing key; FUNDS deposits or withdraws;
     LIMITS replaces the limits of an account, a symbol, both, or the venue's defaults; SESSION sets or plans a
-    symbol's phase.
+    symbol's phase. TRANSFER moves funds to another account.
     """
     control_id: str
     """Unique per decision. Seeing one twice does nothing the second time."""
@@ -490,7 +501,9 @@ class Control(msgspec.Struct, frozen=True, gc=False):
     taker_fee_e8: int | None = None
     """SYMBOL: fraction of the notional that the aggressor pays, in 10^-8."""
     account: str | None = None
-    """ACCOUNT, KEY, FUNDS: the account. LIMITS: the account that they are for; null for every one."""
+    """ACCOUNT, KEY, FUNDS: the account. TRANSFER: the one that gives. LIMITS: the account that they are for; null for
+    every one.
+    """
     account_kind: AccountKind | None = None
     """ACCOUNT: CASH reserves what an order may cost; MARGIN needs equity times leverage to cover it."""
     account_status: AccountStatus | None = None
@@ -504,9 +517,9 @@ class Control(msgspec.Struct, frozen=True, gc=False):
     public_key: bytes | None = None
     """KEY: 32 bytes of an Ed25519 public key; null revokes key_id."""
     currency: str | None = None
-    """FUNDS: which currency."""
+    """FUNDS, TRANSFER: which currency."""
     amount_e8: int | None = None
-    """FUNDS: 10^-8 of the currency; a deposit is positive, a withdrawal negative."""
+    """FUNDS: 10^-8 of the currency; a deposit is positive, a withdrawal negative; of a transfer always positive."""
     self_trade_prevention: SelfTradePrevention | None = None
     """ACCOUNT: what its orders do that do not say it themselves; null is CANCEL_NEWEST."""
     cancel_open: bool = False
@@ -563,6 +576,8 @@ class Control(msgspec.Struct, frozen=True, gc=False):
     """LIMITS: largest value at risk of the positions in a quote currency, of a day, at 99 %, by historical simulation,
     open orders counted as if filled; 10^-8 quote.
     """
+    to_account: str | None = None
+    """TRANSFER: the account that gets it."""
 
 
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):
@@ -737,7 +752,7 @@ class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
     account: str
     """The customer's account this posting concerns; also the record's key."""
     debit_account: str
-    """Receives amount_e8: the customer, or venue:clearing, venue:fees, venue:world."""
+    """Receives amount_e8: the customer, or venue:clearing, venue:fees, venue:transit, venue:world."""
     credit_account: str
     """Gives amount_e8."""
     currency: str
@@ -755,7 +770,7 @@ class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
     order_id: int | None = None
     """TRADE and FEE: the customer's order."""
     control_id: str | None = None
-    """DEPOSIT and WITHDRAWAL: the Control record."""
+    """DEPOSIT, WITHDRAWAL and TRANSFER: the Control record."""
 
 
 class Mark(msgspec.Struct, frozen=True, gc=False):
@@ -978,6 +993,35 @@ class Trade(msgspec.Struct, frozen=True, gc=False):
     """The log's time of the aggressor at the book, or of the auction, microseconds since 1970 UTC."""
 
 
+class Transfer(msgspec.Struct, frozen=True, gc=False):
+    """One half of a transfer between accounts, or its refusal. Pre-trade risk of the account that gives decides, and
+    writes both halves in one transaction: what was sent and not yet received is under way.
+    """
+
+    account: str
+    """The account that this half is of; also the record's key."""
+    kind: TransferKind
+    """SENT: the account gives amount_e8. RECEIVED: it gets that. REFUSED: nothing moves."""
+    control_id: str
+    """The Control record that decided it."""
+    from_account: str
+    """Which account gives."""
+    to_account: str
+    """Which account gets."""
+    currency: str
+    """Which currency."""
+    amount_e8: int
+    """Positive; 10^-8 of the currency."""
+    reason: Reason
+    """REFUSED: why; else NONE."""
+    ts_us: int
+    """The log's time, microseconds since 1970 UTC."""
+    limit_e8: int | None = None
+    """REFUSED: the rule's number, such as what is available."""
+    actual_e8: int | None = None
+    """REFUSED: the number that broke it."""
+
+
 Message = (
     AccountState
     | BookChange
@@ -997,6 +1041,7 @@ Message = (
     | Tick
     | Ticker
     | Trade
+    | Transfer
 )
 """Any record of the log."""
 
@@ -1019,4 +1064,5 @@ RECORDS: Final[dict[str, type[Message]]] = {
     "Tick": Tick,
     "Ticker": Ticker,
     "Trade": Trade,
+    "Transfer": Transfer,
 }

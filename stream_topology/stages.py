@@ -32,8 +32,8 @@ _STAGES: Final = (
     Stage(
         "risk",
         "Pre-trade risk: authorises each command and holds what it may cost",
-        inputs=("control", "clock", "marks", "executions", "commands"),
-        outputs=("orders", "executions", "accounts"),
+        inputs=("control", "clock", "marks", "executions", "transfers", "commands"),
+        outputs=("orders", "executions", "accounts", "transfers"),
     ),
     Stage(
         "matching",
@@ -44,7 +44,7 @@ _STAGES: Final = (
     Stage(
         "positions",
         "Positions, profit and the double-entry ledger",
-        inputs=("control", "marks", "executions"),
+        inputs=("control", "marks", "executions", "transfers"),
         outputs=("positions", "ledger"),
     ),
     Stage(

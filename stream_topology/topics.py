@@ -75,6 +75,7 @@ _TOPICS: Final = (
     Topic("marks", "Mark", Key.EVERY, "The prices at which positions are valued"),  # for ever: triggers look at them
     Topic("positions", "Position", Key.ACCOUNT, "Holdings after each fill", readers=("sinks",)),
     Topic("ledger", "LedgerEntry", Key.ACCOUNT, "Double-entry postings", readers=("sinks",)),
+    Topic("transfers", "Transfer", Key.ACCOUNT, "Halves of transfers between accounts", readers=("operator",)),
     Topic("accounts", "AccountState", Key.ACCOUNT, "Whether each account may trade", readers=("operator", "sinks")),
     Topic("candles", "Candle", Key.SYMBOL, "Open, high, low, close, volume", readers=("sinks",)),
     Topic("tickers", "Ticker", Key.SYMBOL, "The state of each market", retention_ms=7 * _DAY_MS, readers=("sinks",)),

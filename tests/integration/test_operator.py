@@ -15,7 +15,18 @@ import pytest
 from confluent_kafka import Producer
 from psycopg.conninfo import conninfo_to_dict
 
-from schemas.messages import AccountState, AccountStatus, Command, CommandKind, Control, OrderType, Reason, Side
+from schemas.messages import (
+    AccountState,
+    AccountStatus,
+    Command,
+    CommandKind,
+    Control,
+    OrderType,
+    Reason,
+    Side,
+    Transfer,
+    TransferKind,
+)
 from schemas.registry import connect
 from schemas.units import E8
 from stream_topology.provision import provision
@@ -199,6 +210,30 @@ def test_an_account_is_made_and_a_deposit_with_an_id_is_made_once(venue: Venue) 
         core.apply(Input("control", 0, offset, 1, "", control, value))
     account = core._accounts["alice"]
     assert (account.balance("USD").total_e8, account.status) == (1_000 * E8, "SUSPENDED")
+
+
+def test_a_transfer_says_what_became_of_it(venue: Venue) -> None:
+    for name in ("kim", "tom"):
+        venue.facts("accounts", name, "--kind", "cash")
+    producer = Producer({"bootstrap.servers": venue.log.bootstrap})
+    moved = {"from_account": "kim", "to_account": "tom", "currency": "USD", "amount_e8": 5 * E8, "ts_us": 1}
+    gone = Transfer("kim", TransferKind.SENT, "move-1", reason=Reason.NONE, **moved)
+    numbers = {"limit_e8": 3 * E8, "actual_e8": 5 * E8}
+    refused = Transfer("kim", TransferKind.REFUSED, "move-2", reason=Reason.FUNDS_INSUFFICIENT, **moved, **numbers)
+    for half in (gone, refused):
+        producer.produce(f"{venue.prefix}transfers", venue.codec.encode(half), "kim", partition_of("kim", SHARDS))
+    assert producer.flush(10) == 0
+    typed = ("accounts", "kim", "--transfer", "5", "USD", "tom", "--id")
+    for again in (False, True):
+        code, said = venue.type_in(*typed, "move-1")
+        assert (code, "kim gave tom 5 USD." in said, "was made before" in said) == (0, True, again)
+    code, said = venue.type_in(*typed, "move-2")
+    assert (code, "Refused: 3 USD is available, not 5." in said) == (1, True)
+    control = venue.codec.decode(venue.controls()[1][-1], "Control")
+    assert isinstance(control, Control)
+    assert (control.account, control.to_account, control.currency, control.amount_e8) == ("kim", "tom", "USD", 5 * E8)
+    code, said = venue.type_in("accounts", "kim", "--transfer", "5", "USD", "zoe")
+    assert (code, "There is no account zoe." in said) == (1, True)
 
 
 def test_limits_keep_what_is_not_said_and_show_who_changed_what(venue: Venue) -> None:

@@ -42,6 +42,18 @@ OTHER_MUTATIONS: Final = (
         "                account if change_e8 > 0 else other,\n                other if change_e8 > 0 else account,\n",
         "                other if change_e8 > 0 else account,\n                account if change_e8 > 0 else other,\n",
     ),
+    Mutation(
+        "what is on its way is made twice",
+        POSITIONS,
+        "{TransferKind.SENT: -1, TransferKind.RECEIVED: 1}",
+        "{TransferKind.SENT: -1, TransferKind.RECEIVED: 1, TransferKind.REFUSED: 1}",
+    ),
+    Mutation(
+        "a transfer comes out of nothing",
+        LEDGER,
+        "return self._post(LedgerKind.TRANSFER, TRANSIT,",
+        "return self._post(LedgerKind.TRANSFER, WORLD,",
+    ),
     Mutation("fees are not added up", POSITIONS, "        holding.fees_e8 += execution.fee_e8 or 0\n", ""),
     Mutation(
         "a high is not raised",

@@ -16,6 +16,8 @@ RISK_STATE = "workers/risk/state.py"
 USAGE = "workers/risk/usage.py"
 LIMIT_TABLE = "workers/risk/limit_table.py"
 LOSSES = "workers/risk/losses.py"
+TRANSFERS = "workers/risk/transfers.py"
+MARGIN = "workers/risk/margin.py"
 TIMERS = "workers/risk/timers.py"
 VALUE_AT_RISK = "workers/risk/value_at_risk.py"
 
@@ -52,6 +54,33 @@ RISK_MUTATIONS: Final = (
         "if open_count > account.open_orders_max:",
     ),
     Mutation("two amendments at a time", RISK, "        elif order.amend_id:\n", "        elif False:\n"),
+    Mutation(
+        "reserved money is moved",
+        TRANSFERS,
+        "0 if balance is None else balance.total_e8 - balance.reserved_e8",
+        "0 if balance is None else balance.total_e8",
+    ),
+    Mutation("what is sent stays too", TRANSFERS, "    account.move(currency, -amount_e8)\n", ""),
+    Mutation("a transfer may take the margin", TRANSFERS, "if account.kind is AccountKind.MARGIN:", "if False:"),
+    Mutation(
+        "the giver gets it back",
+        TRANSFERS,
+        "account = taker if kind is TransferKind.RECEIVED else giver",
+        "account = giver",
+    ),
+    Mutation(
+        "a transfer keeps its equity",
+        MARGIN,
+        "(account.held_e8(quote) - (amount_e8 if currency == quote else 0)) * E8",
+        "account.held_e8(quote) * E8",
+    ),
+    Mutation(
+        "a transfer of the base leaves it held", MARGIN, "gone_e8 = amount_e8 if base == currency else 0", "gone_e8 = 0"
+    ),
+    Mutation(
+        "a transfer is weighed in one currency", MARGIN, "if currency in {base, quote}})", "if currency == quote})"
+    ),
+    Mutation("what was received is not there", RISK, "        account.move(half.currency, half.amount_e8)\n", ""),
     Mutation("a fee is not taken", MOVES, "    quote.total_e8 -= execution.fee_e8 or 0\n", ""),
     Mutation("cancel all takes the other side too", ACCOUNTS, " and side in {None, way}]", "]"),
     Mutation(
@@ -139,8 +168,8 @@ RISK_MUTATIONS: Final = (
     Mutation(
         "a withdrawal leaves what may only reduce",
         RISK,
-        "        lost = overtaken(account, self._venue)\n",
-        "        lost = []\n",
+        "lost = overtaken(account, self._venue) if account.reduce_only else []",
+        "lost: list[RiskOrder] = []",
     ),
     Mutation(
         "what may only reduce is never forgotten",
@@ -190,14 +219,14 @@ RISK_MUTATIONS: Final = (
     ),
     Mutation(
         "a short position is no exposure",
-        ACCOUNTS,
+        MARGIN,
         "return max(abs(position_e8 + bought_e8), abs(position_e8 - sold_e8))",
         "return abs(position_e8 + bought_e8)",
     ),
     Mutation(
         "leverage is not used",
-        ACCOUNTS,
-        "if exposure_e16 * E8 <= equity_e16 * self.leverage_e8:",
+        MARGIN,
+        "if exposure_e16 * E8 <= equity_e16 * account.leverage_e8:",
         "if exposure_e16 <= equity_e16:",
     ),
     Mutation(

@@ -18,6 +18,8 @@ from schemas.messages import (
     Reason,
     Side,
     TimeInForce,
+    Transfer,
+    TransferKind,
 )
 from schemas.units import E8, notional_e8
 from tests.oracle.risk_desk import BTC
@@ -50,6 +52,21 @@ class Book:
         control_id = control_id or f"funds-{self.offsets.get('control', 0)}"
         control = Control(ControlKind.FUNDS, control_id, account=account, currency=currency, amount_e8=amount_e8)
         return self.put("control", "control", control)
+
+    def transfer(self, half: TransferKind, account: str, currency: str, amount_e8: int) -> Sequence[Output]:
+        ends = ("other", account) if half is TransferKind.RECEIVED else (account, "other")
+        moved = Transfer(
+            account=account,
+            kind=half,
+            control_id="move",
+            from_account=ends[0],
+            to_account=ends[1],
+            currency=currency,
+            amount_e8=amount_e8,
+            reason=Reason.NONE,
+            ts_us=self.ts_us,
+        )
+        return self.put("transfers", account, moved)
 
     def mark(self, price_e8: int, symbol: str = "BTC-USD", *, after_s: int = 0) -> Sequence[Output]:
         self.ts_us += after_s * SECOND_US
@@ -114,7 +131,10 @@ def random_day(book: Book, rng: Random, steps: int) -> list[Sequence[Output]]:
     for _ in range(steps):
         account = rng.choice(("alice", "bob", "carol", "dave"))
         symbol = rng.choice(("BTC-USD", "ETH-USD", "LATE-USD"))
-        match rng.randint(0, 9):
+        match rng.randint(0, 10):
+            case 10:
+                half = rng.choice((TransferKind.SENT, TransferKind.RECEIVED, TransferKind.REFUSED))
+                outputs.append(book.transfer(half, account, "USD", rng.randint(1, 100 * E8)))
             case 0:
                 outputs.append(book.mark(rng.randint(E8, 100 * E8), symbol, after_s=rng.randint(0, 6)))
             case 1:

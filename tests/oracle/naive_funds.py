@@ -101,6 +101,28 @@ class NaiveFunds:
         available = self.total(old.account, currency) - self.reserved(old.account, currency) + held
         return ("FUNDS_INSUFFICIENT", available, amount) if amount > max(available, held) else None
 
+    def transfer_refusal(self, account: str, currency: str, amount: int) -> tuple[str, int | None, int | None] | None:
+        """Why an account cannot give so much away, and the numbers."""
+        free = self.total(account, currency) - self.reserved(account, currency)
+        if amount > free:
+            return "FUNDS_INSUFFICIENT", free, amount
+        leverage = self.leverage[account]
+        if leverage is None:
+            return None
+        left = NaiveFunds(self.pairs, self.marks, dict(self.balances), self.orders, self.leverage)
+        left.move(account, currency, -amount)
+        for quote in sorted({quote for base, quote in self.pairs.values() if currency in {base, quote}}):
+            equity, exposure = Fraction(left.total(account, quote)), Fraction(0)
+            for symbol, (base, other) in self.pairs.items():
+                if other == quote:
+                    mark = Fraction(self.marks[symbol], UNIT)
+                    equity += left.total(account, base) * mark
+                    exposure += left._worst(account, base, quote, []) * mark
+            limit = equity * leverage / UNIT
+            if exposure > limit:
+                return "MARGIN_INSUFFICIENT", math.floor(limit), math.ceil(exposure)
+        return None
+
     def _worst(self, account: str, base: str, quote: str, extra: list[OpenOrder]) -> int:
         quantities = {"BUY": 0, "SELL": 0}
         for order in [*self.orders.values(), *extra]:

@@ -82,6 +82,7 @@ class RandomMarket:
             self._repeat,
             self._mark,
             self._funds,
+            self._transfer,
             self._rules,
             self._kind,
             self._limit,
@@ -150,6 +151,20 @@ class RandomMarket:
     def _funds(self) -> None:
         amount_e8 = self.rng.randint(-1000 * E8, 1000 * E8) or 1
         self._fund(self.rng.choice(ACCOUNTS), self.rng.choice(CURRENCIES), amount_e8)
+
+    def _transfer(self) -> None:
+        """From one account to another, of what is often about all that it has."""
+        giver, taker = self.rng.sample(ACCOUNTS, 2)
+        currency = self.rng.choice(CURRENCIES)
+        free_e8 = max(self.naive.total(giver, currency) - self.naive.reserved(giver, currency), 1)
+        amount_e8 = self.rng.choice((free_e8, free_e8 + 1, self.rng.randint(1, free_e8), self.rng.randint(1, 10**12)))
+        expected = self.naive.transfer_refusal(giver, currency, amount_e8)
+        refusal = self.desk.transfer(giver, taker, currency, amount_e8)
+        assert refusal == expected
+        if refusal is None:
+            for account, moved_e8 in ((giver, -amount_e8), (taker, amount_e8)):
+                self.naive.move(account, currency, moved_e8)
+                self.losses.paid.append((account, currency, moved_e8))
 
     def _rules(self) -> None:
         self._set_symbol(self.rng.choice(list(SYMBOLS)))

@@ -26,6 +26,8 @@ from schemas.messages import (
     Side,
     SymbolStatus,
     Tick,
+    Transfer,
+    TransferKind,
 )
 from schemas.order_states import TRANSITIONS
 from schemas.seal import seal_headers, seal_hmac
@@ -112,6 +114,19 @@ class Desk:
 
     def funds(self, account: str, currency: str, amount_e8: int) -> Sequence[Output]:
         return self.control(ControlKind.FUNDS, account=account, currency=currency, amount_e8=amount_e8)
+
+    def transfer(
+        self, giver: str, taker: str, currency: str, amount_e8: int, **fields: Any
+    ) -> tuple[Reason, int | None, int | None] | None:
+        """Moved from one account to another, which then gets it; or why it was refused."""
+        given = {"account": giver, "to_account": taker, "currency": currency, "amount_e8": amount_e8}
+        outputs = self.control(ControlKind.TRANSFER, **(given | fields))
+        halves = [output.message for output in outputs if isinstance(output.message, Transfer)]
+        self.aside([output for output in outputs if not isinstance(output.message, Transfer)])
+        for half in halves:
+            self.aside(self.put("transfers", half.account, half))
+        refused = next((half for half in halves if half.kind is TransferKind.REFUSED), None)
+        return None if refused is None else (refused.reason, refused.limit_e8, refused.actual_e8)
 
     def mark(self, price_e8: int, symbol: str = "BTC-USD") -> None:
         self.aside(self.put("marks", symbol, Mark(symbol, price_e8, self.offsets.get("marks", 0) + 1, self.ts_us)))

@@ -12,6 +12,7 @@ from stream_topology.sharding import partition_of
 from stream_topology.topics import journal
 from tradsys.demo.flow import ACCOUNTS, FlowEvent, synthetic
 from tradsys.demo.memory import START_US, TICK_US, MemoryVenue, command_of
+from tradsys.demo.venue import FUNDS_E8
 from workers.kernel.memory import MemoryShard
 from workers.kernel.shard import Produced, Shard
 
@@ -78,6 +79,23 @@ class Chaos:
         control_id = f"session-{self.chance.random()}"
         self.venue.control(Control(ControlKind.SESSION, control_id, symbol="BTC-USD", phase=phase, effective_us=later))
 
+    def transfer(self) -> None:
+        """Now and then money goes to another account, often of another shard; sometimes more than there is."""
+        if self.chance.random() > 0.1:
+            return
+        giver, taker = self.chance.sample(ACCOUNTS, 2)
+        control_id, amount_e8 = f"transfer-{self.chance.random()}", self.chance.randrange(1, 2 * FUNDS_E8["USD"])
+        control = Control(
+            ControlKind.TRANSFER,
+            control_id,
+            account=giver,
+            to_account=taker,
+            currency="USD",
+            amount_e8=amount_e8,
+        )
+        for _ in range(self.chance.choice((1, 2))):
+            self.venue.control(control)
+
     def command(self, event: FlowEvent) -> Command:
         """As the participant wants it; some orders are good for a few seconds."""
         command = command_of(event, "run")
@@ -106,6 +124,7 @@ class Chaos:
             if self.chance.random() < 0.02:
                 self.venue.send(Command(kind=CommandKind.CANCEL_ALL, account=event.account))
             self.session()
+            self.transfer()
             if self.chance.random() < 0.1:
                 self.venue.tick()
             for _ in range(self.chance.randrange(8)):
@@ -132,7 +151,7 @@ def rebuilt(shard: MemoryShard) -> list[Produced]:
 
 @pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_A_TEST))
 def test_nothing_is_lost_and_nothing_happens_twice(first: int) -> None:
-    crashes = trades = amended = expired = 0
+    crashes = trades = amended = expired = transfers = 0
     for seed in range(first, first + SEEDS_A_TEST):
         chaos = Chaos(seed)
         chaos.run(seed)
@@ -143,10 +162,12 @@ def test_nothing_is_lost_and_nothing_happens_twice(first: int) -> None:
         trades += result.figures["trades"]
         amended += result.figures["amended"]
         expired += result.figures["expired"]
+        transfers += result.figures["transfers"]
     assert crashes > SEEDS_A_TEST
     assert trades > SEEDS_A_TEST
     assert amended > SEEDS_A_TEST
     assert expired > SEEDS_A_TEST
+    assert transfers > SEEDS_A_TEST
 
 
 def test_a_journal_alone_gives_the_same_bytes_again() -> None:

@@ -13,8 +13,8 @@ from workers.kernel.stage import Record
 M = TypeVar("M", bound=Message)
 
 AUDITED: tuple[str, ...] = (
-    "commands", "control", "orders", "executions", "trades", "book", "sessions", "positions", "ledger", "candles",
-    "stream", "dead_letters",
+    "commands", "control", "orders", "executions", "trades", "book", "sessions", "positions", "ledger", "transfers",
+    "candles", "stream", "dead_letters",
 )  # fmt: skip
 """The topics that a reconciliation reads."""
 

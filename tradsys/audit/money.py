@@ -4,11 +4,24 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 
-from schemas.messages import Candle, ControlKind, Execution, ExecutionKind, LedgerEntry, LedgerKind, Position, Side
+from schemas.controls import control_error
+from schemas.messages import (
+    Candle,
+    ControlKind,
+    Execution,
+    ExecutionKind,
+    LedgerEntry,
+    LedgerKind,
+    Position,
+    Side,
+    Transfer,
+    TransferKind,
+)
 from schemas.units import split_id
 from tradsys.audit.contents import Contents, Finding
 
 CLEARING = "venue:clearing"
+TRANSIT = "venue:transit"
 
 
 def positions(contents: Contents) -> Iterator[Finding]:
@@ -44,7 +57,7 @@ def positions(contents: Contents) -> Iterator[Finding]:
 
 
 def balances(contents: Contents) -> Iterator[Finding]:
-    """Postings have no gap, each balance is their fold, clearing ends at zero, and all balances add up to zero."""
+    """Postings have no gap, each balance is their fold, clearing and transit end at zero, all add up to zero."""
     held: Counter[tuple[str, str]] = Counter()
     next_entry: dict[int, int] = {}
     for entry in contents.of("ledger", LedgerEntry):
@@ -60,7 +73,7 @@ def balances(contents: Contents) -> Iterator[Finding]:
     totals: Counter[str] = Counter()
     for (account, currency), balance in sorted(held.items()):
         totals[currency] += balance
-        if account == CLEARING and balance:
+        if account in {CLEARING, TRANSIT} and balance:
             yield Finding("balances", f"{account} {currency}", f"ends at {balance}: money was created or lost")
     for currency, total in sorted(totals.items()):
         if total:
@@ -84,6 +97,36 @@ def postings(contents: Contents) -> Iterator[Finding]:
         legs = sum(1 for amount in (execution.last_quantity_e8, execution.last_notional_e8) if amount)
         if filled[key] != legs:
             yield Finding("postings", "/".join(map(str, key)), f"{filled[key]} postings of a fill, must be {legs}")
+
+
+def transfers(contents: Contents) -> Iterator[Finding]:
+    """Every transfer is refused, or sent and received; each half stands in the ledger, once."""
+    posted: Counter[Half] = Counter()
+    for entry in contents.of("ledger", LedgerEntry):
+        if entry.kind is LedgerKind.TRANSFER:
+            sign = 1 if entry.debit_account == entry.account else -1
+            posted[entry.control_id or "", entry.account, entry.currency, sign * entry.amount_e8] += 1
+    decided: dict[str, list[TransferKind]] = defaultdict(list)
+    due: Counter[Half] = Counter()
+    for half in contents.of("transfers", Transfer):
+        decided[half.control_id].append(half.kind)
+        if half.kind is not TransferKind.REFUSED:
+            gets = half.kind is TransferKind.RECEIVED
+            account, sign = (half.to_account, 1) if gets else (half.from_account, -1)
+            due[half.control_id, account, half.currency, sign * half.amount_e8] += 1
+    ids = {c.control_id for c in contents.controls() if c.kind is ControlKind.TRANSFER and control_error(c) is None}
+    for control_id in sorted(ids | decided.keys()):
+        kinds = sorted(decided[control_id])
+        if kinds not in ([TransferKind.REFUSED], [TransferKind.RECEIVED, TransferKind.SENT]) or control_id not in ids:
+            yield Finding("transfers", control_id, f"was {', '.join(kinds) or 'not decided'}")
+    for key in sorted(posted.keys() | due.keys()):
+        if posted[key] != 1 or due[key] != 1:
+            where = "/".join(map(str, key))
+            yield Finding("transfers", where, f"{posted[key]} postings of {due[key]} halves, must be 1 of 1")
+
+
+Half = tuple[str, str, str, int]
+"""Control record, account, currency, and how much it gets; negative where it gives."""
 
 
 def candles(contents: Contents) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from schemas.messages import CommandKind, ExecutionKind, Frame, FrameKind
+from schemas.messages import CommandKind, ExecutionKind, Frame, FrameKind, Transfer, TransferKind
 from tradsys.audit import money, orders
 from tradsys.audit.contents import Contents, Finding
 
@@ -88,6 +88,7 @@ RULES: Final = (
     _rule(money.positions),
     _rule(money.balances),
     _rule(money.postings),
+    _rule(money.transfers),
     _rule(money.candles),
     _rule(frames, "stream"),
     _rule(dead_letters),
@@ -123,6 +124,7 @@ def _figures(contents: Contents) -> dict[str, int]:
         "repeated": kinds[ExecutionKind.STATUS],
         "open orders": len(orders.open_orders(contents)),
         "trades": len(contents.trades()),
+        "transfers": sum(1 for half in contents.of("transfers", Transfer) if half.kind is TransferKind.SENT),
         "executions": len(executions),
         "dead letters": len(contents.dead_letters()),
     }

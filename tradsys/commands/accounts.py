@@ -1,7 +1,7 @@
 """`tradsys accounts`."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -15,11 +15,14 @@ from schemas.messages import (
     ControlKind,
     Reason,
     SelfTradePrevention,
+    Transfer,
+    TransferKind,
 )
+from schemas.units import format_e8
 from tradsys import connections
 from tradsys.commands.options import AsJson, DecisionId, Home
 from tradsys.errors import CommandError
-from tradsys.operator.decisions import Decisions
+from tradsys.operator.decisions import Decisions, new_id
 from tradsys.operator.typed import EXIT_USAGE, facts_table, made_before, shown_e8, typed_choice, typed_e8
 from tradsys.settings import environment_of
 
@@ -41,13 +44,17 @@ def command(
     deposit: Annotated[
         tuple[str, str] | None, typer.Option(metavar="AMOUNT CURRENCY", help="Such as 1000 USD; negative withdraws.")
     ] = None,
+    transfer: Annotated[
+        tuple[str, str, str] | None,
+        typer.Option(metavar="AMOUNT CURRENCY ACCOUNT", help="Such as 1000 USD desk-2: move it to that account."),
+    ] = None,
     decision_id: DecisionId = None,
     as_json: AsJson = False,  # noqa: FBT002 - an option
 ) -> None:
     """Show the accounts, or one; make one, change what is given of it and leave the rest as it is, or move its funds.
 
-    Each is a record in the log. A deposit that is repeated with the same --id is made once. `--status active` also ends
-    that a loss made it reducing; losses count anew from there.
+    Each is a record in the log. A deposit or a transfer that is repeated with the same --id is made once. `--status
+    active` also ends that a loss made it reducing; losses count anew from there.
     """
     environ = environment_of(home)
     decisions = Decisions(connections.log(environ), connections.codec(environ))
@@ -60,12 +67,15 @@ def command(
         "self_trade_prevention": typed_choice("--self-trade-prevention", self_trade_prevention, SelfTradePrevention),
     }
     changes = {name: value for name, value in given.items() if value is not None}
-    if account is None and (changes or deposit):
+    if account is None and (changes or deposit or transfer):
         raise CommandError("Which account? Name it before the options.", exit_code=EXIT_USAGE)
-    if changes and deposit:
-        raise CommandError("A deposit is a decision of its own: give it without other options.", exit_code=EXIT_USAGE)
+    if (bool(changes), deposit is not None, transfer is not None).count(True) > 1:
+        sentence = "A deposit is a decision of its own, and so is a transfer: give it without other options."
+        raise CommandError(sentence, exit_code=EXIT_USAGE)
     if account is not None and account not in accounts and not changes:
         raise CommandError(f"There is no account {account}; --kind makes it.")
+    if account is not None and transfer is not None:
+        _transfer(decisions, account, transfer, decision_id)
     decided = True
     if account is not None and changes:
         before = accounts.get(account)
@@ -87,6 +97,34 @@ def command(
         typer.echo(json.dumps(facts, indent=2))
     else:
         Console().print(_table(facts) if account is None else facts_table(account, facts[account]))
+
+
+def _transfer(decisions: Decisions, account: str, transfer: tuple[str, str, str], decision_id: str | None) -> None:
+    """Decide a transfer and say what became of it. Raises CommandError where it was refused, or nobody knows yet."""
+    amount, currency, to_account = transfer
+    if to_account not in decisions.accounts:
+        raise CommandError(f"There is no account {to_account}.")
+    control_id = decision_id or new_id(ControlKind.TRANSFER)
+    moved = {"account": account, "to_account": to_account, "currency": currency}
+    if not decisions.decide(ControlKind.TRANSFER, control_id, **moved, amount_e8=typed_e8("--transfer", amount)):
+        typer.echo(made_before(control_id), err=True)
+    half = decisions.transferred(control_id, account)
+    if half is None:
+        raise CommandError(f"Nobody has decided it yet. With --id {control_id} it is safe to repeat: it is made once.")
+    if half.kind is TransferKind.REFUSED:
+        raise CommandError(f"Refused: {_REFUSED.get(half.reason, half.reason).format(**_numbers(half))}.")
+    typer.echo(f"{half.from_account} gave {half.to_account} {format_e8(half.amount_e8)} {half.currency}.", err=True)
+
+
+_REFUSED: Final = {
+    Reason.FUNDS_INSUFFICIENT: "{limit} {currency} is available, not {actual}",
+    Reason.MARGIN_INSUFFICIENT: "the exposure would be {actual}, and what is left would cover {limit}",
+    Reason.NO_MARK: "there is no mark for something that the account holds",
+}
+
+
+def _numbers(half: Transfer) -> dict[str, str]:
+    return {"limit": shown_e8(half.limit_e8), "actual": shown_e8(half.actual_e8), "currency": half.currency}
 
 
 def _facts(control: Control, state: AccountState | None) -> dict[str, Any]:

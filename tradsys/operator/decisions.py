@@ -3,14 +3,15 @@
 import getpass
 import secrets
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from confluent_kafka import KafkaException, Producer
 from msgspec.structs import replace
 
 from schemas.codec import Codec, CodecError
-from schemas.messages import AccountState, Control, ControlKind, Phase
+from schemas.messages import AccountState, Control, ControlKind, Phase, Transfer, TransferKind
+from stream_topology.sharding import partition_of
 from tradsys.audit.kafka_log import KafkaLog
 from tradsys.errors import CommandError
 from workers.kernel.controls import ControlGate
@@ -18,6 +19,11 @@ from workers.kernel.sessions import Plan
 from workers.kernel.stage import Input, Record
 
 WRITE_S_MAX: Final = 15.0
+
+TRANSFER_S_MAX: Final = 10.0
+"""How long pre-trade risk may take to decide a transfer before nobody waits for it any more."""
+
+LOOK_S: Final = 0.3
 
 
 class Decisions:
@@ -32,11 +38,8 @@ class Decisions:
         self._plans: dict[str, Plan] = {}
         self.limit_changes: list[Control] = []
         """Every decision about limits, oldest first."""
-        try:
-            for record in log.records("control", partitions=(0,)):
-                self._read(record)
-        except (KafkaException, TimeoutError) as error:
-            raise CommandError(f"The log cannot be read: {error}.") from error
+        for record in self._records("control", 0):
+            self._read(record)
 
     @property
     def symbols(self) -> Mapping[str, Control]:
@@ -57,14 +60,24 @@ class Decisions:
     def states(self) -> Mapping[str, AccountState]:
         """How each account stands, as pre-trade risk last said. Raises CommandError when Kafka is away."""
         found: dict[str, AccountState] = {}
-        try:
-            for record in self._log.records("accounts"):
-                state = self._codec.decode(record.value or b"", "AccountState")
-                assert isinstance(state, AccountState)
-                found[state.account] = state
-        except (KafkaException, TimeoutError) as error:
-            raise CommandError(f"The log cannot be read: {error}.") from error
+        for record in self._records("accounts"):
+            state = self._codec.decode(record.value or b"", "AccountState")
+            assert isinstance(state, AccountState)
+            found[state.account] = state
         return found
+
+    def transferred(self, control_id: str, account: str) -> Transfer | None:
+        """What pre-trade risk decided about a transfer from an account; None if it says nothing for TRANSFER_S_MAX."""
+        deadline_s = time.monotonic() + TRANSFER_S_MAX
+        while True:
+            for record in self._records("transfers", partition_of(account, self._log.shards)):
+                half = self._codec.decode(record.value or b"", "Transfer")
+                assert isinstance(half, Transfer)
+                if half.control_id == control_id and half.kind is not TransferKind.RECEIVED:
+                    return half
+            if time.monotonic() > deadline_s:
+                return None
+            time.sleep(LOOK_S)
 
     def planned(self, symbol: str) -> list[tuple[int, Phase]]:
         """The changes of a symbol's phase that are still to come: when, in microseconds since 1970 UTC, and to what."""
@@ -81,11 +94,11 @@ class Decisions:
 
     def new(self, kind: ControlKind, control_id: str | None = None, **fields: Any) -> Control:
         """A new decision. It is not written yet."""
-        return Control(kind=kind, control_id=control_id or _new_id(kind), **_signed(), **fields)
+        return Control(kind=kind, control_id=control_id or new_id(kind), **_signed(), **fields)
 
     def changed(self, before: Control, **changes: Any) -> Control:
         """A new decision that keeps what it does not change. It is not written yet."""
-        return replace(before, control_id=_new_id(before.kind), **_signed(), **changes)
+        return replace(before, control_id=new_id(before.kind), **_signed(), **changes)
 
     def write(self, controls: Iterable[Control], when_unknown: str) -> None:
         """Write decisions to every partition, or none of them to any.
@@ -118,6 +131,13 @@ class Decisions:
             raise CommandError(sentence) from error
         for control in decided:
             self._take(control, time.time_ns() // 1_000)
+
+    def _records(self, topic: str, *partitions: int) -> Iterator[Record]:
+        """The records of a topic, of all partitions if none is named."""
+        try:
+            yield from self._log.records(topic, partitions or None)
+        except (KafkaException, TimeoutError) as error:
+            raise CommandError(f"The log cannot be read: {error}.") from error
 
     def _read(self, record: Record) -> None:
         """As the stages do: what is not a decision is passed over, and one that is seen twice counts once."""
@@ -157,7 +177,8 @@ def scope_of(limits: Control) -> tuple[str, str]:
     return limits.account or "", limits.symbol or ""
 
 
-def _new_id(kind: ControlKind) -> str:
+def new_id(kind: ControlKind) -> str:
+    """An id of a decision that nobody has used."""
     return f"{kind.value.lower()}-{secrets.token_hex(8)}"
 
 

@@ -1,6 +1,6 @@
-"""Positions, profit and the ledger: a fold of fills, deposits and marks.
+"""Positions, profit and the ledger: a fold of fills, deposits, transfers and marks.
 
-Only fills change positions, only fills and FUNDS change balances, and marks revalue.
+Only fills change positions, only fills, FUNDS and transfers change balances, and marks revalue.
 """
 
 from collections.abc import Callable, Sequence
@@ -8,14 +8,23 @@ from typing import Final
 
 import msgspec
 
-from schemas.messages import Control, ControlKind, Execution, ExecutionKind, Mark, Position
+from schemas.messages import (
+    Control,
+    ControlKind,
+    Execution,
+    ExecutionKind,
+    Mark,
+    Position,
+    Transfer,
+    TransferKind,
+)
 from stream_topology.sharding import partition_of
 from workers.kernel.controls import ControlGate, Pair
 from workers.kernel.stage import Input, Output
 from workers.positions.holding import Holding
 from workers.positions.ledger import Ledger
 
-BEHAVIOUR: Final = 1
+BEHAVIOUR: Final = 2
 
 REVALUE_EVERY_US: Final = 10_000_000
 """Log time between two revaluations of a symbol's positions, microseconds."""
@@ -24,6 +33,7 @@ WAITING_FILLS_MAX: Final = 100_000
 """Fills of symbols whose SYMBOL record has not been read yet (topics have no common order) that may wait for it."""
 
 _TRADE: Final = ExecutionKind.TRADE
+_SIGNS: Final = {TransferKind.SENT: -1, TransferKind.RECEIVED: 1}
 
 
 class _Fill(msgspec.Struct, array_like=True, gc=False):
@@ -76,6 +86,7 @@ class PositionsCore:
             "control": self._on_control,
             "marks": self._on_mark,
             "executions": self._on_execution,
+            "transfers": self._on_transfer,
         }
 
     def apply(self, record: Input) -> Sequence[Output]:
@@ -96,8 +107,8 @@ class PositionsCore:
 
     def load(self, state: bytes, behaviour: int) -> None:
         """Replace the state by one that `dump` gave."""
-        if behaviour != BEHAVIOUR:
-            message = f"a state of behaviour version {behaviour}: this release reads version {BEHAVIOUR}"
+        if not 1 <= behaviour <= BEHAVIOUR:
+            message = f"a state of behaviour version {behaviour}: this release reads versions 1 to {BEHAVIOUR}"
             raise ValueError(message)
         loaded = _DECODER.decode(state)
         self._gate.load(loaded.gate)
@@ -135,6 +146,17 @@ class PositionsCore:
         if pair is None:
             return self._wait(execution, record.ts_us)
         return self._settle(execution, pair, record.ts_us)
+
+    def _on_transfer(self, record: Input) -> Sequence[Output]:
+        half = record.message
+        if not isinstance(half, Transfer):
+            message = f"transfers carries Transfer records, not {type(half).__name__}"
+            raise TypeError(message)
+        sign = _SIGNS.get(half.kind)
+        if sign is None:
+            return ()
+        amount_e8 = sign * half.amount_e8
+        return self._ledger.post_transfer(half.control_id, half.account, half.currency, amount_e8, record.ts_us)
 
     def _wait(self, execution: Execution, ts_us: int) -> Sequence[Output]:
         if self._waiting_count >= WAITING_FILLS_MAX:

@@ -2,7 +2,7 @@
 
 Each posting moves a positive amount from one account to another, so the sum over all accounts of a currency is zero by
 construction. The venue's own accounts are names in postings: world (deposits and withdrawals), clearing (between the
-two sides of a trade: zero once both are posted) and fees.
+two sides of a trade: zero once both are posted), transit (transfers that are under way) and fees.
 """
 
 from typing import Final
@@ -14,6 +14,7 @@ from workers.kernel.stage import Output
 
 WORLD: Final = "venue:world"
 CLEARING: Final = "venue:clearing"
+TRANSIT: Final = "venue:transit"
 FEES: Final = "venue:fees"
 
 _BUY: Final = Side.BUY
@@ -35,16 +36,26 @@ class Ledger:
 
     def post_funds(self, control_id: str, account: str, currency: str, amount_e8: int, ts_us: int) -> list[Output]:
         """A deposit (positive) or withdrawal."""
+        kind = LedgerKind.DEPOSIT if amount_e8 > 0 else LedgerKind.WITHDRAWAL
+        return self._post(kind, WORLD, control_id, account, currency, amount_e8, ts_us)
+
+    def post_transfer(self, control_id: str, account: str, currency: str, amount_e8: int, ts_us: int) -> list[Output]:
+        """What a transfer brings to an account (positive) or takes from it."""
+        return self._post(LedgerKind.TRANSFER, TRANSIT, control_id, account, currency, amount_e8, ts_us)
+
+    def _post(
+        self, kind: LedgerKind, other: str, control_id: str, account: str, currency: str, amount_e8: int, ts_us: int
+    ) -> list[Output]:
         balances = self._of(account)
         balance_e8 = balances[currency] = balances.get(currency, 0) + amount_e8
         self.sequence += 1
-        deposit = amount_e8 > 0
+        gets = amount_e8 > 0
         entry = LedgerEntry(
             entry_id=self._base_id | self.sequence,
-            kind=LedgerKind.DEPOSIT if deposit else LedgerKind.WITHDRAWAL,
+            kind=kind,
             account=account,
-            debit_account=account if deposit else WORLD,
-            credit_account=WORLD if deposit else account,
+            debit_account=account if gets else other,
+            credit_account=other if gets else account,
             currency=currency,
             amount_e8=abs(amount_e8),
             balance_e8=balance_e8,

@@ -1,7 +1,6 @@
 """An account as pre-trade risk sees it: balances, what open orders hold of them, and the orders remembered.
 
-CASH: an order holds its worst case. MARGIN: the exposure, were the worse side of all open orders filled, may be at most
-equity times leverage.
+CASH: an order holds its worst case. MARGIN: as `margin` says.
 """
 
 from collections import deque
@@ -11,10 +10,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from schemas.messages import AccountKind, AccountStatus, Reason, SelfTradePrevention, Side
-from schemas.units import E8, INT64_MAX, INT64_MIN
+from schemas.units import E8
 from workers.kernel.controls import Pair
+from workers.risk.margin import order_refusal
 from workers.risk.orders import RiskOrder
-from workers.risk.refusal import Refusal
+from workers.risk.refusal import Refusal, int64
 from workers.risk.rules import SymbolRules
 from workers.risk.usage import Bucket, Loss, Usage, Worth
 
@@ -169,7 +169,7 @@ class Account:
         """Hold what a new order may cost, unless it is only asked for, or say why the account cannot."""
         order.fee_rate_e8 = rules.fee_rate_e8
         if self.kind is _MARGIN:
-            refusal = self._margin_refusal(order.side, order.quantity_e8, rules, pairs)
+            refusal = order_refusal(self, order.side, order.quantity_e8, rules, pairs)
             if refusal is None and holds:
                 self.hold(order, rules, order.quantity_e8)
             return refusal
@@ -211,7 +211,7 @@ class Account:
         more_e8 = needed_e8 - order.reserved_e8
         if more_e8 > 0:
             if self.kind is _MARGIN:
-                refusal = self._margin_refusal(order.side, more_e8, rules, pairs)
+                refusal = order_refusal(self, order.side, more_e8, rules, pairs)
                 if refusal is not None:
                     return refusal
             else:
@@ -328,48 +328,6 @@ class Account:
             oldest = self.orders.pop(self.finals.popleft())
             del self.by_client_id[oldest.client_order_id]
 
-    def _margin_refusal(
-        self, side: Side, more_e8: int, rules: SymbolRules, pairs: Mapping[Pair, SymbolRules]
-    ) -> Refusal | None:
-        """Exposure and equity over all pairs in the order's quote currency, each currency valued by its pair's mark.
-
-        `more_e8` more would be open than now. An order that does not raise the exposure of its pair passes: the way out
-        of a bad position stays open.
-        """
-        quote = rules.quote
-        bought_e8, sold_e8 = (more_e8, 0) if side is _BUY else (0, more_e8)
-        after_e8 = self._worst_e8((rules.base, quote), bought_e8, sold_e8)
-        if after_e8 <= self._worst_e8((rules.base, quote)):
-            return None
-        equity_e16 = self.held_e8(quote) * E8
-        exposure_e16 = 0
-        for currency in self.balances if rules.base in self.balances else (*self.balances, rules.base):
-            valued = pairs.get((currency, quote))
-            if valued is None:
-                continue
-            worst_e8 = after_e8 if currency == rules.base else self._worst_e8((currency, quote))
-            if worst_e8:
-                if valued.mark_e8 is None:
-                    return Refusal(Reason.NO_MARK)
-                exposure_e16 += worst_e8 * valued.mark_e8
-                equity_e16 += self.held_e8(currency) * valued.mark_e8
-        if exposure_e16 * E8 <= equity_e16 * self.leverage_e8:
-            return None
-        return Refusal(
-            Reason.MARGIN_INSUFFICIENT,
-            int64(equity_e16 * self.leverage_e8 // (E8 * E8)),
-            int64(-(-exposure_e16 // E8)),
-        )
-
-    def _worst_e8(self, pair: Pair, bought_e8: int = 0, sold_e8: int = 0) -> int:
-        """The larger holding, long or short, were all open orders of one side filled, and these quantities too."""
-        position_e8 = self.held_e8(pair[0])
-        quantity = self.open_quantities.get(pair)
-        if quantity is not None:
-            bought_e8 += quantity.buy_e8
-            sold_e8 += quantity.sell_e8
-        return max(abs(position_e8 + bought_e8), abs(position_e8 - sold_e8))
-
 
 def worst_cost_e8(price_e8: int, quantity_e8: int, fee_rate_e8: int) -> int:
     """The most that a buy may cost: the notional at its price rounded up, and the fee on that, rounded up; 10^-8 quote.
@@ -382,8 +340,3 @@ def worst_cost_e8(price_e8: int, quantity_e8: int, fee_rate_e8: int) -> int:
 def with_fee_e8(notional_e8: int, fee_rate_e8: int) -> int:
     """A notional and the fee on it, rounded up; 10^-8 quote."""
     return notional_e8 - (-notional_e8 * fee_rate_e8 // E8)
-
-
-def int64(value: int) -> int:
-    """The nearest number that a record can carry."""
-    return min(max(value, INT64_MIN), INT64_MAX)

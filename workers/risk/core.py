@@ -24,6 +24,8 @@ from schemas.messages import (
     Reason,
     Side,
     Tick,
+    Transfer,
+    TransferKind,
 )
 from schemas.order_states import FINAL, may_become
 from schemas.seal import (
@@ -53,6 +55,7 @@ from workers.risk.rules import (
     symbol_rules,
 )
 from workers.risk.timers import Timers, run_out, timeout_refusal
+from workers.risk.transfers import send
 from workers.risk.value_at_risk import MarkHistory
 
 BEHAVIOUR: Final = 6
@@ -104,6 +107,7 @@ class RiskCore:
             "clock": self._on_tick,
             "marks": self._on_mark,
             "executions": self._on_execution,
+            "transfers": self._on_transfer,
             "commands": self._on_command,
         }
         self._others = {CommandKind.CANCEL_ALL: self._cancel_all, CommandKind.CANCEL_AFTER: self._cancel_after}
@@ -151,6 +155,10 @@ class RiskCore:
             if not self._limits.losses:
                 for account in self._accounts.values():
                     account.worths.clear()
+        elif control.kind is ControlKind.TRANSFER:
+            giver = self._accounts.get(control.account or "")
+            halves = send(control, giver, self._pairs, record.ts_us)
+            return halves if giver is None else (*halves, *self._overtaken(giver, record.ts_us))
         elif control.account is not None:
             account = self._accounts.setdefault(control.account, Account(control.account))
             before = account.status, account.loss
@@ -165,10 +173,12 @@ class RiskCore:
         """Orders that leave the books because of what was decided about their account."""
         if control.cancel_open:
             return self._kill(record, account)
-        if control.kind is not ControlKind.FUNDS or not account.reduce_only:
-            return []
-        lost = overtaken(account, self._venue)
-        return [removal(account.name, order, Reason.REDUCE_ONLY, record.ts_us) for order in lost]
+        return self._overtaken(account, record.ts_us) if control.kind is ControlKind.FUNDS else []
+
+    def _overtaken(self, account: Account, now_us: int) -> list[Output]:
+        """Take out the reduce-only orders that would do more, now that funds have moved."""
+        lost = overtaken(account, self._venue) if account.reduce_only else []
+        return [removal(account.name, order, Reason.REDUCE_ONLY, now_us) for order in lost]
 
     def _kill(self, record: Input, account: Account) -> list[Output]:
         """Take an account's open orders out of the books."""
@@ -204,6 +214,17 @@ class RiskCore:
             message = f"clock carries Tick records, not {type(tick).__name__}"
             raise TypeError(message)
         return run_out(self._timers, tick.ts_us, self._accounts, self._answers)
+
+    def _on_transfer(self, record: Input) -> Sequence[Output]:
+        half = record.message
+        if not isinstance(half, Transfer):
+            message = f"transfers carries Transfer records, not {type(half).__name__}"
+            raise TypeError(message)
+        if half.kind is not TransferKind.RECEIVED:
+            return ()  # what this shard has done, and said
+        account = self._accounts.setdefault(half.account, Account(half.account))
+        account.move(half.currency, half.amount_e8)
+        return self._overtaken(account, record.ts_us)
 
     # What became of orders
 

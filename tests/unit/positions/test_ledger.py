@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from schemas.messages import Control, ControlKind, LedgerEntry, LedgerKind, Side
+from schemas.messages import Control, ControlKind, LedgerEntry, LedgerKind, Side, TransferKind
 from schemas.units import E8, make_id
 from stream_topology.sharding import partition_of
 from tests.oracle.fills import Book, postings_of
@@ -43,6 +43,19 @@ def test_a_deposit_comes_from_the_world_and_a_withdrawal_goes_back() -> None:
     assert moves(at.funds("alice", "USD", -7 * E8)) == [
         (LedgerKind.WITHDRAWAL, "alice", "venue:world", "USD", 7 * E8, -2 * E8)
     ]
+
+
+def test_what_is_sent_is_under_way_until_it_is_received() -> None:
+    at = book()
+    sent, received = (
+        at.transfer(TransferKind.SENT, "alice", "USD", 7),
+        at.transfer(TransferKind.RECEIVED, "bob", "USD", 7),
+    )
+    assert moves(sent) == [(LedgerKind.TRANSFER, "alice", "venue:transit", "USD", 7, -7)]
+    assert moves(received) == [(LedgerKind.TRANSFER, "venue:transit", "bob", "USD", 7, 7)]
+    assert [entry.control_id for entry in (*postings_of(sent), *postings_of(received))] == ["move", "move"]
+    assert at.transfer(TransferKind.REFUSED, "alice", "USD", 7) == ()
+    assert at.transfer(TransferKind.UNKNOWN, "alice", "USD", 7) == ()
 
 
 def test_a_buyer_gives_quote_gets_base_and_pays_the_fee() -> None:

@@ -184,12 +184,20 @@ def test_a_control_that_cannot_be_applied_becomes_a_dead_letter() -> None:
     assert output.message.stage == "positions"
 
 
-@pytest.mark.parametrize("topic", ["control", "marks", "executions"])
+@pytest.mark.parametrize("topic", ["control", "marks", "executions", "transfers"])
 def test_a_record_of_another_type_ends_the_process(topic: str) -> None:
     with pytest.raises(TypeError, match=f"{topic} carries .* records, not Tick"):
         PositionsCore(0, 1).apply(Input(topic, 0, 0, 0, "k", Tick(1, 1), b""))
 
 
 def test_a_state_of_another_behaviour_is_refused() -> None:
-    with pytest.raises(ValueError, match="behaviour version 2"):
-        PositionsCore(0, 1).load(b"", 2)
+    with pytest.raises(ValueError, match="behaviour version 3"):
+        PositionsCore(0, 1).load(b"", 3)
+
+
+def test_a_state_of_the_first_behaviour_is_read() -> None:
+    at = book()
+    at.funds("alice", "USD", 5)
+    loaded = PositionsCore(0, 1)
+    loaded.load(at.core.dump(), 1)
+    assert loaded.dump() == at.core.dump()

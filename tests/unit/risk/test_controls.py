@@ -28,6 +28,7 @@ ACCOUNT = Control(
 )
 KEY = Control(ControlKind.KEY, "c-3", account="alice@example.com", key_id="bot-1", public_key=bytes(32))
 FUNDS = Control(ControlKind.FUNDS, "c-4", account="a", currency="USD", amount_e8=-1)
+TRANSFER = Control(ControlKind.TRANSFER, "c-7", account="a", to_account="b", currency="USD", amount_e8=1)
 LIMITS = Control(ControlKind.LIMITS, "c-5", account="a", symbol="BTC-USD", max_order_size_e8=E8)
 
 
@@ -38,6 +39,7 @@ LIMITS = Control(ControlKind.LIMITS, "c-5", account="a", symbol="BTC-USD", max_o
         ACCOUNT,
         KEY,
         FUNDS,
+        TRANSFER,
         msgspec.structs.replace(SYMBOL, quantity_max_e8=None, price_band_e8=None, taker_fee_e8=None, maker_fee_e8=-5),
         msgspec.structs.replace(ACCOUNT, account_kind=AccountKind.MARGIN, leverage_e8=1, open_orders_max=0),
         msgspec.structs.replace(KEY, public_key=None),
@@ -102,6 +104,14 @@ def test_a_complete_control_has_no_error(control: Control) -> None:
         (FUNDS, {"account": ""}, "account '' must be"),
         (FUNDS, {"currency": None}, "currency None must be"),
         (FUNDS, {"amount_e8": 0}, "amount_e8 is 0: a deposit is positive"),
+        (TRANSFER, {"account": None}, "account None must be"),
+        (TRANSFER, {"to_account": None}, "to_account None must be"),
+        (TRANSFER, {"to_account": "venue:fees"}, "to_account 'venue:fees' must be"),
+        (TRANSFER, {"to_account": "a"}, "account and to_account are both 'a': nothing would move"),
+        (TRANSFER, {"currency": "US D"}, "currency 'US D' must be"),
+        (TRANSFER, {"amount_e8": 0}, "amount_e8 is 0: it must be positive"),
+        (TRANSFER, {"amount_e8": None}, "amount_e8 is None: it must be positive"),
+        (TRANSFER, {"amount_e8": -1}, "amount_e8 is -1: it must be positive"),
     ],
 )
 def test_what_is_wrong_is_a_sentence(control: Control, change: dict[str, Any], sentence: str) -> None:

@@ -13,19 +13,24 @@ from schemas.messages import (
     BookChange,
     Candle,
     Command,
+    Control,
+    ControlKind,
     Execution,
     ExecutionKind,
     Frame,
     LedgerEntry,
+    LedgerKind,
     Liquidity,
     Message,
     Position,
     Trade,
+    Transfer,
+    TransferKind,
 )
 from tradsys.audit.contents import Contents
 from tradsys.audit.reconcile import Reconciliation, reconcile
 from tradsys.commands.audit import prove_at_rest
-from tradsys.demo.flow import synthetic
+from tradsys.demo.flow import ACCOUNTS, synthetic
 from tradsys.demo.memory import MemoryVenue
 from tradsys.errors import CommandError
 from workers.kernel.stage import Record
@@ -38,6 +43,10 @@ def good() -> Contents:
     venue = MemoryVenue(shards=2)
     for _ in venue.trade(islice(synthetic(3), 600)):
         pass
+    for number, amount_e8 in enumerate((5, 10**18)):
+        giver, taker = ACCOUNTS[:2]
+        moved = {"account": giver, "to_account": taker, "currency": "USD", "amount_e8": amount_e8}
+        venue.control(Control(ControlKind.TRANSFER, f"transfer-{number}", **moved))  # type: ignore[arg-type]
     venue.pipeline.log.append("commands", 0, b"bot-01", b"not avro")
     venue.pipeline.run()
     return Contents.read(venue.records, venue.codec)
@@ -83,12 +92,26 @@ def is_answer(message: Message) -> bool:
     return isinstance(message, Execution) and message.command_id is not None
 
 
+def is_half(kind: TransferKind) -> Callable[[Message], bool]:
+    return lambda message: isinstance(message, Transfer) and message.kind is kind
+
+
+def is_of_a_transfer(message: Message) -> bool:
+    return isinstance(message, LedgerEntry) and message.kind is LedgerKind.TRANSFER
+
+
+def is_a_transfer(message: Message) -> bool:
+    return isinstance(message, Control) and message.kind is ControlKind.TRANSFER
+
+
 def test_the_log_itself_is_good(good: Contents) -> None:
     result = reconcile(good)
     assert result.agrees, [found for rule in result.results for found in rule.findings]
     assert result.figures["trades"] > 20
     assert result.figures["dead letters"] == 1
     assert result.figures["commands"] == 601
+    halves = sorted(half.kind for half in good.of("transfers", Transfer))
+    assert halves == [TransferKind.RECEIVED, TransferKind.REFUSED, TransferKind.SENT]
 
 
 def test_what_is_no_longer_kept_is_not_judged(good: Contents) -> None:
@@ -126,6 +149,16 @@ def test_what_is_no_longer_kept_is_not_judged(good: Contents) -> None:
         ("ledger", drop(lambda m: isinstance(m, LedgerEntry) and m.trade_id is not None), "postings"),
         ("ledger", drop(lambda m: isinstance(m, LedgerEntry) and m.control_id is not None), "postings"),
         ("ledger", edit(lambda m: isinstance(m, LedgerEntry), amount_e8=7), "balances"),
+        ("ledger", drop(is_of_a_transfer), "balances"),
+        ("ledger", drop(is_of_a_transfer), "transfers"),
+        ("ledger", double(is_of_a_transfer), "transfers"),
+        ("ledger", edit(is_of_a_transfer, currency="EUR"), "transfers"),
+        ("ledger", edit(is_of_a_transfer, control_id="another"), "transfers"),
+        *[("transfers", drop(is_half(kind)), "transfers") for kind in TransferKind if kind is not TransferKind.UNKNOWN],
+        ("transfers", double(is_half(TransferKind.RECEIVED)), "transfers"),
+        ("transfers", edit(is_half(TransferKind.REFUSED), kind=TransferKind.SENT), "transfers"),
+        ("transfers", edit(is_half(TransferKind.RECEIVED), amount_e8=6), "transfers"),
+        ("control", lambda entries: entries.clear(), "transfers"),
         ("candles", drop(lambda m: isinstance(m, Candle) and m.final and m.volume_e8 > 0), "candles"),
         ("candles", double(lambda m: isinstance(m, Candle) and m.final), "candles"),
         ("stream", drop(lambda m: isinstance(m, Frame) and m.sequence == 3), "frames"),
