@@ -97,8 +97,15 @@ class Torment:
             substitute.wait()
             self.zombies[stage].append(None)
 
+    def pause(self, name: str) -> None:
+        """Freeze a part for longer than any session lasts: nobody takes its place, and all must go on from there."""
+        pid = self.pid(name)
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(self.chance.uniform(10, 14))  # how long a pause is, is what is drawn here
+        os.kill(pid, signal.SIGCONT)
+
     def run(self, rounds: int) -> None:
-        """`rounds` times: kill three parts and freeze one worker; the broker is killed once, in the middle."""
+        """`rounds` times: kill three parts and freeze one worker; the broker is frozen once, and killed once."""
         victims = [*STAGES, "gateway"]
         self.chance.shuffle(victims)
         frozen = [stage for stage in STAGES if stage != "clock"]
@@ -107,6 +114,8 @@ class Torment:
             for offset in range(3):
                 self.kill(victims[(number * 3 + offset) % len(victims)])
                 time.sleep(self.chance.uniform(0.5, 2.5))
+            if number == rounds // 3:
+                self.pause("kafka")
             if number == rounds // 2:
                 self.kill("kafka")
                 time.sleep(self.chance.uniform(2, 5))

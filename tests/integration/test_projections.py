@@ -28,6 +28,18 @@ from workers.shell.settings import SESSION_TIMEOUT_S
 SHARDS = 2
 TIMEOUT_S = 60
 PROGRAM = "import sys; from workers.projections.app import main; sys.exit(main(int(sys.argv[1])))"
+DEAF_PROGRAM = f"""
+import os
+from workers.projections.reader import GroupReader
+os.environ["STALL_TIMEOUT_S"] = "2"
+place = GroupReader.place
+def place_and_pause(reader, offsets):
+    place(reader, offsets)
+    reader.consumer.pause(reader.consumer.assignment())
+GroupReader.place = place_and_pause
+{PROGRAM}
+"""
+"""Its client gets an assignment and gives nothing of it, as librdkafka does when it loses a partition's leader."""
 TERMINATE = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE application_name = 'tradsys-projections' AND datname = current_database()"
@@ -84,7 +96,7 @@ def venue(stack: Any) -> Venue:
 
 
 @pytest.fixture
-def start(venue: Venue, database: str) -> Iterator[Callable[[int], subprocess.Popen[bytes]]]:
+def start(venue: Venue, database: str) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Starts an instance; all are killed at the end."""
     address = conninfo_to_dict(database)
     environment = os.environ | {
@@ -102,8 +114,8 @@ def start(venue: Venue, database: str) -> Iterator[Callable[[int], subprocess.Po
     }
     running: list[subprocess.Popen[bytes]] = []
 
-    def start(instance: int) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(instance)], env=environment)
+    def start(instance: int, program: str = PROGRAM) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen([sys.executable, "-c", program, str(instance)], env=environment)
         running.append(process)
         return process
 
@@ -237,6 +249,16 @@ def test_a_database_that_ends_its_connections_is_waited_for(venue: Venue, databa
         wait_for_progress(database, done)
     wait_for_the_end(venue, database)
     assert process.poll() is None
+    assert venue.differences(database) == []
+
+
+def test_a_process_whose_client_gives_it_nothing_ends_and_its_successor_goes_on(
+    venue: Venue, database: str, start: Any
+) -> None:
+    venue.write(200)
+    assert start(0, DEAF_PROGRAM).wait(TIMEOUT_S) == Exit.STALLED
+    start(0)
+    wait_for_the_end(venue, database)
     assert venue.differences(database) == []
 
 

@@ -6,7 +6,8 @@ Database or Kafka away: it waits, with growing pauses, and goes on where the row
 import os
 import signal
 from collections.abc import Mapping
-from time import monotonic
+from threading import Thread
+from time import monotonic, sleep
 from types import FrameType
 from typing import Final
 
@@ -22,6 +23,7 @@ from workers.projections.reader import Batch, GroupReader
 from workers.projections.writer import DATABASE_TROUBLE, Partition, Writer
 from workers.shell import metrics, process, settings
 from workers.shell.endings import Exit, WorkerError
+from workers.shell.watchdog import LOOK_EVERY_S, Watchdog
 
 POLL_S: Final = 1.0
 """Longest wait for a record; a stop is noticed after at most so long."""
@@ -31,7 +33,7 @@ BACKOFF_S_MAX: Final = 2.0
 """Pauses while the database or the registry is away double from the first to the second."""
 
 REPORT_EVERY_S: Final = 1.0
-"""How often lag is measured and offsets are told to the group."""
+"""How often offsets are told to the group and the watchdog."""
 
 ROWS: Final = Counter("tradsys_projections_rows", "Rows inserted or replaced", ("table",))
 
@@ -44,7 +46,9 @@ def main(instance: int, codec: Codec | None = None) -> int:
     def work(chosen: settings.Settings, own: Codec) -> None:
         writer = Writer(database(os.environ))
         reader = GroupReader(chosen, instance, lambda: end_if_replaced(writer))
-        Projector(reader, writer, own, chosen.prefix).run()
+        projector = Projector(reader, writer, own)
+        Thread(target=_watch, args=(projector, Watchdog(STAGE.name, chosen)), name="watchdog", daemon=True).start()
+        projector.run()
 
     return process.run(STAGE.name, instance, codec, work)
 
@@ -76,15 +80,24 @@ def end_if_replaced(writer: Writer) -> None:
         process.end_now(error)
 
 
+def _watch(projector: "Projector", watchdog: Watchdog) -> None:
+    while True:
+        sleep(LOOK_EVERY_S)
+        if error := watchdog.look(projector):
+            process.end_now(error)
+
+
 class Projector:
     """The loop."""
 
-    def __init__(self, reader: GroupReader, writer: Writer, codec: Codec, prefix: str) -> None:
+    def __init__(self, reader: GroupReader, writer: Writer, codec: Codec) -> None:
         """Nothing is read before `run`."""
         self._reader = reader
         self._writer = writer
         self._codec = codec
-        self._prefix = prefix
+        self.at_work = STAGE.name
+        self.turned_at = monotonic()
+        self.seen: Mapping[int, Mapping[str, int]] = {}
         self._stopping = False
         self._backoff_s = 0.0
         self._untold: dict[Partition, int] = {}
@@ -110,6 +123,7 @@ class Projector:
 
     def _step(self) -> None:
         reader, writer = self._reader, self._writer
+        self.turned_at = monotonic()
         writer.disown(reader.revoked)
         reader.revoked.clear()
         if reader.waiting:
@@ -143,8 +157,7 @@ class Projector:
 
     def _report(self) -> None:
         self._report_due_s = monotonic() + REPORT_EVERY_S
-        for (topic, partition), lag in self._reader.lag().items():
-            metrics.LAG_RECORDS.labels(STAGE.name, str(partition), topic.removeprefix(self._prefix)).set(lag)
+        self.seen = self._reader.seen()
         self._reader.commit(self._untold)
         self._untold = {}
 
@@ -154,5 +167,6 @@ class Projector:
             _log.warning("rows cannot be written; waiting", error=str(error).strip())
         self._writer.close()
         self._reader.hold()
+        self.seen = {}  # who cannot write has a reason to stand still
         self._backoff_s = min(max(BACKOFF_S, self._backoff_s * 2), BACKOFF_S_MAX)
         self._reader.wait(self._backoff_s)

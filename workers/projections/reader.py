@@ -146,13 +146,12 @@ class GroupReader:
         with suppress(KafkaException):  # such as in the middle of a rebalance
             self.consumer.commit(offsets=offsets, asynchronous=True)
 
-    def lag(self) -> dict[Partition, int]:
-        """Offsets of each partition that are not read yet, as far as the broker has told."""
-        lags = {}
-        for partition, next_offset in self._next.items():
-            _, high = self.consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)
-            lags[partition] = max(0, high - next_offset)
-        return lags
+    def seen(self) -> dict[int, dict[str, int]]:
+        """By shard and topic (without the prefix): the next offset; nothing while nothing is read."""
+        seen: dict[int, dict[str, int]] = {}
+        for (topic, partition), next_offset in self._next.items():
+            seen.setdefault(partition, {})[topic.removeprefix(self._prefix)] = next_offset
+        return seen
 
     def close(self) -> None:
         """Disconnect. A static member stays in the group for the session's time, so that its successor takes over."""

@@ -50,7 +50,6 @@ class ShardMetrics:
     def __init__(self, stage: str, shard: int) -> None:
         """Bind the labels once: looking them up costs more than counting."""
         labels = (stage, str(shard))
-        self._labels = labels
         self.events = EVENTS.labels(*labels)
         self.outputs = OUTPUTS.labels(*labels)
         self.dead_letters = DEAD_LETTERS.labels(*labels)
@@ -60,10 +59,6 @@ class ShardMetrics:
         self.restored_records = RESTORED_RECORDS.labels(*labels)
         self.snapshot_bytes = SNAPSHOT_BYTES.labels(*labels)
         self.replay_records = REPLAY_RECORDS.labels(*labels)
-
-    def lag(self, topic: str, records: int) -> None:
-        """Set the lag of one input."""
-        LAG_RECORDS.labels(*self._labels, topic).set(records)
 
 
 def serve(port: int) -> int:

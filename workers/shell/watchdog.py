@@ -1,16 +1,15 @@
-"""Measures the lag, and ends a worker that has work and makes no progress."""
+"""Measures the lag, and ends a process that has work and makes no progress."""
 
 from collections.abc import Callable, Mapping
 from time import monotonic
-from typing import Final
+from typing import Final, Protocol
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from workers.shell.endings import Exit, WorkerError
-from workers.shell.loop import ShardLoop
-from workers.shell.metrics import ShardMetrics
-from workers.shell.runner import StageRun
+from workers.shell.metrics import LAG_RECORDS
+from workers.shell.settings import Settings
 
 LOOK_EVERY_S: Final = 5
 """How often the ends of the inputs are asked for."""
@@ -18,19 +17,36 @@ LOOK_EVERY_S: Final = 5
 _ANSWER_TIMEOUT_S: Final = 4
 
 
+class Watched(Protocol):
+    """A loop that reads shards; the watchdog looks at it from another thread."""
+
+    @property
+    def at_work(self) -> str:
+        """What it works at, for a sentence."""
+
+    @property
+    def turned_at(self) -> float:
+        """When it last began or ended something, by `monotonic`."""
+
+    @property
+    def seen(self) -> Mapping[int, Mapping[str, int]]:
+        """By shard and topic (without the prefix): the next offset. A shard that is not read now is not in it."""
+
+
 class Watchdog:
     """Looks at the shards of one process. The ends of the log come from another connection than the records."""
 
-    def __init__(self, run: StageRun) -> None:
+    def __init__(self, stage: str, settings: Settings) -> None:
         """Connects on first use."""
-        self._run = run
+        self._stage = stage
+        self._settings = settings
         self._admin: AdminClient | None = None
         self._progress: dict[int, tuple[dict[str, int], float]] = {}
 
-    def look(self, loop: ShardLoop, now: Callable[[], float] = monotonic) -> WorkerError | None:
+    def look(self, loop: Watched, now: Callable[[], float] = monotonic) -> WorkerError | None:
         """Update the lag metrics. Returns why the process shall end, None while all is well."""
         still = now() - loop.turned_at
-        if still > self._run.settings.stall_timeout_s:
+        if still > self._settings.stall_timeout_s:
             return WorkerError(Exit.STALLED, f"{loop.at_work}: a batch has taken {still:.0f} s and is not done")
         seen = {number: dict(offsets) for number, offsets in dict(loop.seen).items()}
         ends = self._ends(seen)
@@ -44,27 +60,25 @@ class Watchdog:
         self, number: int, seen: dict[str, int], ends: dict[tuple[str, int], int], now: float
     ) -> WorkerError | None:
         behind = {}
-        metrics = ShardMetrics(self._run.stage.name, number)
         for topic, offset in seen.items():
             lag = max(0, ends.get((topic, number), offset) - offset)
-            metrics.lag(topic, lag)
+            LAG_RECORDS.labels(self._stage, str(number), topic).set(lag)
             if lag:
                 behind[topic] = lag
         before, since = self._progress.get(number, ({}, now))
         if not behind or any(seen[topic] != before.get(topic) for topic in behind):
             self._progress[number] = (seen, now)
             return None
-        if now - since <= self._run.settings.stall_timeout_s:
+        if now - since <= self._settings.stall_timeout_s:
             return None
         sentence = (
-            f"{self._run.stage.name} shard {number}: {behind} offsets are waiting, "
-            f"and nothing was read for {now - since:.0f} s"
+            f"{self._stage} shard {number}: {behind} offsets are waiting, and nothing was read for {now - since:.0f} s"
         )
         return WorkerError(Exit.STALLED, sentence)
 
     def _ends(self, seen: Mapping[int, Mapping[str, int]]) -> dict[tuple[str, int], int]:
         """Per topic (without the prefix) and shard: the offset after the last committed record; those that answered."""
-        prefix = self._run.settings.prefix
+        prefix = self._settings.prefix
         wanted = {
             TopicPartition(prefix + topic, number): OffsetSpec.latest()  # type: ignore[no-untyped-call]
             for number, offsets in seen.items()
@@ -73,7 +87,7 @@ class Watchdog:
         if not wanted:
             return {}
         if self._admin is None:
-            self._admin = AdminClient({"bootstrap.servers": self._run.settings.bootstrap, "log_level": 2})
+            self._admin = AdminClient({"bootstrap.servers": self._settings.bootstrap, "log_level": 2})
         answers = self._admin.list_offsets(
             wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=_ANSWER_TIMEOUT_S
         )

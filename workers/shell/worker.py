@@ -104,7 +104,7 @@ class Worker:
         self._ended.set()
 
     async def _watch(self) -> None:
-        watchdog = Watchdog(self._run)
+        watchdog = Watchdog(self._run.stage.name, self._run.settings)
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             error = await asyncio.to_thread(watchdog.look, self._shard_loop)

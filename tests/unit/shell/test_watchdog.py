@@ -2,7 +2,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from stream_topology.stages import Stage
 from workers.shell.endings import Exit, WorkerError
 from workers.shell.settings import Settings
 from workers.shell.watchdog import Watchdog
@@ -14,8 +13,7 @@ class _Scene:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now, self.end = 100.0, 10
         self.loop = SimpleNamespace(at_work="toy shard 0", turned_at=100.0, seen={0: {"clock": 10, "marks": 5}})
-        run = SimpleNamespace(stage=Stage("toy", "a test"), settings=Settings(stall_timeout_s=30))
-        self.watchdog = Watchdog(run)
+        self.watchdog = Watchdog("toy", Settings(stall_timeout_s=30))
         monkeypatch.setattr(self.watchdog, "_ends", lambda _: {("clock", 0): self.end, ("marks", 0): 5})
 
     def look(self, seconds: float, *, turning: bool = True) -> WorkerError | None:
