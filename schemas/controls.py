@@ -22,6 +22,9 @@ from schemas.units import E8, TIME_US_MAX
 CONTROL_ID_CHARACTERS_MAX: Final = 128
 """Longest control_id."""
 
+STRATEGY_CHARACTERS_MAX: Final = 64
+"""Longest name of a strategy."""
+
 TRADE_FREQUENCY_S_MAX: Final = 86_400
 """Longest time in which a trade frequency comes back."""
 
@@ -31,6 +34,7 @@ BREAKER_S_MAX: Final = 3_600
 _SYMBOL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", re.ASCII)
 _CURRENCY: Final = re.compile(r"[A-Za-z0-9]{1,16}", re.ASCII)
 _ACCOUNT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", re.ASCII)
+_STRATEGY: Final = re.compile(rf"[ -~]{{1,{STRATEGY_CHARACTERS_MAX}}}", re.ASCII)
 _KEY_ID: Final = re.compile(rf"[!-~]{{1,{KEY_ID_CHARACTERS_MAX}}}", re.ASCII)
 
 
@@ -49,9 +53,10 @@ def _cancel_open(control: Control) -> str | None:
     stops = {
         ControlKind.SYMBOL: control.symbol_status is SymbolStatus.HALTED,
         ControlKind.ACCOUNT: control.account_status in {AccountStatus.SUSPENDED, AccountStatus.REDUCING},
+        ControlKind.STRATEGY: control.account_status in {AccountStatus.SUSPENDED, AccountStatus.REDUCING},
     }
     if control.cancel_open and not stops.get(control.kind):
-        return "cancel_open goes with a HALTED symbol, a SUSPENDED or a REDUCING account: orders of any other may rest"
+        return "cancel_open goes with a HALTED symbol, a SUSPENDED or a REDUCING account or strategy: others may rest"
     return None
 
 
@@ -224,6 +229,16 @@ def _transfer(control: Control) -> str | None:
     return None
 
 
+def _strategy(control: Control) -> str | None:
+    if (detail := _account_name(control)) is not None:
+        return detail
+    if control.strategy is None or not _STRATEGY.fullmatch(control.strategy):
+        return f"strategy {control.strategy!r} must be 1 to {STRATEGY_CHARACTERS_MAX} printable ASCII characters"
+    if control.account_status is None:
+        return "account_status is missing: ACTIVE, REDUCING or SUSPENDED"
+    return None
+
+
 def _currency(control: Control) -> str | None:
     if control.currency is None or not _CURRENCY.fullmatch(control.currency):
         return f"currency {control.currency!r} must be 1 to 16 letters or digits, such as USD"
@@ -236,6 +251,7 @@ _CHECKS: Final[dict[ControlKind, Callable[[Control], str | None]]] = {
     ControlKind.KEY: _key,
     ControlKind.FUNDS: _funds,
     ControlKind.TRANSFER: _transfer,
+    ControlKind.STRATEGY: _strategy,
     ControlKind.LIMITS: _limits,
     ControlKind.SESSION: _session,
 }

@@ -53,6 +53,7 @@ class ControlKind(StrEnum):
     LIMITS = "LIMITS"
     SESSION = "SESSION"
     TRANSFER = "TRANSFER"
+    STRATEGY = "STRATEGY"
 
 
 class DeadLetterReason(StrEnum):
@@ -237,6 +238,9 @@ class Reason(StrEnum):
     REDUCE_ONLY = "REDUCE_ONLY"
     REDUCE_ONLY_OPEN = "REDUCE_ONLY_OPEN"
     NOTIONAL_INVALID = "NOTIONAL_INVALID"
+    STRATEGY_INVALID = "STRATEGY_INVALID"
+    STRATEGY_SUSPENDED = "STRATEGY_SUSPENDED"
+    STRATEGY_REDUCING = "STRATEGY_REDUCING"
 
 
 class SelfTradePrevention(StrEnum):
@@ -454,6 +458,8 @@ class Command(msgspec.Struct, frozen=True, gc=False):
     """NEW MARKET, BUY: spend so much instead of buying a quantity, without fees; quote currency, 10^-8. quantity_e8 is
     null then.
     """
+    strategy: str | None = None
+    """NEW: the account's own name for what places the order, 1 to 64 characters; the operator may stop it alone."""
 
 
 class Control(msgspec.Struct, frozen=True, gc=False):
@@ -464,7 +470,8 @@ class Control(msgspec.Struct, frozen=True, gc=False):
     kind: ControlKind
     """SYMBOL and ACCOUNT create or replace; KEY registers or revokes a signing key; FUNDS deposits or withdraws;
     LIMITS replaces the limits of an account, a symbol, both, or the venue's defaults; SESSION sets or plans a
-    symbol's phase. TRANSFER moves funds to another account.
+    symbol's phase. TRANSFER moves funds to another account. STRATEGY says whether what an account's orders name as
+    their strategy may place more.
     """
     control_id: str
     """Unique per decision. Seeing one twice does nothing the second time."""
@@ -501,13 +508,13 @@ class Control(msgspec.Struct, frozen=True, gc=False):
     taker_fee_e8: int | None = None
     """SYMBOL: fraction of the notional that the aggressor pays, in 10^-8."""
     account: str | None = None
-    """ACCOUNT, KEY, FUNDS: the account. TRANSFER: the one that gives. LIMITS: the account that they are for; null for
-    every one.
+    """ACCOUNT, KEY, FUNDS, STRATEGY: the account. TRANSFER: the one that gives. LIMITS: the account that they are for;
+    null for every one.
     """
     account_kind: AccountKind | None = None
     """ACCOUNT: CASH reserves what an order may cost; MARGIN needs equity times leverage to cover it."""
     account_status: AccountStatus | None = None
-    """ACCOUNT: SUSPENDED may only cancel; REDUCING may only cancel and reduce what it holds."""
+    """ACCOUNT, STRATEGY: SUSPENDED may only cancel; REDUCING may only cancel and reduce what the account holds."""
     leverage_e8: int | None = None
     """ACCOUNT MARGIN: largest exposure per equity, in 10^-8 (5x is 500000000)."""
     open_orders_max: int | None = None
@@ -523,8 +530,8 @@ class Control(msgspec.Struct, frozen=True, gc=False):
     self_trade_prevention: SelfTradePrevention | None = None
     """ACCOUNT: what its orders do that do not say it themselves; null is CANCEL_NEWEST."""
     cancel_open: bool = False
-    """SYMBOL HALTED, ACCOUNT SUSPENDED or REDUCING: also take out what rests, with the reason KILLED; a symbol's book
-    then takes nothing until it is TRADING again.
+    """SYMBOL HALTED, ACCOUNT or STRATEGY SUSPENDED or REDUCING: also take out what rests, with the reason KILLED; a
+    symbol's book then takes nothing until it is TRADING again.
     """
     max_order_size_e8: int | None = None
     """LIMITS: largest quantity of an order; 10^-8 base."""
@@ -578,6 +585,8 @@ class Control(msgspec.Struct, frozen=True, gc=False):
     """
     to_account: str | None = None
     """TRANSFER: the account that gets it."""
+    strategy: str | None = None
+    """STRATEGY: which one of the account's."""
 
 
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):

@@ -51,6 +51,11 @@ _SENTENCES: Final[dict[str, str]] = {
     Reason.REDUCE_ONLY_OPEN: (
         "{actual} could use up the position before the reduce-only orders on this side: {limit} could not"
     ),
+    Reason.STRATEGY_INVALID: "A strategy is named by 1 to {limit} printable ASCII characters; this name has {actual}",
+    Reason.STRATEGY_SUSPENDED: "The operator has stopped this strategy of account {account}: it may cancel only",
+    Reason.STRATEGY_REDUCING: (
+        "This strategy may only reduce: {actual} would do more than reduce the position, {limit} would not"
+    ),
     Reason.SLIDE_INVALID: "Only a post-only order may slide",
     Reason.TRIGGER_MET: "The order has met its trigger already, which cannot be moved to {actual}",
     Reason.TRAIL_INVALID: (

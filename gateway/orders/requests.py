@@ -9,10 +9,12 @@ import msgspec
 from gateway import limits
 from gateway.errors import ApiError, Code
 from gateway.strict import parsed
+from schemas.controls import STRATEGY_CHARACTERS_MAX
 from schemas.messages import Command, CommandKind, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerBy
 from schemas.units import INT64_MAX, UnitError, format_e8, parse_e8, parse_us
 
 CLIENT_ORDER_ID: Final = rf"^[A-Za-z0-9._:+/=@-]{{1,{limits.CLIENT_ORDER_ID_MAX}}}$"
+STRATEGY: Final = rf"^[ -~]{{1,{STRATEGY_CHARACTERS_MAX}}}$"
 SYMBOL: Final = rf"^[A-Za-z0-9._-]{{1,{limits.SYMBOL_CHARACTERS_MAX}}}$"
 
 _SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
@@ -82,6 +84,12 @@ class OrderRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         | None
     ) = None
     reduce_only: Annotated[bool, msgspec.Meta(description="Never make the position larger, or turn it round")] = False
+    strategy: (
+        Annotated[
+            str, msgspec.Meta(pattern=STRATEGY, description="What of the account places it: it may be stopped alone")
+        ]
+        | None
+    ) = None
     slide: Annotated[bool, msgspec.Meta(description="For post_only: rest at the best price that takes nothing")] = False
     display_quantity: (
         Annotated[str, msgspec.Meta(description="So much at most is shown in the book at a time; all if left out")]
@@ -190,6 +198,7 @@ def new_order(request: OrderRequest, account: str, sent_us: int, correlation_id:
         display_quantity_e8=_positive_or_none(request.display_quantity, "display_quantity"),
         slide=request.slide,
         reduce_only=request.reduce_only,
+        strategy=request.strategy,
         notional_e8=_positive_or_none(request.notional, "notional"),
     )
 

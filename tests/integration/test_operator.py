@@ -192,6 +192,7 @@ def test_an_account_is_made_and_a_deposit_with_an_id_is_made_once(venue: Venue) 
         "leverage": None,
         "open_orders_max": None,
         "self_trade_prevention": "cancel_both",
+        "strategies": None,
     }
     deposit = ("accounts", "alice", "--deposit", "1000.5", "USD", "--id", "wire-7")
     assert venue.type_in(*deposit)[0] == 0
@@ -305,6 +306,15 @@ def test_a_kill_asks_first_and_says_what_it_stopped(venue: Venue) -> None:
     assert code == 0, said
     assert "alice" in said
     assert {facts["status"] for facts in venue.facts("accounts").values()} == {"reducing"}
+    assert venue.type_in("kill", "strategy", "alice", "--yes")[0] == 2
+    code, said = venue.type_in("kill", "strategy", "alice", "trend", "--yes", "--reducing")
+    assert (code, said.strip()) == (0, "Stopped: trend of alice.")
+    venue.type_in("kill", "strategy", "alice", "pairs", "--yes")
+    assert venue.facts("accounts", "alice")["alice"]["strategies"] == "pairs suspended, trend reducing"
+    on = venue.facts("accounts", "alice", "--strategy", "pairs", "--status", "active")
+    assert on["alice"]["strategies"] == "trend reducing"
+    code, said = venue.type_in("accounts", "alice", "--strategy", "pairs", "--leverage", "5")
+    assert (code, "--strategy goes with --status alone." in said) == (2, True)
     code, said = venue.type_in("kill", "account", "alice", "--yes")
     assert (code, venue.facts("accounts")["alice"]["status"]) == (0, "suspended")
 

@@ -18,6 +18,7 @@ LIMIT_TABLE = "workers/risk/limit_table.py"
 LOSSES = "workers/risk/losses.py"
 TRANSFERS = "workers/risk/transfers.py"
 MARGIN = "workers/risk/margin.py"
+STRATEGIES = "workers/risk/strategies.py"
 TIMERS = "workers/risk/timers.py"
 VALUE_AT_RISK = "workers/risk/value_at_risk.py"
 
@@ -81,6 +82,33 @@ RISK_MUTATIONS: Final = (
         "a transfer is weighed in one currency", MARGIN, "if currency in {base, quote}})", "if currency == quote})"
     ),
     Mutation("what was received is not there", RISK, "        account.move(half.currency, half.amount_e8)\n", ""),
+    Mutation("a stopped strategy trades", STRATEGIES, "    if status is None:\n", "    if True:\n"),
+    Mutation(
+        "a suspended strategy may reduce",
+        STRATEGIES,
+        "    if status is not _REDUCING:\n        return Refusal(Reason.STRATEGY_SUSPENDED)\n",
+        "",
+    ),
+    Mutation(
+        "a stopped strategy amends",
+        RISK,
+        "            if refusal is None and account.strategies:\n",
+        "            if False:\n",
+    ),
+    Mutation(
+        "a strategy's kill takes all of the account",
+        RISK,
+        "gone = account.take_out() if strategy is None else account.take_out_strategy(strategy)",
+        "gone = account.take_out()",
+    ),
+    Mutation("a strategy has no end", MOVES, '        account.strategies.pop(control.strategy or "", None)\n', ""),
+    Mutation(
+        "an order that ended is still its strategy's",
+        ACCOUNTS,
+        "if tagged is not None and tagged.pop(order.order_id, None) is not None and not tagged:",
+        "if False:",
+    ),
+    Mutation("a strategy is forgotten", RISK_STATE, "        sorted(account.strategies.items()),\n", "        [],\n"),
     Mutation("a fee is not taken", MOVES, "    quote.total_e8 -= execution.fee_e8 or 0\n", ""),
     Mutation("cancel all takes the other side too", ACCOUNTS, " and side in {None, way}]", "]"),
     Mutation(

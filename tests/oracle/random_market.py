@@ -37,6 +37,7 @@ from workers.kernel.stage import Output
 
 ACCOUNTS = ("cash", "purse", "margin")
 SYMBOLS = {"BTC-USD": ("BTC", "USD", 1000), "ETH-USD": ("ETH", "USD", 50), "BTC-EUR": ("BTC", "EUR", 900)}
+STRATEGIES = ("trend", "pairs")
 CURRENCIES = ("USD", "EUR", "BTC", "ETH")
 RATES = (0, 1, 100_000, 250_000, E8 // 3)
 
@@ -57,6 +58,10 @@ class RandomMarket:
         """As they were before amendments."""
         self.amends: dict[int, Order] = {}
         """Amendments that the book has not answered, by order."""
+        self.tags: dict[int, str | None] = {}
+        """The strategy that each order named."""
+        self.stopped: dict[tuple[str, str | None], AccountStatus] = {}
+        """What the operator decided about strategies, by account and name."""
         self.rates: dict[str, int] = {}
         for symbol, (base, quote, price) in SYMBOLS.items():
             self.naive.pairs[symbol] = (base, quote)
@@ -83,6 +88,7 @@ class RandomMarket:
             self._mark,
             self._funds,
             self._transfer,
+            self._stop_strategy,
             self._rules,
             self._kind,
             self._limit,
@@ -166,6 +172,31 @@ class RandomMarket:
                 self.naive.move(account, currency, moved_e8)
                 self.losses.paid.append((account, currency, moved_e8))
 
+    def _stop_strategy(self) -> None:
+        """A strategy is stopped, in some cases with what rests of it, or goes on."""
+        account, strategy = self.rng.choice(ACCOUNTS), self.rng.choice(STRATEGIES)
+        status = self.rng.choice((AccountStatus.ACTIVE, AccountStatus.REDUCING, AccountStatus.SUSPENDED))
+        self.stopped[account, strategy] = status
+        kills = status is not AccountStatus.ACTIVE and not self.rng.randint(0, 1)
+        fields = {"account": account, "strategy": strategy, "account_status": status, "cancel_open": kills}
+        outputs = self.desk.control(ControlKind.STRATEGY, **fields)
+        self.timers.leaving.update(order.order_id for order in self.desk.removed)
+        owners = [(number, account) for number, owner in self._owners() if owner == account and kills]
+        meant = [(number, owner) for number, owner in owners if self.tags[number] == strategy]
+        removed = [output.message for output in outputs if isinstance(output.message, Order)]
+        assert [order.order_id for order in removed] == self.timers.cancel_all(account, meant)
+        assert {order.reason for order in removed} <= {Reason.KILLED}
+        assert len(removed) == len(outputs)
+
+    def _strategy_refusal(
+        self, strategy: str | None, new: OpenOrder, before: OpenOrder | None
+    ) -> tuple[str, int | None, int | None] | None:
+        status = self.stopped.get((new.account, strategy), AccountStatus.ACTIVE)
+        if status is AccountStatus.SUSPENDED:
+            return "STRATEGY_SUSPENDED", None, None
+        reduces = self.limits.reducing_refusal(new, before) if status is AccountStatus.REDUCING else None
+        return None if reduces is None else ("STRATEGY_REDUCING", *reduces[1:])
+
     def _rules(self) -> None:
         self._set_symbol(self.rng.choice(list(SYMBOLS)))
 
@@ -232,6 +263,7 @@ class RandomMarket:
             "time_in_force": TimeInForce.IOC if market else TimeInForce.GTC,
             "price_e8": price_e8,
             **asked,
+            "strategy": self.rng.choice((None, *STRATEGIES)),
         }
         checked = self.desk.check(account, **fields) if not self.rng.randint(0, 3) else None
         answer = self.desk.place(account, **fields)
@@ -241,12 +273,13 @@ class RandomMarket:
                 (refused.reason, refused.limit_e8, refused.actual_e8) if refused else (Reason.NONE, None, None)
             )
         new = OpenOrder(account, symbol, side.value, worst_e8, quantity_e8, self.rates[symbol], budget=budget_e8)
-        self._compare(answer, new, priced=not market)
+        self._compare(answer, new, fields["strategy"], priced=not market)
 
-    def _compare(self, answer: Message, new: OpenOrder, *, priced: bool) -> None:
+    def _compare(self, answer: Message, new: OpenOrder, strategy: str | None, *, priced: bool) -> None:
         now_us = self.desk.ts_us
         self.losses.look(new.account, now_us)
         expected = self.limits.reducing_refusal(new, None) if new.account in self.losses.lost else None
+        expected = expected or self._strategy_refusal(strategy, new, None)
         expected = expected or self.limits.refusal(new, new.leaves, now_us, None, priced=priced)
         expected = expected or self.naive.refusal(new)
         if isinstance(answer, Order):
@@ -259,6 +292,7 @@ class RandomMarket:
             )
             self.open[answer.order_id] = self.placed[answer.order_id] = answer
             self.filled[answer.order_id] = 0
+            self.tags[answer.order_id] = strategy
             self.naive.orders[answer.order_id] = new
         else:
             assert isinstance(answer, Execution)
@@ -278,6 +312,7 @@ class RandomMarket:
             price_e8=None if market else placed.price_e8,
             quantity_e8=placed.quantity_e8 if placed.notional_e8 is None else None,
             notional_e8=placed.notional_e8,
+            strategy=self.tags[order.order_id],
         )
         self.losses.look(order.account, self.desk.ts_us)
         assert isinstance(answer, Execution)
@@ -340,6 +375,7 @@ class RandomMarket:
             new = OpenOrder(old.account, old.symbol, old.side, price_e8, leaves_e8, 0)
             now_us, changed_e8 = self.desk.ts_us, 0 if quantity_e8 == order.quantity_e8 else quantity_e8
             expected = self.limits.reducing_refusal(new, old) if new.account in self.losses.lost else None
+            expected = expected or self._strategy_refusal(self.tags[order.order_id], new, old)
             expected = expected or self.limits.refusal(new, changed_e8, now_us, old, priced=True)
             expected = expected or self.naive.amend_refusal(old, price_e8, leaves_e8, self.rates[order.symbol])
         if isinstance(answer, Order):

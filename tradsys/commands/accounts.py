@@ -48,6 +48,9 @@ def command(
         tuple[str, str, str] | None,
         typer.Option(metavar="AMOUNT CURRENCY ACCOUNT", help="Such as 1000 USD desk-2: move it to that account."),
     ] = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="Of the account: --status is that of its orders that name this strategy.")
+    ] = None,
     decision_id: DecisionId = None,
     as_json: AsJson = False,  # noqa: FBT002 - an option
 ) -> None:
@@ -58,7 +61,6 @@ def command(
     """
     environ = environment_of(home)
     decisions = Decisions(connections.log(environ), connections.codec(environ))
-    accounts = decisions.accounts
     given: dict[str, Any] = {
         "account_kind": typed_choice("--kind", kind, AccountKind),
         "account_status": typed_choice("--status", status, AccountStatus),
@@ -72,31 +74,44 @@ def command(
     if (bool(changes), deposit is not None, transfer is not None).count(True) > 1:
         sentence = "A deposit is a decision of its own, and so is a transfer: give it without other options."
         raise CommandError(sentence, exit_code=EXIT_USAGE)
-    if account is not None and account not in accounts and not changes:
-        raise CommandError(f"There is no account {account}; --kind makes it.")
-    if account is not None and transfer is not None:
-        _transfer(decisions, account, transfer, decision_id)
     decided = True
-    if account is not None and changes:
-        before = accounts.get(account)
-        if before is None and not kind:
-            raise CommandError(f"{account} is new: it needs at least --kind.", exit_code=EXIT_USAGE)
-        kept = {name: getattr(before, name) for name in given} if before else {"account_status": AccountStatus.ACTIVE}
-        fields = kept | changes | {"account": account, "resume": changes.get("account_status") is AccountStatus.ACTIVE}
-        decided = decisions.decide(ControlKind.ACCOUNT, decision_id, **fields)
-    elif account is not None and deposit is not None:
-        amount, currency = deposit
-        moved = {"account": account, "currency": currency, "amount_e8": typed_e8("--deposit", amount)}
-        decided = decisions.decide(ControlKind.FUNDS, decision_id, **moved)
+    if account is not None and (account in decisions.accounts or (changes and strategy is None)):
+        if strategy is not None:
+            decided = _strategy(decisions, account, strategy, changes, decision_id)
+        elif changes:
+            decided = _change(decisions, account, given, decision_id)
+        elif deposit is not None:
+            amount, currency = deposit
+            moved = {"account": account, "currency": currency, "amount_e8": typed_e8("--deposit", amount)}
+            decided = decisions.decide(ControlKind.FUNDS, decision_id, **moved)
+        elif transfer is not None:
+            _transfer(decisions, account, transfer, decision_id)
+    elif account is not None:
+        raise CommandError(f"There is no account {account}; --kind makes it.")
     if not decided:
         typer.echo(made_before(decision_id), err=True)
-    shown = {name: control for name, control in decisions.accounts.items() if account in {None, name}}
-    states = decisions.states()
-    facts = {name: _facts(control, states.get(name)) for name, control in shown.items()}
-    if as_json:
-        typer.echo(json.dumps(facts, indent=2))
-    else:
-        Console().print(_table(facts) if account is None else facts_table(account, facts[account]))
+    _show(decisions, account, as_json=as_json)
+
+
+def _change(decisions: Decisions, account: str, given: dict[str, Any], decision_id: str | None) -> bool:
+    """Make an account, or change what is given of it. False if that was decided before. Raises CommandError."""
+    changes = {name: value for name, value in given.items() if value is not None}
+    before = decisions.accounts.get(account)
+    if before is None and "account_kind" not in changes:
+        raise CommandError(f"{account} is new: it needs at least --kind.", exit_code=EXIT_USAGE)
+    kept = {name: getattr(before, name) for name in given} if before else {"account_status": AccountStatus.ACTIVE}
+    fields = kept | changes | {"account": account, "resume": changes.get("account_status") is AccountStatus.ACTIVE}
+    return decisions.decide(ControlKind.ACCOUNT, decision_id, **fields)
+
+
+def _strategy(
+    decisions: Decisions, account: str, strategy: str, changes: dict[str, Any], decision_id: str | None
+) -> bool:
+    """Decide what a strategy of an account may do. False if that was decided before. Raises CommandError."""
+    if changes.keys() != {"account_status"}:
+        raise CommandError("--strategy goes with --status alone.", exit_code=EXIT_USAGE)
+    fields = {"account": account, "strategy": strategy, "account_status": changes["account_status"]}
+    return decisions.decide(ControlKind.STRATEGY, decision_id, **fields)
 
 
 def _transfer(decisions: Decisions, account: str, transfer: tuple[str, str, str], decision_id: str | None) -> None:
@@ -127,6 +142,20 @@ def _numbers(half: Transfer) -> dict[str, str]:
     return {"limit": shown_e8(half.limit_e8), "actual": shown_e8(half.actual_e8), "currency": half.currency}
 
 
+def _show(decisions: Decisions, account: str | None, *, as_json: bool) -> None:
+    """The accounts, or one."""
+    shown = {name: control for name, control in decisions.accounts.items() if account in {None, name}}
+    states = decisions.states()
+    facts = {
+        name: _facts(control, states.get(name)) | {"strategies": _stopped(decisions, name)}
+        for name, control in shown.items()
+    }
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2))
+    else:
+        Console().print(_table(facts) if account is None else facts_table(account, facts[account]))
+
+
 def _facts(control: Control, state: AccountState | None) -> dict[str, Any]:
     """What the operator decided, and the loss that makes an active account reducing."""
     lost = control.account_status is AccountStatus.ACTIVE and state is not None and state.reason is not Reason.NONE
@@ -140,6 +169,16 @@ def _facts(control: Control, state: AccountState | None) -> dict[str, Any]:
         "open_orders_max": control.open_orders_max,
         "self_trade_prevention": prevention.lower(),
     }
+
+
+def _stopped(decisions: Decisions, account: str) -> str | None:
+    """Such as `trend suspended, pairs reducing`."""
+    stopped = [
+        f"{name} {control.account_status.lower()}"
+        for (owner, name), control in decisions.strategies.items()
+        if owner == account and control.account_status not in {None, AccountStatus.ACTIVE}
+    ]
+    return ", ".join(stopped) or None
 
 
 def _loss(state: AccountState) -> str:

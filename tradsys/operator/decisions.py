@@ -35,6 +35,7 @@ class Decisions:
         self._codec = codec
         self._gate = ControlGate("operator")
         self._newest: dict[ControlKind, dict[str, Control]] = {}
+        self._strategies: dict[tuple[str, str], Control] = {}
         self._plans: dict[str, Plan] = {}
         self.limit_changes: list[Control] = []
         """Every decision about limits, oldest first."""
@@ -50,6 +51,11 @@ class Decisions:
     def accounts(self) -> Mapping[str, Control]:
         """The newest decision about each account, by name."""
         return dict(sorted(self._newest.get(ControlKind.ACCOUNT, {}).items()))
+
+    @property
+    def strategies(self) -> Mapping[tuple[str, str], Control]:
+        """The newest decision about each strategy that there is one about, by account and its name."""
+        return dict(sorted(self._strategies.items()))
 
     @property
     def limits(self) -> Mapping[tuple[str, str], Control]:
@@ -157,6 +163,9 @@ class Decisions:
             return
         if control.kind is ControlKind.LIMITS:
             self.limit_changes.append(control)
+            return
+        if control.kind is ControlKind.STRATEGY:
+            self._strategies[control.account or "", control.strategy or ""] = control
             return
         name = control.symbol if control.kind is ControlKind.SYMBOL else control.account
         self._newest.setdefault(control.kind, {})[name or ""] = control

@@ -79,6 +79,8 @@ class Account:
         "self_trade_prevention",
         "states",
         "status",
+        "strategies",
+        "tagged",
         "usages",
         "worths",
     )
@@ -110,8 +112,12 @@ class Account:
         """Open orders that may only reduce the position, by symbol and side."""
         self.removable: dict[tuple[str, Side], dict[int, RiskOrder]] = {}
         """Orders that the book may hold and that nobody takes out yet, by symbol and side, oldest first."""
+        self.tagged: dict[str, dict[int, RiskOrder]] = {}
+        """Those of them that name a strategy, by its name, oldest first."""
+        self.strategies: dict[str, AccountStatus] = {}
+        """Strategies that are REDUCING or SUSPENDED; all others may place orders."""
         self.finals: deque[int] = deque()
-        """Those of them that ended, oldest end first."""
+        """Remembered orders that ended, oldest end first."""
         self.usages: dict[str, Usage] = {}
         """By symbol."""
         self.buckets: dict[str, Bucket] = {}
@@ -287,6 +293,8 @@ class Account:
             self.reduce_only.setdefault((order.symbol, order.side), {})[order.order_id] = order
         if not order.removing:
             self.removable.setdefault((order.symbol, order.side), {})[order.order_id] = order
+            if order.strategy is not None:
+                self.tagged.setdefault(order.strategy, {})[order.order_id] = order
 
     def take_out(
         self, symbol: str | None = None, side: Side | None = None, *, most: int | None = None
@@ -304,6 +312,10 @@ class Account:
         open_orders = self.reduce_only.get((symbol, side), {}).values()
         return self._let_leave([order for order in open_orders if not order.removing])
 
+    def take_out_strategy(self, strategy: str) -> list[RiskOrder]:
+        """The orders of a strategy to take out of the books, oldest first, REMOVALS_MAX of them."""
+        return self._let_leave(list(islice(self.tagged.get(strategy, {}).values(), REMOVALS_MAX)))
+
     def _let_leave(self, orders: list[RiskOrder]) -> list[RiskOrder]:
         for order in orders:
             order.removing = True
@@ -315,6 +327,10 @@ class Account:
         orders = self.removable.get(key)
         if orders is not None and orders.pop(order.order_id, None) is not None and not orders:
             del self.removable[key]
+        if order.strategy is not None:
+            tagged = self.tagged.get(order.strategy)
+            if tagged is not None and tagged.pop(order.order_id, None) is not None and not tagged:
+                del self.tagged[order.strategy]
 
     def finish(self, order: RiskOrder) -> None:
         """Count an order among the final ones; forget the one that ended first when there are too many."""

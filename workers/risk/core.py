@@ -54,6 +54,7 @@ from workers.risk.rules import (
     rule_refusal,
     symbol_rules,
 )
+from workers.risk.strategies import strategy_refusal, tag_refusal
 from workers.risk.timers import Timers, run_out, timeout_refusal
 from workers.risk.transfers import send
 from workers.risk.value_at_risk import MarkHistory
@@ -172,17 +173,15 @@ class RiskCore:
     def _removals(self, record: Input, control: Control, account: Account) -> list[Output]:
         """Orders that leave the books because of what was decided about their account."""
         if control.cancel_open:
-            return self._kill(record, account)
+            strategy = control.strategy if control.kind is ControlKind.STRATEGY else None
+            gone = account.take_out() if strategy is None else account.take_out_strategy(strategy)
+            return [removal(account.name, order, Reason.KILLED, record.ts_us) for order in gone]
         return self._overtaken(account, record.ts_us) if control.kind is ControlKind.FUNDS else []
 
     def _overtaken(self, account: Account, now_us: int) -> list[Output]:
         """Take out the reduce-only orders that would do more, now that funds have moved."""
         lost = overtaken(account, self._venue) if account.reduce_only else []
         return [removal(account.name, order, Reason.REDUCE_ONLY, now_us) for order in lost]
-
-    def _kill(self, record: Input, account: Account) -> list[Output]:
-        """Take an account's open orders out of the books."""
-        return [removal(account.name, order, Reason.KILLED, record.ts_us) for order in account.take_out()]
 
     def _set_symbol(self, control: Control) -> None:
         rules = symbol_rules(control)
@@ -318,6 +317,8 @@ class RiskCore:
         if status not in _TRADES or account.kind is AccountKind.UNKNOWN:
             return self._answers.refuse(record, command, Refusal(Reason.ACCOUNT_SUSPENDED))
         refusal = client_order_id_refusal(command.client_order_id)
+        if refusal is None and command.strategy is not None:
+            refusal = tag_refusal(command.strategy)
         if refusal is not None:
             return self._answers.refuse(record, command, refusal)
         first = account.by_client_id.get(command.client_order_id or "")
@@ -362,6 +363,10 @@ class RiskCore:
             return Refusal(Reason.OPEN_ORDERS_LIMIT, account.open_orders_max * E8, (open_count + 1) * E8)
         if status is _REDUCING or order.reduce_only or account.reduce_only:
             refusal = reducing_refusal(status, order, None, account, rules, self._venue)
+            if refusal is not None:
+                return refusal
+        if order.strategy is not None and account.strategies:
+            refusal = strategy_refusal(order, None, account, rules, self._venue)
             if refusal is not None:
                 return refusal
         limits = self._limits.of(account.name, order.symbol) if self._limits.scopes else None
@@ -432,6 +437,8 @@ class RiskCore:
             refusal = amend_refusal(rules, amended, command, now_us)
             if refusal is None and (account.status is _REDUCING or account.reduce_only):
                 refusal = reducing_refusal(account.status, amended, order, account, rules, self._venue)
+            if refusal is None and account.strategies:
+                refusal = strategy_refusal(amended, order, account, rules, self._venue)
             if refusal is None and limits is not None:
                 refusal = limit_refusal(limits, amended, order, account, rules, self._venue, now_us)
             refusal = refusal or account.cover_amended(

@@ -12,7 +12,7 @@ _BUY = Side.BUY
 
 
 def set_account(account: Account, control: Control, symbols: Mapping[str, SymbolRules]) -> None:
-    """What an ACCOUNT, KEY or FUNDS record decides."""
+    """What an ACCOUNT, KEY, FUNDS or STRATEGY record decides."""
     if control.kind is ControlKind.FUNDS:
         account.move(control.currency or "", control.amount_e8 or 0)
     elif control.kind is ControlKind.ACCOUNT:
@@ -25,6 +25,10 @@ def set_account(account: Account, control: Control, symbols: Mapping[str, Symbol
         limit = control.open_orders_max
         account.open_orders_max = OPEN_ORDERS_MAX_DEFAULT if limit is None else limit
         account.self_trade_prevention = control.self_trade_prevention or SelfTradePrevention.CANCEL_NEWEST
+    elif control.kind is ControlKind.STRATEGY:
+        account.strategies.pop(control.strategy or "", None)
+        if control.account_status not in {None, AccountStatus.ACTIVE}:
+            account.strategies[control.strategy or ""] = control.account_status
     elif control.kind is not ControlKind.KEY:
         return
     elif control.public_key is None:

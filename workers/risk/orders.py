@@ -120,6 +120,8 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
     """It may only make the position smaller."""
     notional_e8: int | None = None
     """What it is to spend, without fees. Its quantity is then the most that it may buy; from NEW on what it buys."""
+    strategy: str | None = None
+    """What of the account placed it, if it says so."""
 
     def same_content(self, other: "RiskOrder") -> bool:
         """Whether two commands ask the same: sent_us and correlation_id do not matter, absent is as its default."""
@@ -139,6 +141,7 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
             and (self.placed_display_e8 if self.placed_as else self.display_quantity_e8) == other.display_quantity_e8
             and self.slide is other.slide
             and self.reduce_only is other.reduce_only
+            and self.strategy == other.strategy
             and self.notional_e8 == other.notional_e8
         )
 
@@ -230,6 +233,7 @@ def order_of(command: Command, order_id: int, command_us: int, prevention: SelfT
         display_quantity_e8=command.display_quantity_e8,
         slide=command.slide,
         reduce_only=command.reduce_only,
+        strategy=command.strategy,
         notional_e8=command.notional_e8,
     )
 

@@ -47,6 +47,8 @@ class _Account(msgspec.Struct, array_like=True, gc=False):
     loss: Loss | None = None
     states: int = 0
     cancel_after_us: int | None = None
+    strategies: list[tuple[str, AccountStatus]] = []
+    """Those that may not place all; sorted."""
 
 
 class _State(msgspec.Struct, array_like=True, gc=False):
@@ -129,6 +131,7 @@ def _dump_account(account: Account) -> _Account:
         account.loss,
         account.states,
         account.cancel_after_us,
+        sorted(account.strategies.items()),
     )
 
 
@@ -142,6 +145,7 @@ def _load_account(item: _Account, symbols: dict[str, SymbolRules]) -> Account:
     account.open_orders_max = item.open_orders_max
     account.self_trade_prevention = item.self_trade_prevention
     account.cancel_after_us = item.cancel_after_us
+    account.strategies = dict(item.strategies)
     account.keys = {key_id: public_key(raw) for key_id, raw in item.keys}
     account.balances = {currency: Balance(total_e8) for currency, total_e8 in item.balances}
     account.finals = deque(item.finals)

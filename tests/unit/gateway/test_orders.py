@@ -143,6 +143,14 @@ async def test_a_market_order_has_no_price_and_a_limit_order_needs_one(served: A
         assert (answer.status_code, answer.json()["error"]["field"]) == (422, "price")
 
 
+async def test_an_order_names_its_strategy(served: Any, client: Any) -> None:
+    order = {"symbol": "BTC-USD", "side": "buy", "type": "market", "quantity": "1"}
+    for strategy, status in (("trend 1", 202), ("", 422), ("x" * 65, 422), ("\u00e9", 422), (1, 422)):
+        answer = await client.post("/api/v1/orders", json=order | {"strategy": strategy}, headers=served.bearer())
+        assert answer.status_code == status, strategy
+    assert served.log.commands[-1].strategy == "trend 1"
+
+
 async def test_an_order_has_a_quantity_or_a_notional(served: Any, client: Any) -> None:
     spends = {"symbol": "BTC-USD", "side": "buy", "type": "market", "notional": "100.5"}
     assert (await client.post("/api/v1/orders", json=spends, headers=served.bearer())).status_code == 202

@@ -42,6 +42,10 @@ def account(**fields: Any) -> Callable[[Desk], object]:
     return lambda at: at.account("alice", **fields)
 
 
+def strategy(status: AccountStatus) -> Callable[[Desk], object]:
+    return lambda at: at.control(ControlKind.STRATEGY, account="alice", strategy="trend", account_status=status)
+
+
 def first(**fields: Any) -> Callable[[Desk], object]:
     """Something was placed before."""
     return lambda at: at.place(**fields)
@@ -93,6 +97,9 @@ CASES: list[tuple[Reason, Callable[[Desk], object], dict[str, Any]]] = [
     (Reason.TRAIL_INVALID, limits(), TRAIL),
     (Reason.DISPLAY_INVALID, limits(), {"display_quantity_e8": 1}),
     (Reason.SLIDE_INVALID, limits(), {"slide": True}),
+    (Reason.STRATEGY_INVALID, limits(), {"strategy": ""}),
+    (Reason.STRATEGY_SUSPENDED, strategy(AccountStatus.SUSPENDED), {"strategy": "trend"}),
+    (Reason.STRATEGY_REDUCING, strategy(AccountStatus.REDUCING), {"strategy": "trend"}),
     (Reason.REDUCE_ONLY, limits(), {"reduce_only": True}),
     (Reason.REDUCE_ONLY_OPEN, one_reduces, {"side": Side.SELL, "quantity_e8": 2 * E8}),
     (Reason.QUANTITY_NOT_POSITIVE, limits(), {"quantity_e8": 0}),

@@ -29,6 +29,14 @@ ACCOUNT = Control(
 KEY = Control(ControlKind.KEY, "c-3", account="alice@example.com", key_id="bot-1", public_key=bytes(32))
 FUNDS = Control(ControlKind.FUNDS, "c-4", account="a", currency="USD", amount_e8=-1)
 TRANSFER = Control(ControlKind.TRANSFER, "c-7", account="a", to_account="b", currency="USD", amount_e8=1)
+STRATEGY = Control(
+    ControlKind.STRATEGY,
+    "c-8",
+    account="a",
+    strategy="trend 1",
+    account_status=AccountStatus.REDUCING,
+    cancel_open=True,
+)
 LIMITS = Control(ControlKind.LIMITS, "c-5", account="a", symbol="BTC-USD", max_order_size_e8=E8)
 
 
@@ -40,6 +48,7 @@ LIMITS = Control(ControlKind.LIMITS, "c-5", account="a", symbol="BTC-USD", max_o
         KEY,
         FUNDS,
         TRANSFER,
+        STRATEGY,
         msgspec.structs.replace(SYMBOL, quantity_max_e8=None, price_band_e8=None, taker_fee_e8=None, maker_fee_e8=-5),
         msgspec.structs.replace(ACCOUNT, account_kind=AccountKind.MARGIN, leverage_e8=1, open_orders_max=0),
         msgspec.structs.replace(KEY, public_key=None),
@@ -104,6 +113,12 @@ def test_a_complete_control_has_no_error(control: Control) -> None:
         (FUNDS, {"account": ""}, "account '' must be"),
         (FUNDS, {"currency": None}, "currency None must be"),
         (FUNDS, {"amount_e8": 0}, "amount_e8 is 0: a deposit is positive"),
+        (STRATEGY, {"account": None}, "account None must be"),
+        (STRATEGY, {"strategy": None}, "strategy None must be 1 to 64 printable ASCII characters"),
+        (STRATEGY, {"strategy": "x" * 65}, "must be 1 to 64 printable"),
+        (STRATEGY, {"strategy": ""}, "strategy '' must be 1 to 64 printable"),
+        (STRATEGY, {"account_status": None}, "account_status is missing"),
+        (STRATEGY, {"account_status": AccountStatus.ACTIVE}, "cancel_open goes with"),
         (TRANSFER, {"account": None}, "account None must be"),
         (TRANSFER, {"to_account": None}, "to_account None must be"),
         (TRANSFER, {"to_account": "venue:fees"}, "to_account 'venue:fees' must be"),
