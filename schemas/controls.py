@@ -93,6 +93,9 @@ def _symbol_numbers(control: Control) -> str | None:
         value = getattr(control, name)
         if value is not None and value <= 0:
             return f"{name} is {value}: it must be positive (null: none)"
+    margin_e8 = control.maintenance_margin_e8
+    if margin_e8 is not None and not 0 < margin_e8 < E8:
+        return f"maintenance_margin_e8 is {margin_e8}: it must be above 0 and below {E8} (a whole; null: none)"
     return _symbol_limits(control) or _symbol_fees(control) or _breaker(control)
 
 

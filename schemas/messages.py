@@ -241,6 +241,7 @@ class Reason(StrEnum):
     STRATEGY_INVALID = "STRATEGY_INVALID"
     STRATEGY_SUSPENDED = "STRATEGY_SUSPENDED"
     STRATEGY_REDUCING = "STRATEGY_REDUCING"
+    MARGIN_CALL = "MARGIN_CALL"
 
 
 class SelfTradePrevention(StrEnum):
@@ -319,15 +320,19 @@ class AccountState(msgspec.Struct, frozen=True, gc=False):
     status: AccountStatus
     """ACTIVE, REDUCING (may only cancel and reduce what it holds) or SUSPENDED (may only cancel)."""
     reason: Reason
-    """DAILY_LOSS_LIMIT or DRAWDOWN_LIMIT where a loss made it REDUCING; NONE where the operator decided."""
+    """DAILY_LOSS_LIMIT or DRAWDOWN_LIMIT where a loss made it REDUCING, MARGIN_CALL where its equity is below the
+    maintenance margin; NONE where the operator decided.
+    """
     ts_us: int
     """The log's time, microseconds since 1970 UTC."""
     currency: str | None = None
-    """The quote currency of the loss."""
+    """The quote currency of the loss, or of the margin."""
     limit_e8: int | None = None
-    """The limit that the loss passed: 10^-8 of the currency, or of the highest equity."""
+    """The limit that the loss passed: 10^-8 of the currency, or of the highest equity. MARGIN_CALL: the maintenance
+    margin.
+    """
     actual_e8: int | None = None
-    """The loss, in the same unit."""
+    """The loss, in the same unit. MARGIN_CALL: the equity."""
 
 
 class BookChange(msgspec.Struct, frozen=True, gc=False):
@@ -587,6 +592,10 @@ class Control(msgspec.Struct, frozen=True, gc=False):
     """TRANSFER: the account that gets it."""
     strategy: str | None = None
     """STRATEGY: which one of the account's."""
+    maintenance_margin_e8: int | None = None
+    """SYMBOL: what a margin account needs of equity to keep a position, as a fraction of its value at the mark, in
+    10^-8 (0.05 is 5000000); with less it may only reduce. Null: none.
+    """
 
 
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):

@@ -133,6 +133,9 @@ def test_a_symbol_is_made_shown_and_changed_without_losing_the_rest(venue: Venue
         "0.001",
         "0.0004",
     )
+    for asked, margin in (("0.05", "0.05"), ("none", None)):
+        said = venue.facts("symbols", "BTC-USD", "--maintenance-margin", asked)
+        assert said == {"BTC-USD": made["BTC-USD"] | {"maintenance_margin": margin}}
     halted = venue.facts("symbols", "BTC-USD", "--status", "HALTED")
     assert halted == {"BTC-USD": made["BTC-USD"] | {"status": "halted"}}
     assert venue.facts("symbols") == halted
@@ -273,6 +276,11 @@ def test_a_loss_is_shown_and_ended_by_making_the_account_active(venue: Venue) ->
     newest = venue.codec.decode(venue.controls()[0][-1], "Control")
     assert isinstance(newest, Control)
     assert (newest.account_status, newest.resume) == ("ACTIVE", False)
+    numbers = {"limit_e8": 320 * E8, "actual_e8": 200 * E8}
+    state = AccountState("max", 3, AccountStatus.REDUCING, Reason.MARGIN_CALL, 1, "USD", **numbers)
+    producer.produce(f"{venue.prefix}accounts", venue.codec.encode(state), "max", partition_of("max", SHARDS))
+    assert producer.flush(10) == 0
+    assert venue.facts("accounts", "max")["max"]["loss"] == "margin call: equity 200 USD, maintenance margin 320"
     venue.facts("accounts", "max", "--status", "active")
     newest = venue.codec.decode(venue.controls()[0][-1], "Control")
     assert isinstance(newest, Control)

@@ -109,6 +109,39 @@ RISK_MUTATIONS: Final = (
         "if False:",
     ),
     Mutation("a strategy is forgotten", RISK_STATE, "        sorted(account.strategies.items()),\n", "        [],\n"),
+    Mutation("a margin is called at its edge", LOSSES, "margin[0] < margin[1]:", "margin[0] <= margin[1]:"),
+    Mutation("a margin call never ends", LOSSES, "if self._margin_call(account, now_us) is not None:", "if True:"),
+    Mutation(
+        "cash accounts are called",
+        LOSSES,
+        "        if account.kind is not AccountKind.MARGIN:\n            return None\n",
+        "",
+    ),
+    Mutation(
+        "who holds what was paid in is not looked at",
+        LOSSES,
+        "            holders = holders | self._margined.get(rules.base, {})\n",
+        "            pass\n",
+    ),
+    Mutation(
+        "a fill is not followed",
+        LOSSES,
+        "        if self._quotes:\n            self._hold(account, self._venue",
+        "        if False:\n            self._hold(account, self._venue",
+    ),
+    Mutation(
+        "funds are no time to look",
+        LOSSES,
+        "        return self.assess(account, now_us)\n\n    def _hold",
+        "        return ()\n\n    def _hold",
+    ),
+    Mutation("margin began with nobody", LOSSES, "        if began:\n", "        if False:\n"),
+    Mutation(
+        "a short needs no maintenance",
+        MARGIN,
+        "abs(value_e16) * valued.maintenance_e8",
+        "value_e16 * valued.maintenance_e8",
+    ),
     Mutation("a fee is not taken", MOVES, "    quote.total_e8 -= execution.fee_e8 or 0\n", ""),
     Mutation("cancel all takes the other side too", ACCOUNTS, " and side in {None, way}]", "]"),
     Mutation(
@@ -358,7 +391,7 @@ RISK_MUTATIONS: Final = (
     Mutation("loss: nothing is taken out", LOSSES, "side, self._venue) > 0:", "side, self._venue) > 0 and False:"),
     Mutation("loss: what reduces is taken out", LOSSES, "side, self._venue) > 0:", "side, self._venue) > -(1 << 62):"),
     Mutation(
-        "loss: a fill is not looked at", RISK, "if kind is _TRADE and self._limits.losses else ()", "if False else ()"
+        "loss: a fill is not looked at", RISK, "if kind is _TRADE and self._losses.on else ()", "if False else ()"
     ),
     Mutation("loss: a deposit is a profit", ACCOUNTS, "        if worth is not None:\n", "        if False:\n"),
     Mutation("loss: any decision ends it", MOVES, "        if control.resume:\n", "        if True:\n"),
@@ -381,7 +414,10 @@ RISK_MUTATIONS: Final = (
         "if asked.more_e8 <= 0 or beyond_e8 <= asked.more_e8:",
     ),
     Mutation(
-        "loss: how it stands is not said", RISK, "if (account.status, account.loss) == before else (", "if True else ("
+        "loss: how it stands is not said",
+        RISK,
+        "if not stands and (account.status, account.loss) != before:",
+        "if False:",
     ),
     Mutation("loss: a position is forgotten", RISK_STATE, "account.usage(symbol).net_e8 = net_e8", "pass"),
     Mutation(

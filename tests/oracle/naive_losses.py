@@ -1,10 +1,13 @@
-"""A naive model of the loss limits: it keeps every movement and every time an account was looked at, and adds them up.
+"""A naive model of the loss limits and of margin calls: it keeps every movement and every look, and adds them up.
 
 It knows nothing of how pre-trade risk does it: no equity that moves along, no highest that is remembered.
 """
 
+import math
 from dataclasses import dataclass, field
+from fractions import Fraction
 
+from tests.oracle.naive_funds import UNIT
 from tests.oracle.naive_limits import DAY, NaiveLimits
 
 SECOND = 1_000_000
@@ -25,12 +28,20 @@ class NaiveLosses:
     """Account, currency, time, equity, how many payments there had been: since losses count for the account."""
     lost: dict[str, tuple[Why, int]] = field(default_factory=dict)
     """Accounts that may only reduce: why, and since which day."""
+    maintenance: dict[str, int | None] = field(default_factory=dict)
+    """By symbol: the part of a position's value that is asked for as equity."""
     looked_at: dict[str, int] = field(default_factory=dict)
     """When the mark of each symbol was last looked at."""
 
     def anywhere(self) -> bool:
         newest = {(account, symbol): fields for account, symbol, fields in self.limits.records}
         return any(name in fields for fields in newest.values() for name in NAMES)
+
+    def margins(self) -> bool:
+        return any(self.maintenance.values())
+
+    def on(self) -> bool:
+        return self.anywhere() or self.margins()
 
     def forget(self, account: str | None = None) -> None:
         self.looks = [look for look in self.looks if account not in {None, look[0]}]
@@ -41,11 +52,13 @@ class NaiveLosses:
         self.look(account, now)
 
     def mark(self, symbol: str, now: int) -> None:
-        if not self.anywhere() or now - self.looked_at.get(symbol, 0) < SECOND:
+        if not self.on() or now - self.looked_at.get(symbol, 0) < SECOND:
             return
         self.looked_at[symbol] = now
-        for account in sorted({account for account, _, _ in self.bought}):
-            if self.net(account, symbol):
+        base = self.limits.funds.pairs[symbol][0]
+        for account, leverage in sorted(self.limits.funds.leverage.items()):
+            on_margin = self.margins() and leverage is not None and self.limits.funds.total(account, base)
+            if on_margin or (self.anywhere() and self.net(account, symbol)):
                 self.look(account, now)
 
     def net(self, account: str, symbol: str) -> int:
@@ -62,7 +75,7 @@ class NaiveLosses:
 
     def look(self, account: str, now: int) -> None:
         """The account is compared with its limits."""
-        if not self.anywhere() and account not in self.lost:
+        if not self.on() and account not in self.lost:
             return
         why = self._why(account, now)
         if (
@@ -71,6 +84,8 @@ class NaiveLosses:
             and now // DAY > self.lost[account][1]
         ):
             del self.lost[account]
+        if account in self.lost and self.lost[account][0][0] == "MARGIN_CALL" and self._call(account) is None:
+            del self.lost[account]
         if why is not None and account not in self.lost:
             self.lost[account] = why, now // DAY
 
@@ -78,7 +93,7 @@ class NaiveLosses:
         limits = {name: self.limits.holds(account, "", name)[0] for name in NAMES}
         if all(limit is None for limit in limits.values()):
             self.forget(account)
-            return None
+            return self._call(account)
         traded = {symbol for who, symbol in self.limits.asked if who == account}
         found = None
         for currency in sorted({self.limits.funds.pairs[symbol][1] for symbol in traded}):
@@ -98,4 +113,20 @@ class NaiveLosses:
                 fallen = -(-(highest - equity) * 100_000_000 // highest)
                 if fallen > drawdown:
                     found = "DRAWDOWN_LIMIT", currency, drawdown, fallen
-        return found
+        return found or self._call(account)
+
+    def _call(self, account: str) -> Why | None:
+        """Whether a margin account has less equity than what it holds asks for."""
+        funds = self.limits.funds
+        if funds.leverage[account] is None:
+            return None
+        for quote in sorted({funds.pairs[symbol][1] for symbol, rate in self.maintenance.items() if rate}):
+            equity, required = Fraction(funds.total(account, quote)), Fraction(0)
+            for symbol, (base, other) in funds.pairs.items():
+                if other == quote:
+                    value = Fraction(funds.total(account, base) * funds.marks[symbol], UNIT)
+                    equity += value
+                    required += abs(value) * Fraction(self.maintenance[symbol] or 0, UNIT)
+            if math.floor(equity) < math.ceil(required):
+                return "MARGIN_CALL", quote, math.ceil(required), math.floor(equity)
+        return None

@@ -39,6 +39,7 @@ ACCOUNTS = ("cash", "purse", "margin")
 SYMBOLS = {"BTC-USD": ("BTC", "USD", 1000), "ETH-USD": ("ETH", "USD", 50), "BTC-EUR": ("BTC", "EUR", 900)}
 STRATEGIES = ("trend", "pairs")
 CURRENCIES = ("USD", "EUR", "BTC", "ETH")
+MAINTENANCE = (None, None, E8 // 20, E8 // 4, E8 * 3 // 4)
 RATES = (0, 1, 100_000, 250_000, E8 // 3)
 
 
@@ -124,6 +125,7 @@ class RandomMarket:
         maker, taker = self.rng.choice(RATES), self.rng.choice(RATES)
         self.rates[symbol] = max(maker, taker)
         self.losses.looked_at.pop(symbol, None)
+        maintenance = self.losses.maintenance[symbol] = self.rng.choice(MAINTENANCE)
         self.desk.symbol(
             symbol=symbol,
             base=base,
@@ -138,6 +140,7 @@ class RandomMarket:
             reference_price_e8=price * E8,
             maker_fee_e8=maker,
             taker_fee_e8=taker,
+            maintenance_margin_e8=maintenance,
         )
 
     def _set_account(self, account: str, leverage: int | None, *, resume: bool = False) -> None:
@@ -148,11 +151,15 @@ class RandomMarket:
         self.desk.account(account, account_kind=kind, account_status=status, leverage_e8=leverage_e8, resume=resume)
         if resume:
             self.losses.resume(account, self.desk.ts_us)
+        elif self.losses.margins():
+            self.losses.look(account, self.desk.ts_us)
 
     def _fund(self, account: str, currency: str, amount_e8: int) -> None:
-        self.desk.funds(account, currency, amount_e8)
+        self.desk.aside(self.desk.funds(account, currency, amount_e8))
         self.naive.move(account, currency, amount_e8)
         self.losses.paid.append((account, currency, amount_e8))
+        if self.losses.margins():
+            self.losses.look(account, self.desk.ts_us)
 
     def _funds(self) -> None:
         amount_e8 = self.rng.randint(-1000 * E8, 1000 * E8) or 1
@@ -171,6 +178,10 @@ class RandomMarket:
             for account, moved_e8 in ((giver, -amount_e8), (taker, amount_e8)):
                 self.naive.move(account, currency, moved_e8)
                 self.losses.paid.append((account, currency, moved_e8))
+        if self.losses.margins():
+            self.losses.look(giver, self.desk.ts_us)
+        if self.losses.margins() and refusal is None:
+            self.losses.look(taker, self.desk.ts_us)
 
     def _stop_strategy(self) -> None:
         """A strategy is stopped, in some cases with what rests of it, or goes on."""
@@ -438,7 +449,7 @@ class RandomMarket:
         signed_e8 = quantity_e8 if order.side is Side.BUY else -quantity_e8
         self.losses.bought.append((order.account, order.symbol, signed_e8))
         self.losses.paid.append((order.account, self.naive.pairs[order.symbol][0], signed_e8))
-        if self.losses.anywhere():
+        if self.losses.on():
             self.losses.look(order.account, self.desk.ts_us)
         self.filled[order.order_id] += quantity_e8
         if order.order_id not in self.naive.orders:

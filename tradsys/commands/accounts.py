@@ -183,6 +183,9 @@ def _stopped(decisions: Decisions, account: str) -> str | None:
 
 def _loss(state: AccountState) -> str:
     """Such as `daily loss 1200 USD, limit 1000`."""
+    if state.reason is Reason.MARGIN_CALL:
+        numbers = f"equity {shown_e8(state.actual_e8)} {state.currency}, maintenance margin {shown_e8(state.limit_e8)}"
+        return f"margin call: {numbers}"
     daily = state.reason is Reason.DAILY_LOSS_LIMIT
     unit = f" {state.currency}" if daily else f" of the highest equity in {state.currency}"
     what = "daily loss" if daily else "drawdown"

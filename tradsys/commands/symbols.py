@@ -18,7 +18,7 @@ from tradsys.settings import environment_of
 
 NUMBERS: Final = (
     "tick_e8", "lot_e8", "quantity_min_e8", "quantity_max_e8", "notional_min_e8", "notional_max_e8", "price_band_e8",
-    "reference_price_e8", "maker_fee_e8", "taker_fee_e8",
+    "reference_price_e8", "maker_fee_e8", "taker_fee_e8", "maintenance_margin_e8",
 )  # fmt: skip
 BREAKER: Final = ("breaker_move_e8", "breaker_window_s", "breaker_halt_s")
 NONE: Final = "none"
@@ -41,6 +41,10 @@ def command(
     reference_price: Annotated[str | None, typer.Option(help="The mark until there is one.")] = None,
     maker_fee: Annotated[str | None, typer.Option(help="Of the notional: 0.0001 is 1 basis point.")] = None,
     taker_fee: Annotated[str | None, typer.Option(help="Of the notional: 0.0001 is 1 basis point.")] = None,
+    maintenance_margin: Annotated[
+        str | None,
+        typer.Option(help="Equity a margin account needs: 0.05 is 5 % of a position; or none."),
+    ] = None,
     breaker: Annotated[
         str | None,
         typer.Option(
@@ -61,10 +65,16 @@ def command(
     texts = (tick, lot, quantity_min, quantity_max, notional_min, notional_max, price_band, reference_price)
     given: dict[str, Any] = {
         name: typed_e8(f"--{name.removesuffix('_e8').replace('_', '-')}", text)
-        for name, text in zip(NUMBERS, (*texts, maker_fee, taker_fee), strict=True)
+        for name, text in zip(
+            NUMBERS,
+            (*texts, maker_fee, taker_fee, None if maintenance_margin == NONE else maintenance_margin),
+            strict=True,
+        )
     }
     given |= {"base": base, "quote": quote, "symbol_status": typed_choice("--status", status, SymbolStatus)}
     changes = {name: value for name, value in given.items() if value is not None}
+    if maintenance_margin == NONE:
+        changes["maintenance_margin_e8"] = None
     if breaker is not None:
         changes |= _typed_breaker(breaker)
     if symbol is None and changes:

@@ -100,7 +100,7 @@ class RiskCore:
         self._limits = LimitTable()
         self._history = MarkHistory()
         self._venue = Venue(self._symbols, self._pairs, self._history)
-        self._losses = LossWatch(self._limits, self._venue)
+        self._losses = LossWatch(self._limits, self._venue, self._accounts)
         self._timers = Timers(self._accounts)
         self._answers = Answers(shard)
         self._handlers: dict[str, Callable[[Input], Sequence[Output]]] = {
@@ -136,7 +136,7 @@ class RiskCore:
         self._timers = Timers(self._accounts)
         for rules in self._symbols.values():
             self._pairs.setdefault((rules.base, rules.quote), rules)
-        self._losses = LossWatch(self._limits, self._venue)
+        self._losses = LossWatch(self._limits, self._venue, self._accounts)
         for account in self._accounts.values():
             for symbol, usage in account.usages.items():
                 self._losses.follow(account, symbol, usage)
@@ -149,26 +149,38 @@ class RiskCore:
             return control
         if control.kind is ControlKind.SYMBOL:
             self._set_symbol(control)
+            self._losses.decided()
         elif control.account is not None and partition_of(control.account, self._shards) != self._shard:
             return ()
         elif control.kind is ControlKind.LIMITS:
             self._limits.set(control)
+            self._losses.decided()
             if not self._limits.losses:
                 for account in self._accounts.values():
                     account.worths.clear()
         elif control.kind is ControlKind.TRANSFER:
             giver = self._accounts.get(control.account or "")
             halves = send(control, giver, self._pairs, record.ts_us)
-            return halves if giver is None else (*halves, *self._overtaken(giver, record.ts_us))
+            return halves if giver is None else (*halves, *self._moved(giver, record.ts_us))
         elif control.account is not None:
-            account = self._accounts.setdefault(control.account, Account(control.account))
-            before = account.status, account.loss
-            set_account(account, control, self._symbols)
-            if control.resume:
-                self._losses.assess(account, record.ts_us)
-            stands = () if (account.status, account.loss) == before else (account_state(account, record.ts_us),)
-            return (*stands, *self._removals(record, control, account))
+            return self._set_account(record, control, control.account)
         return ()
+
+    def _set_account(self, record: Input, control: Control, name: str) -> Sequence[Output]:
+        """What an account is, what it has, and what of it may trade."""
+        account = self._accounts.setdefault(name, Account(name))
+        before = account.status, account.loss
+        set_account(account, control, self._symbols)
+        stands = self._losses.moved(account, record.ts_us)
+        if control.resume and not stands:
+            stands = self._losses.assess(account, record.ts_us)
+        if not stands and (account.status, account.loss) != before:
+            stands = (account_state(account, record.ts_us),)
+        return (*stands, *self._removals(record, control, account))
+
+    def _moved(self, account: Account, now_us: int) -> Sequence[Output]:
+        """What follows from funds that were moved."""
+        return (*self._losses.moved(account, now_us), *self._overtaken(account, now_us))
 
     def _removals(self, record: Input, control: Control, account: Account) -> list[Output]:
         """Orders that leave the books because of what was decided about their account."""
@@ -205,7 +217,7 @@ class RiskCore:
         if rules is None:
             return ()
         rules.set_mark(mark.price_e8)
-        return self._losses.marked(rules, record.ts_us) if self._limits.losses else ()
+        return self._losses.marked(rules, record.ts_us) if self._losses.on else ()
 
     def _on_tick(self, record: Input) -> Sequence[Output]:
         tick = record.message
@@ -223,7 +235,7 @@ class RiskCore:
             return ()  # what this shard has done, and said
         account = self._accounts.setdefault(half.account, Account(half.account))
         account.move(half.currency, half.amount_e8)
-        return self._overtaken(account, record.ts_us)
+        return self._moved(account, record.ts_us)
 
     # What became of orders
 
@@ -257,7 +269,7 @@ class RiskCore:
             account.hold(order, rules, execution.leaves_e8)
         if execution.status in FINAL:
             account.finish(order)
-        return self._losses.assess(account, record.ts_us) if kind is _TRADE and self._limits.losses else ()
+        return self._losses.assess(account, record.ts_us) if kind is _TRADE and self._losses.on else ()
 
     def _keep(self, account: Account, order: RiskOrder, refused: Execution) -> None:
         """The book has not made an amendment: hold no more for it."""
@@ -280,7 +292,7 @@ class RiskCore:
             return self._answers.refuse(record, command, Refusal(Reason.KIND_UNKNOWN))
         if account is None or account.kind is None:
             return self._answers.refuse(record, command, Refusal(Reason.ACCOUNT_UNKNOWN))
-        if (self._limits.losses or account.loss is not None) and command.kind is not _CHECK_COMMAND:
+        if (self._losses.on or account.loss is not None) and command.kind is not _CHECK_COMMAND:
             stands = self._losses.assess(account, record.ts_us)
             if stands:
                 return (*stands, *self._obey(record, command, account))

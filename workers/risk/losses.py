@@ -1,22 +1,23 @@
-"""Loss limits: an account whose equity has fallen too far may only reduce what it holds.
+"""Loss limits and margin calls: an account whose equity has fallen too far may only reduce what it holds.
 
 The equity in a quote currency is its balance and, at the marks, the positions that fills have made and that are traded
 for it, so that it moves with what is realised and with what is not. What is paid in or out, or traded for another
-currency, is neither profit nor loss.
+currency, is neither profit nor loss. A margin call is of the equity that covers margin: all that is held.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec.structs import replace
 
-from schemas.messages import AccountState, AccountStatus, Reason, Side
+from schemas.messages import AccountKind, AccountState, AccountStatus, Reason, Side
 from schemas.units import DAY_US, E8, SECOND_US
 from workers.kernel.stage import Output
 from workers.risk.accounts import Account
 from workers.risk.answers import removal
 from workers.risk.limit_table import Limits, LimitTable
 from workers.risk.limits import Venue, beyond_flat_e8
+from workers.risk.margin import maintenance
 from workers.risk.refusal import int64
 from workers.risk.rules import SymbolRules
 from workers.risk.usage import Loss, Usage, Worth
@@ -26,16 +27,50 @@ ASSESSED_EVERY_US: Final = SECOND_US
 
 _BUY: Final = Side.BUY
 _DAILY: Final = Reason.DAILY_LOSS_LIMIT
+_MARGIN_CALL: Final = Reason.MARGIN_CALL
 
 
 class LossWatch:
-    """Says which accounts of a shard pass a loss limit, and what follows."""
+    """Says which accounts of a shard pass a loss limit or are below their margin, and what follows."""
 
-    def __init__(self, limits: LimitTable, venue: Venue) -> None:
+    def __init__(self, limits: LimitTable, venue: Venue, accounts: Mapping[str, Account]) -> None:
         self._limits = limits
         self._venue = venue
+        self._accounts = accounts
+        self._quotes: list[str] = []
+        """Currencies in which a margin must be maintained."""
+        self._margined: dict[str, dict[str, Account]] = {}
+        """By currency: the margin accounts that have some of it, or owe it; empty while there are no such quotes."""
+        self.on = False
+        """Whether anything is to be looked at."""
         self._holders: dict[str, dict[str, Account]] = {}
         """By symbol: the accounts whose position is not flat."""
+        self.decided()
+
+    def decided(self) -> None:
+        """The operator has changed limits or symbols."""
+        quotes = sorted({quote for (_, quote), rules in self._venue.pairs.items() if rules.maintenance_e8})
+        began, self._quotes = bool(quotes) and not self._quotes, quotes
+        if began:
+            for account in self._accounts.values():
+                self._hold(account, *account.balances)
+        elif not quotes:
+            self._margined.clear()
+        self.on = self._limits.losses or bool(quotes)
+
+    def moved(self, account: Account, now_us: int) -> Sequence[Output]:
+        """The operator has moved its funds, or changed its kind: how its margin stands now."""
+        if not self._quotes:
+            return ()
+        self._hold(account, *account.balances)
+        return self.assess(account, now_us)
+
+    def _hold(self, account: Account, *currencies: str) -> None:
+        for currency in currencies:
+            if account.kind is AccountKind.MARGIN and account.held_e8(currency):
+                self._margined.setdefault(currency, {})[account.name] = account
+            elif currency in self._margined:
+                self._margined[currency].pop(account.name, None)
 
     def follow(self, account: Account, symbol: str, usage: Usage) -> None:
         """An account's position in a symbol has changed."""
@@ -44,18 +79,22 @@ class LossWatch:
             holders[account.name] = account
         else:
             holders.pop(account.name, None)
+        if self._quotes:
+            self._hold(account, self._venue.symbols[symbol].base)
 
     def marked(self, rules: SymbolRules, now_us: int) -> Sequence[Output]:
         """What a new mark makes of those who hold the symbol."""
         if now_us - rules.assessed_us < ASSESSED_EVERY_US:
             return ()
         rules.assessed_us = now_us
-        holders = self._holders.get(rules.symbol, {})
+        holders = self._holders.get(rules.symbol, {}) if self._limits.losses else {}
+        if self._quotes and self._venue.pairs[rules.base, rules.quote] is rules:
+            holders = holders | self._margined.get(rules.base, {})
         return [output for name in sorted(holders) for output in self.assess(holders[name], now_us)]
 
     def assess(self, account: Account, now_us: int) -> Sequence[Output]:
         """Compare an account with its limits: how it stands from now on, and removals of what would add to a loss."""
-        passed, over = self._passed(account, account.worths, now_us), _over(account, now_us)
+        passed, over = self._passed(account, account.worths, now_us), self._over(account, now_us)
         if over:
             account.loss = None
         if account.loss is not None or not (passed or over):
@@ -66,18 +105,21 @@ class LossWatch:
 
     def foreseen(self, account: Account, now_us: int) -> AccountStatus:
         """The status that `assess` would give it. Nothing changes."""
-        if not self._limits.losses and account.loss is None:
+        if not self.on and account.loss is None:
             return account.status
         worths = {currency: replace(worth) for currency, worth in account.worths.items()}
         passed = self._passed(account, worths, now_us)
-        return account.status_after(passed if account.loss is None or _over(account, now_us) else account.loss)
+        return account.status_after(passed if account.loss is None or self._over(account, now_us) else account.loss)
 
     def _passed(self, account: Account, worths: dict[str, Worth], now_us: int) -> Loss | None:
-        """The first loss limit that is passed, currencies sorted. Remembers what the equity is, and was at most."""
+        """The first loss limit that is passed, currencies sorted, else that its margin is called.
+
+        Remembers what the equity is, and was at most.
+        """
         limits = self._limits.of(account.name, "")
         if not limits.of_losses():
             worths.clear()
-            return None
+            return self._margin_call(account, now_us)
         found = None
         for quote in sorted({self._venue.symbols[name].quote for name in account.usages}):
             equity_e8, day = self._equity_e8(account, quote), now_us // DAY_US
@@ -91,7 +133,27 @@ class LossWatch:
             worth.equity_e8 = equity_e8
             worth.highest_e8 = max(worth.highest_e8, equity_e8)
             found = found or _loss(worth, limits)
-        return found
+        return found or self._margin_call(account, now_us)
+
+    def _margin_call(self, account: Account, now_us: int) -> Loss | None:
+        """The first currency in which a margin account has less equity than it must maintain."""
+        if account.kind is not AccountKind.MARGIN:
+            return None
+        for quote in self._quotes:
+            margin = maintenance(account, quote, self._venue.pairs)
+            if margin is not None and margin[0] < margin[1]:
+                return Loss(_MARGIN_CALL, quote, int64(margin[1]), int64(margin[0]), now_us // DAY_US)
+        return None
+
+    def _over(self, account: Account, now_us: int) -> bool:
+        """Whether why it may only reduce is over: the day of a daily loss, or that its margin is called."""
+        loss = account.loss
+        if loss is None or loss.reason is not _MARGIN_CALL:
+            return loss is not None and loss.reason is _DAILY and now_us // DAY_US > loss.day
+        if self._margin_call(account, now_us) is not None:
+            return False
+        asked = account.kind is AccountKind.MARGIN and loss.currency in self._quotes
+        return not asked or maintenance(account, loss.currency, self._venue.pairs) is not None
 
     def _equity_e8(self, account: Account, quote: str) -> int | None:
         """Each position rounded down; None while one has no mark: nobody knows what it is worth."""
@@ -113,12 +175,6 @@ class LossWatch:
                     removal(account.name, order, loss.reason, now_us) for order in account.take_out(name, side)
                 ]
         return removals
-
-
-def _over(account: Account, now_us: int) -> bool:
-    """Whether a daily loss is over: its day is."""
-    loss = account.loss
-    return loss is not None and loss.reason is _DAILY and now_us // DAY_US > loss.day
 
 
 def _loss(worth: Worth, limits: Limits) -> Loss | None:

@@ -70,6 +70,25 @@ def transfer_refusal(
     return None
 
 
+def maintenance(account: "Account", quote: str, pairs: Mapping[Pair, SymbolRules]) -> tuple[int, int] | None:
+    """Equity, rounded down, and what of it must be maintained, rounded up: 10^-8 of the quote currency.
+
+    Each holding asks for its symbol's part of its value, long or short. None while something held has no mark: nobody
+    knows what it is worth.
+    """
+    equity_e16, required_e24 = account.held_e8(quote) * E8, 0
+    for currency, balance in account.balances.items():
+        valued = pairs.get((currency, quote))
+        if valued is None or not balance.total_e8:
+            continue
+        if valued.mark_e8 is None:
+            return None
+        value_e16 = balance.total_e8 * valued.mark_e8
+        equity_e16 += value_e16
+        required_e24 += abs(value_e16) * valued.maintenance_e8
+    return equity_e16 // E8, -(-required_e24 // (E8 * E8))
+
+
 def worst_e8(account: "Account", pair: Pair, bought_e8: int = 0, sold_e8: int = 0) -> int:
     """The larger holding, long or short, were all open orders of one side filled, and these quantities too."""
     position_e8 = account.held_e8(pair[0])

@@ -66,6 +66,8 @@ class SymbolRules(msgspec.Struct, array_like=True, gc=False):
     """Highest price within the band, on a tick."""
     assessed_us: int = 0
     """When its mark was last compared with the loss limits of those who hold it."""
+    maintenance_e8: int = 0
+    """The part of a position's value that a margin account must maintain as equity; 0 asks for none."""
 
     def set_mark(self, mark_e8: int | None) -> None:
         """Value at this price from now on; the band moves with it."""
@@ -94,6 +96,7 @@ def symbol_rules(control: Control) -> SymbolRules:
         notional_max_e8=INT64_MAX if control.notional_max_e8 is None else control.notional_max_e8,
         band_e8=control.price_band_e8,
         fee_rate_e8=max(fees),
+        maintenance_e8=control.maintenance_margin_e8 or 0,
     )
 
 

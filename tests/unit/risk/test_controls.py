@@ -100,6 +100,8 @@ def test_a_complete_control_has_no_error(control: Control) -> None:
         (SYMBOL, {"taker_fee_e8": -1}, "taker_fee_e8 is -1: it must be from 0"),
         (SYMBOL, {"taker_fee_e8": E8 + 1}, "taker_fee_e8 is 100000001: it must be from 0"),
         (SYMBOL, {"maker_fee_e8": -E8 - 1}, "maker_fee_e8 is -100000001: it must be from"),
+        (SYMBOL, {"maintenance_margin_e8": 0}, "maintenance_margin_e8 is 0: it must be above 0 and below 100000000"),
+        (SYMBOL, {"maintenance_margin_e8": E8}, "maintenance_margin_e8 is 100000000: it must be"),
         (ACCOUNT, {"account": "venue:fees"}, "account 'venue:fees' must be 1 to 64 letters"),
         (ACCOUNT, {"account_kind": None}, "account_kind is missing"),
         (ACCOUNT, {"account_status": None}, "account_status is missing"),
