@@ -141,7 +141,8 @@ class OrderStatus(StrEnum):
 
 class OrderType(StrEnum):
     """LIMIT trades at its price or better; MARKET at the best prices there are, within the price band. The others wait
-    for a trigger and then do as LIMIT (STOP_LIMIT) or as MARKET.
+    for a trigger and then do as LIMIT (STOP_LIMIT) or as MARKET. LIQUIDATION is as MARKET, and nobody can ask for
+    it.
     """
 
     UNKNOWN = "UNKNOWN"
@@ -151,6 +152,7 @@ class OrderType(StrEnum):
     STOP_LIMIT = "STOP_LIMIT"
     TAKE_PROFIT = "TAKE_PROFIT"
     TRAILING_STOP = "TRAILING_STOP"
+    LIQUIDATION = "LIQUIDATION"
 
 
 class Phase(StrEnum):
@@ -242,6 +244,7 @@ class Reason(StrEnum):
     STRATEGY_SUSPENDED = "STRATEGY_SUSPENDED"
     STRATEGY_REDUCING = "STRATEGY_REDUCING"
     MARGIN_CALL = "MARGIN_CALL"
+    LIQUIDATION = "LIQUIDATION"
 
 
 class SelfTradePrevention(StrEnum):
@@ -321,18 +324,19 @@ class AccountState(msgspec.Struct, frozen=True, gc=False):
     """ACTIVE, REDUCING (may only cancel and reduce what it holds) or SUSPENDED (may only cancel)."""
     reason: Reason
     """DAILY_LOSS_LIMIT or DRAWDOWN_LIMIT where a loss made it REDUCING, MARGIN_CALL where its equity is below the
-    maintenance margin; NONE where the operator decided.
+    maintenance margin, LIQUIDATION where it is SUSPENDED while its positions are reduced; NONE where the operator
+    decided.
     """
     ts_us: int
     """The log's time, microseconds since 1970 UTC."""
     currency: str | None = None
     """The quote currency of the loss, or of the margin."""
     limit_e8: int | None = None
-    """The limit that the loss passed: 10^-8 of the currency, or of the highest equity. MARGIN_CALL: the maintenance
-    margin.
+    """The limit that the loss passed: 10^-8 of the currency, or of the highest equity. MARGIN_CALL, and LIQUIDATION as
+    far as that is its reason: the maintenance margin.
     """
     actual_e8: int | None = None
-    """The loss, in the same unit. MARGIN_CALL: the equity."""
+    """The loss, in the same unit. MARGIN_CALL, and LIQUIDATION as far as that is its reason: the equity."""
 
 
 class BookChange(msgspec.Struct, frozen=True, gc=False):

@@ -109,6 +109,7 @@ _SENTENCES: Final[dict[str, str]] = {
     Reason.SELF_TRADE: "It would have traded with another order of account {account}",
     Reason.DAILY_LOSS_LIMIT: "Account {account} has lost more today than it may: it may only reduce",
     Reason.MARGIN_CALL: "Account {account} has less equity than its maintenance margin: it may only reduce",
+    Reason.LIQUIDATION: "The positions of account {account} are being reduced: until that is over it may only cancel",
     Reason.DRAWDOWN_LIMIT: "Account {account} has fallen too far below its highest equity: it may only reduce",
     Reason.CANCELLED_BY_CLIENT: "The account cancelled it",
     Reason.TIMEOUT_INVALID: "A timer runs for 0 to {limit} seconds, not for {actual}",

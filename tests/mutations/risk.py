@@ -18,6 +18,7 @@ LIMIT_TABLE = "workers/risk/limit_table.py"
 LOSSES = "workers/risk/losses.py"
 TRANSFERS = "workers/risk/transfers.py"
 MARGIN = "workers/risk/margin.py"
+LIQUIDATION = "workers/risk/liquidation.py"
 STRATEGIES = "workers/risk/strategies.py"
 TIMERS = "workers/risk/timers.py"
 VALUE_AT_RISK = "workers/risk/value_at_risk.py"
@@ -126,7 +127,7 @@ RISK_MUTATIONS: Final = (
     Mutation(
         "a fill is not followed",
         LOSSES,
-        "        if self._quotes:\n            self._hold(account, self._venue",
+        "        if self.quotes:\n            self._hold(account, self._venue",
         "        if False:\n            self._hold(account, self._venue",
     ),
     Mutation(
@@ -142,6 +143,51 @@ RISK_MUTATIONS: Final = (
         "abs(value_e16) * valued.maintenance_e8",
         "value_e16 * valued.maintenance_e8",
     ),
+    Mutation("a liquidation begins with the call", LIQUIDATION, "LEVEL_PARTS: Final = 2", "LEVEL_PARTS: Final = 1"),
+    Mutation("all is liquidated at once", LIQUIDATION, "STEP_PARTS: Final = 4", "STEP_PARTS: Final = 1"),
+    Mutation(
+        "a liquidation does not wait for what is open",
+        LIQUIDATION,
+        "if account.open_count() or _refused_lately(account, now_us):",
+        "if _refused_lately(account, now_us):",
+    ),
+    Mutation("a short is sold", LIQUIDATION, "Side.SELL if held_e8 > 0 else Side.BUY", "Side.SELL"),
+    Mutation(
+        "a liquidation leaves what rests",
+        LIQUIDATION,
+        "removals = account.take_out(most=max(room, 0)) if holdings else []",
+        "removals = []",
+    ),
+    Mutation(
+        "a liquidation goes on to the end",
+        LIQUIDATION,
+        "margin[0] * (1 if account.liquidating else LEVEL_PARTS) >= margin[1]",
+        "(margin[0] * LEVEL_PARTS >= margin[1] and not account.liquidating)",
+    ),
+    Mutation("a refused step is tried at once", LIQUIDATION, "and now_us - last.command_us < AGAIN_US", "and False"),
+    Mutation("less than a lot is liquidated", LIQUIDATION, "abs(held_e8) >= rules.lot_e8:", "held_e8:"),
+    Mutation("a halted symbol is liquidated", LIQUIDATION, "in holdings if rules.trading]", "in holdings]"),
+    Mutation("liquidations have one id", LIQUIDATION, "        self.sequence += 1\n", "        self.sequence = 1\n"),
+    Mutation(
+        "liquidations are numbered anew",
+        RISK_STATE,
+        "            history.dump(),\n            liquidations,\n",
+        "            history.dump(),\n            0,\n",
+    ),
+    Mutation("a liquidation is forgotten", RISK_STATE, "        account.liquidating,\n", "        False,\n"),
+    Mutation(
+        "one that is liquidated trades",
+        ACCOUNTS,
+        "if self.liquidating and (active or self.decided is AccountStatus.REDUCING):",
+        "if False:",
+    ),
+    Mutation(
+        "a liquidation that a deposit ended goes on",
+        LOSSES,
+        "account.called = call is not None or account.liquidating",
+        "account.called = call is not None",
+    ),
+    Mutation("a cash account is liquidated", LIQUIDATION, " if account.kind is AccountKind.MARGIN else None\n", "\n"),
     Mutation("a fee is not taken", MOVES, "    quote.total_e8 -= execution.fee_e8 or 0\n", ""),
     Mutation("cancel all takes the other side too", ACCOUNTS, " and side in {None, way}]", "]"),
     Mutation(

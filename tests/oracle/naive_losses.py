@@ -30,6 +30,9 @@ class NaiveLosses:
     """Accounts that may only reduce: why, and since which day."""
     maintenance: dict[str, int | None] = field(default_factory=dict)
     """By symbol: the part of a position's value that is asked for as equity."""
+    called: set[str] = field(default_factory=set)
+    """Accounts whose margin was called when they were last looked at."""
+    liquidating: set[str] = field(default_factory=set)
     looked_at: dict[str, int] = field(default_factory=dict)
     """When the mark of each symbol was last looked at."""
 
@@ -77,7 +80,13 @@ class NaiveLosses:
         """The account is compared with its limits."""
         if not self.on() and account not in self.lost:
             return
-        why = self._why(account, now)
+        self.look_again(account, now)
+
+    def look_again(self, account: str, now: int) -> None:
+        """The same, whatever is limited."""
+        self.called.discard(account)
+        self.called |= {account} if self._call(account) or account in self.liquidating else set()
+        why = self._why(account, now) or self._call(account)
         if (
             account in self.lost
             and self.lost[account][0][0] == "DAILY_LOSS_LIMIT"
@@ -93,7 +102,7 @@ class NaiveLosses:
         limits = {name: self.limits.holds(account, "", name)[0] for name in NAMES}
         if all(limit is None for limit in limits.values()):
             self.forget(account)
-            return self._call(account)
+            return None
         traded = {symbol for who, symbol in self.limits.asked if who == account}
         found = None
         for currency in sorted({self.limits.funds.pairs[symbol][1] for symbol in traded}):
@@ -113,7 +122,20 @@ class NaiveLosses:
                 fallen = -(-(highest - equity) * 100_000_000 // highest)
                 if fallen > drawdown:
                     found = "DRAWDOWN_LIMIT", currency, drawdown, fallen
-        return found or self._call(account)
+        return found
+
+    def to_reduce(self, account: str) -> list[tuple[str, int]]:
+        """Symbols and quantities of the next orders of a liquidation, negative to sell; empty where none is to be."""
+        found = []
+        for quote in sorted({self.limits.funds.pairs[symbol][1] for symbol, rate in self.maintenance.items() if rate}):
+            equity, required = self._margin(account, quote)
+            if equity < required if account in self.liquidating else 2 * equity < required:
+                pairs = sorted(
+                    (base, symbol) for symbol, (base, other) in self.limits.funds.pairs.items() if other == quote
+                )
+                held = [(symbol, self.limits.funds.total(account, base)) for base, symbol in pairs]
+                found += [(symbol, -max(abs(have) // 4, 1) * (1 if have > 0 else -1)) for symbol, have in held if have]
+        return found if self.limits.funds.leverage[account] is not None else []
 
     def _call(self, account: str) -> Why | None:
         """Whether a margin account has less equity than what it holds asks for."""
@@ -121,12 +143,17 @@ class NaiveLosses:
         if funds.leverage[account] is None:
             return None
         for quote in sorted({funds.pairs[symbol][1] for symbol, rate in self.maintenance.items() if rate}):
-            equity, required = Fraction(funds.total(account, quote)), Fraction(0)
-            for symbol, (base, other) in funds.pairs.items():
-                if other == quote:
-                    value = Fraction(funds.total(account, base) * funds.marks[symbol], UNIT)
-                    equity += value
-                    required += abs(value) * Fraction(self.maintenance[symbol] or 0, UNIT)
-            if math.floor(equity) < math.ceil(required):
-                return "MARGIN_CALL", quote, math.ceil(required), math.floor(equity)
+            equity, required = self._margin(account, quote)
+            if equity < required:
+                return "MARGIN_CALL", quote, required, equity
         return None
+
+    def _margin(self, account: str, quote: str) -> tuple[int, int]:
+        funds = self.limits.funds
+        equity, required = Fraction(funds.total(account, quote)), Fraction(0)
+        for symbol, (base, other) in funds.pairs.items():
+            if other == quote:
+                value = Fraction(funds.total(account, base) * funds.marks[symbol], UNIT)
+                equity += value
+                required += abs(value) * Fraction(self.maintenance[symbol] or 0, UNIT)
+        return math.floor(equity), math.ceil(required)

@@ -63,6 +63,8 @@ class RandomMarket:
         """The strategy that each order named."""
         self.stopped: dict[tuple[str, str | None], AccountStatus] = {}
         """What the operator decided about strategies, by account and name."""
+        self.ended: dict[str, tuple[OrderStatus | None, Order | None]] = {}
+        """By account: how its order ended that ended last; one that was refused counts as none."""
         self.rates: dict[str, int] = {}
         for symbol, (base, quote, price) in SYMBOLS.items():
             self.naive.pairs[symbol] = (base, quote)
@@ -98,6 +100,7 @@ class RandomMarket:
             self._cancel_after,
             self._cancel_after,
             self._tick,
+            self._taken_out,
         ]
         self.rng.choice(actions)()
 
@@ -115,8 +118,14 @@ class RandomMarket:
             stands = [state for state in self.desk.stands if state.account == account]
             why = self.losses.lost.get(account, (None, 0))[0]
             said = stands[-1]
-            assert (said.status, said.sequence) == ("REDUCING" if why else "ACTIVE", len(stands))
-            assert why == ((said.reason, said.currency, said.limit_e8, said.actual_e8) if why else None)
+            status, reason = "REDUCING" if why else "ACTIVE", why and why[0]
+            if account in self.losses.liquidating:
+                status, reason = "SUSPENDED", "LIQUIDATION"
+            assert (said.status, said.sequence) == (status, len(stands))
+            assert (said.reason, (why or (None,) * 4)[1:]) == (
+                reason or "NONE",
+                (said.currency, said.limit_e8, said.actual_e8),
+            )
 
     # The operator
 
@@ -266,6 +275,7 @@ class RandomMarket:
         if budget_e8 is not None:
             asked = {"quantity_e8": None, "notional_e8": budget_e8}
             quantity_e8 = math.floor(Fraction(budget_e8, low_e8) * E8)
+        strategy = self.rng.choice((None, *STRATEGIES))
         fields = {
             "client_order_id": f"id-{self.desk.offsets.get('commands', 0)}",
             "symbol": symbol,
@@ -274,7 +284,7 @@ class RandomMarket:
             "time_in_force": TimeInForce.IOC if market else TimeInForce.GTC,
             "price_e8": price_e8,
             **asked,
-            "strategy": self.rng.choice((None, *STRATEGIES)),
+            "strategy": strategy,
         }
         checked = self.desk.check(account, **fields) if not self.rng.randint(0, 3) else None
         answer = self.desk.place(account, **fields)
@@ -284,12 +294,13 @@ class RandomMarket:
                 (refused.reason, refused.limit_e8, refused.actual_e8) if refused else (Reason.NONE, None, None)
             )
         new = OpenOrder(account, symbol, side.value, worst_e8, quantity_e8, self.rates[symbol], budget=budget_e8)
-        self._compare(answer, new, fields["strategy"], priced=not market)
+        self._compare(answer, new, strategy, priced=not market)
 
     def _compare(self, answer: Message, new: OpenOrder, strategy: str | None, *, priced: bool) -> None:
         now_us = self.desk.ts_us
         self.losses.look(new.account, now_us)
-        expected = self.limits.reducing_refusal(new, None) if new.account in self.losses.lost else None
+        stopped = ("LIQUIDATION", None, None) if new.account in self.losses.liquidating else None
+        expected = stopped or (self.limits.reducing_refusal(new, None) if new.account in self.losses.lost else None)
         expected = expected or self._strategy_refusal(strategy, new, None)
         expected = expected or self.limits.refusal(new, new.leaves, now_us, None, priced=priced)
         expected = expected or self.naive.refusal(new)
@@ -307,11 +318,13 @@ class RandomMarket:
             self.naive.orders[answer.order_id] = new
         else:
             assert isinstance(answer, Execution)
+            if answer.reason is not Reason.LIQUIDATION:
+                self.ended[new.account] = None, None
             assert (answer.reason, answer.limit_e8, answer.actual_e8) == expected
 
     def _repeat(self) -> None:
         order = self._any()
-        if order is None:
+        if order is None or order.order_type is OrderType.LIQUIDATION or order.account in self.losses.liquidating:
             return
         market, placed = order.order_type is OrderType.MARKET, self.placed[order.order_id]
         answer = self.desk.place(
@@ -364,14 +377,58 @@ class RandomMarket:
     def _tick(self) -> None:
         outputs = self.desk.tick()
         self.timers.leaving.update(order.order_id for order in self.desk.removed)
+        rest = [output for output in outputs if not _of_a_timer(output.message)]
+        outputs = [output for output in outputs if _of_a_timer(output.message)]
         expected = self.timers.tick(self.desk.ts_us, self._owners())
         assert _removed(outputs) == [
             (ExecutionKind.CANCELLING_ALL, account, Reason.TIMER_EXPIRED, None, orders) for account, orders in expected
         ]
+        self._liquidate(rest)
+
+    def _refused_lately(self, account: str) -> bool:
+        ended, order = self.ended.get(account, (None, None))
+        steps = order is not None and order.order_type is OrderType.LIQUIDATION and ended is OrderStatus.REJECTED
+        return steps and order is not None and self.desk.ts_us - order.command_us < 60_000_000
+
+    def _liquidate(self, outputs: Sequence[Output]) -> None:
+        """What becomes of those whose margin is called, with a tick."""
+        placed = [o.message for o in outputs if isinstance(o.message, Order) and o.message.kind is OrderKind.NEW]
+        self.desk.aside([output for output in outputs if output.message not in placed])
+        orders = [output.message for output in outputs if isinstance(output.message, Order)]
+        self.timers.leaving.update(order.order_id for order in orders if order.reason is Reason.MARGIN_CALL)
+        removed = [order.order_id for order in orders if order.reason is Reason.LIQUIDATION]
+        expected: list[tuple[str, str, int]] = []
+        owners = {owner for _, owner in self._owners()}
+        for account in sorted(self.losses.called):
+            self.losses.look_again(account, self.desk.ts_us)
+            quantities = self.losses.to_reduce(account)
+            began = account not in self.losses.liquidating
+            if bool(quantities) is began:
+                self.losses.liquidating ^= {account}
+            if quantities and (meant := self.timers.cancel_all(account, self._owners())):
+                assert removed[: len(meant)] == meant
+                removed = removed[len(meant) :]
+            elif quantities and not (began or self._refused_lately(account) or account in owners):
+                expected += [(account, symbol, quantity_e8) for symbol, quantity_e8 in quantities]
+        assert removed == []
+        signs = {Side.BUY: 1, Side.SELL: -1}
+        assert [(order.account, order.symbol, signs[order.side] * order.quantity_e8) for order in placed] == expected
+        for order in placed:
+            assert order.order_type is OrderType.LIQUIDATION
+            mark_e8 = self.naive.marks[order.symbol]
+            assert order.price_e8 == (mark_e8 * 19 // 10 if order.side is Side.BUY else -(-mark_e8 // 10))
+            rate = self.rates[order.symbol]
+            self.open[order.order_id] = self.placed[order.order_id] = order
+            self.filled[order.order_id], self.tags[order.order_id] = 0, None
+            self.timers.leaving.add(order.order_id)
+            self.limits.asked.add((order.account, order.symbol))
+            self.naive.orders[order.order_id] = OpenOrder(
+                order.account, order.symbol, order.side.value, order.price_e8, order.quantity_e8, rate
+            )
 
     def _amend(self) -> None:
         order = self._any()
-        if order is None or order.order_type is OrderType.MARKET:
+        if order is None or order.order_type in {OrderType.MARKET, OrderType.LIQUIDATION}:
             return
         old, mark_e8 = self.naive.orders[order.order_id], self.naive.marks[order.symbol]
         price_e8 = self.rng.choice((None, self.rng.randint(-(-mark_e8 // 10), mark_e8 * 19 // 10)))
@@ -382,7 +439,9 @@ class RandomMarket:
         price_e8, quantity_e8 = price_e8 or order.price_e8, quantity_e8 or order.quantity_e8
         leaves_e8 = max(quantity_e8 - self.filled[order.order_id], 0)
         expected: tuple[str, int | None, int | None] | None = ("AMEND_PENDING", None, None)
-        if order.order_id not in self.amends:
+        if order.account in self.losses.liquidating:
+            expected = "LIQUIDATION", None, None
+        elif order.order_id not in self.amends:
             new = OpenOrder(old.account, old.symbol, old.side, price_e8, leaves_e8, 0)
             now_us, changed_e8 = self.desk.ts_us, 0 if quantity_e8 == order.quantity_e8 else quantity_e8
             expected = self.limits.reducing_refusal(new, old) if new.account in self.losses.lost else None
@@ -415,6 +474,7 @@ class RandomMarket:
         if kind is ExecutionKind.AMENDED and leaves_e8 <= 0:
             self.desk.ended(order, command_id=amended.command_id, cumulative_e8=filled_e8)
             del self.open[order_id], self.naive.orders[order_id]
+            self.ended[order.account] = None, None
         elif kind is ExecutionKind.AMENDED:
             status = OrderStatus.PARTIALLY_FILLED if filled_e8 else OrderStatus.NEW
             self.desk.executed(amended, kind, status, leaves_e8=leaves_e8, **fields)
@@ -428,8 +488,10 @@ class RandomMarket:
 
     def _fill(self) -> None:
         order = self._any()
-        if order is None:
-            return
+        if order is not None:
+            self._fill_one(order)
+
+    def _fill_one(self, order: Order) -> None:
         before_e8 = self.filled[order.order_id]
         naive = self.naive.orders[order.order_id]
         if order.notional_e8 is not None and not before_e8 and order.order_id not in self.desk.in_book:
@@ -454,17 +516,35 @@ class RandomMarket:
         self.filled[order.order_id] += quantity_e8
         if order.order_id not in self.naive.orders:
             del self.open[order.order_id]
+            self.ended[order.account] = None, None
             self.amends.pop(order.order_id, None)
 
     def _end(self) -> None:
         order = self._any()
         if order is not None:
-            status = self.rng.choice((OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED))
-            if status is OrderStatus.REJECTED and order.order_id in self.desk.in_book:
-                status = OrderStatus.CANCELLED
-            self.desk.ended(order, status, cumulative_e8=self.filled[order.order_id])
-            del self.open[order.order_id], self.naive.orders[order.order_id]
-            self.amends.pop(order.order_id, None)
+            self._end_one(order)
+
+    def _end_one(self, order: Order) -> None:
+        status = self.rng.choice((OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED))
+        if status is OrderStatus.REJECTED and order.order_id in self.desk.in_book:
+            status = OrderStatus.CANCELLED
+        self.desk.ended(order, status, cumulative_e8=self.filled[order.order_id])
+        del self.open[order.order_id], self.naive.orders[order.order_id]
+        self.ended[order.account] = status, order
+        self.amends.pop(order.order_id, None)
+
+    def _taken_out(self) -> None:
+        """The book answers for accounts that are liquidated: what was taken out ends, of what was placed a part too."""
+        for order in [order for order in self.open.values() if order.account in self.losses.liquidating]:
+            if order.order_type is OrderType.LIQUIDATION and self.rng.randint(0, 2):
+                self._fill_one(order)
+            if order.order_id in self.open:
+                self._end_one(order)
+        self._tick()
+
+
+def _of_a_timer(message: Message) -> bool:
+    return isinstance(message, Execution) or (isinstance(message, Order) and message.reason is Reason.TIMER_EXPIRED)
 
 
 Told = tuple[ExecutionKind, str, Reason, int | None, list[int]]

@@ -10,7 +10,9 @@ from schemas.messages import (
     Execution,
     ExecutionKind,
     Liquidity,
+    Order,
     OrderStatus,
+    OrderType,
     SessionChange,
     Side,
     Trade,
@@ -22,12 +24,13 @@ from tradsys.audit.standing import Standing
 
 
 def answers(contents: Contents) -> Iterator[Finding]:
-    """Every command has exactly one answer: an execution, or a dead letter where it could not be used."""
+    """Every command and every liquidation has exactly one answer: an execution, or a dead letter."""
     answered = Counter(e.command_id for e in contents.executions() if e.command_id is not None)
     for letter in contents.dead_letters():
         if letter.source_topic == "commands" and letter.stage == "risk":
             answered[make_id(letter.source_partition, letter.source_offset)] += 1
     asked = {command_id for command_id, _ in contents.commands()}
+    asked |= {order.command_id for order in contents.of("orders", Order) if order.order_type is OrderType.LIQUIDATION}
     asked |= {make_id(r.partition, r.offset) for r in contents.undecodable if r.topic == "commands"}
     for command_id in sorted(asked | answered.keys()):
         count = answered[command_id]

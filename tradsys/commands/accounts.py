@@ -159,7 +159,7 @@ def _show(decisions: Decisions, account: str | None, *, as_json: bool) -> None:
 def _facts(control: Control, state: AccountState | None) -> dict[str, Any]:
     """What the operator decided, and the loss that makes an active account reducing."""
     lost = control.account_status is AccountStatus.ACTIVE and state is not None and state.reason is not Reason.NONE
-    status = AccountStatus.REDUCING if lost else control.account_status or AccountStatus.UNKNOWN
+    status = state.status if lost and state is not None else control.account_status or AccountStatus.UNKNOWN
     prevention = control.self_trade_prevention or SelfTradePrevention.CANCEL_NEWEST
     return {
         "kind": (control.account_kind or AccountKind.UNKNOWN).lower(),
@@ -183,6 +183,8 @@ def _stopped(decisions: Decisions, account: str) -> str | None:
 
 def _loss(state: AccountState) -> str:
     """Such as `daily loss 1200 USD, limit 1000`."""
+    if state.reason is Reason.LIQUIDATION:
+        return "liquidation"
     if state.reason is Reason.MARGIN_CALL:
         numbers = f"equity {shown_e8(state.actual_e8)} {state.currency}, maintenance margin {shown_e8(state.limit_e8)}"
         return f"margin call: {numbers}"

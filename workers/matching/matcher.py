@@ -40,6 +40,7 @@ _SELL: Final = Side.SELL
 _LIMIT: Final = OrderType.LIMIT
 _MARKET: Final = OrderType.MARKET
 _STOP_LIMIT: Final = OrderType.STOP_LIMIT
+_ENTERS: Final = frozenset({_LIMIT, _MARKET, OrderType.LIQUIDATION})
 _GTC: Final = TimeInForce.GTC
 _IOC: Final = TimeInForce.IOC
 _FOK: Final = TimeInForce.FOK
@@ -470,7 +471,7 @@ class Matcher:
 def _assert_known(order: Order) -> None:
     """A market order is always immediate, whatever its time in force says."""
     order_type, time_in_force = order.order_type, order.time_in_force
-    if order_type is not _LIMIT and order_type is not _MARKET:
+    if order_type not in _ENTERS:
         raise _impossible(order)
     if time_in_force is not _GTC and time_in_force is not _IOC and time_in_force is not _FOK:
         raise _impossible(order)

@@ -63,12 +63,14 @@ class Account:
         "balances",
         "buckets",
         "by_client_id",
+        "called",
         "cancel_after_us",
         "decided",
         "finals",
         "keys",
         "kind",
         "leverage_e8",
+        "liquidating",
         "loss",
         "name",
         "open_orders_max",
@@ -94,6 +96,9 @@ class Account:
         """Why it may only reduce, even if the operator has it ACTIVE."""
         self.status = AccountStatus.UNKNOWN
         """What follows from both."""
+        self.called = False
+        """Whether its margin was called when it was last looked at, or it was liquidated then."""
+        self.liquidating = False
         self.states = 0
         """How many records were written about that."""
         self.self_trade_prevention = SelfTradePrevention.CANCEL_NEWEST
@@ -144,7 +149,14 @@ class Account:
     def status_after(self, loss: Loss | None) -> AccountStatus:
         """The status that follows from what the operator decided, and a loss."""
         active = self.decided is AccountStatus.ACTIVE
+        if self.liquidating and (active or self.decided is AccountStatus.REDUCING):
+            return AccountStatus.SUSPENDED
         return AccountStatus.REDUCING if active and loss is not None else self.decided
+
+    def liquidate(self, *, going_on: bool) -> None:
+        """Its positions are being reduced, or no longer: meanwhile it places nothing itself."""
+        self.liquidating = going_on
+        self.status = self.status_after(self.loss)
 
     def move(self, currency: str, amount_e8: int) -> None:
         """Add to a balance what is neither profit nor loss."""

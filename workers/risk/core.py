@@ -43,6 +43,7 @@ from workers.risk.accounts import Account
 from workers.risk.answers import REFUSED, Answers, removal, to_book
 from workers.risk.limit_table import LimitTable
 from workers.risk.limits import Venue, limit_refusal, overtaken, reducing_refusal, take_token
+from workers.risk.liquidation import Liquidations
 from workers.risk.losses import LossWatch, account_state
 from workers.risk.moves import set_account, settle
 from workers.risk.orders import RiskOrder, order_of, sayable_us
@@ -101,6 +102,7 @@ class RiskCore:
         self._history = MarkHistory()
         self._venue = Venue(self._symbols, self._pairs, self._history)
         self._losses = LossWatch(self._limits, self._venue, self._accounts)
+        self._liquidations = Liquidations(shard, self._losses, self._venue)
         self._timers = Timers(self._accounts)
         self._answers = Answers(shard)
         self._handlers: dict[str, Callable[[Input], Sequence[Output]]] = {
@@ -121,7 +123,7 @@ class RiskCore:
     def dump(self) -> bytes:
         """The whole state. Equal states give equal bytes."""
         parts = self._gate, self._symbols, self._marks, self._accounts, self._limits, self._history
-        return state.dump(self._answers.sequence, *parts)
+        return state.dump(self._answers.sequence, *parts, self._liquidations.sequence)
 
     def load(self, state_bytes: bytes, behaviour: int) -> None:
         """Replace the state by one that `dump` gave."""
@@ -131,12 +133,13 @@ class RiskCore:
         self._symbols.clear()
         self._pairs.clear()
         loaded = state.load(state_bytes, self._gate, self._limits, self._history, behaviour)
-        self._answers.sequence, symbols, self._marks, self._accounts = loaded
+        self._answers.sequence, symbols, self._marks, self._accounts, liquidations = loaded
         self._symbols.update(symbols)
         self._timers = Timers(self._accounts)
         for rules in self._symbols.values():
             self._pairs.setdefault((rules.base, rules.quote), rules)
         self._losses = LossWatch(self._limits, self._venue, self._accounts)
+        self._liquidations = Liquidations(self._shard, self._losses, self._venue, liquidations)
         for account in self._accounts.values():
             for symbol, usage in account.usages.items():
                 self._losses.follow(account, symbol, usage)
@@ -224,7 +227,8 @@ class RiskCore:
         if not isinstance(tick, Tick):
             message = f"clock carries Tick records, not {type(tick).__name__}"
             raise TypeError(message)
-        return run_out(self._timers, tick.ts_us, self._accounts, self._answers)
+        outputs = run_out(self._timers, tick.ts_us, self._accounts, self._answers)
+        return outputs + self._liquidations.tick(record.ts_us)
 
     def _on_transfer(self, record: Input) -> Sequence[Output]:
         half = record.message
@@ -327,7 +331,7 @@ class RiskCore:
         checks = command.kind is _CHECK_COMMAND
         status = self._losses.foreseen(account, record.ts_us) if checks else account.status
         if status not in _TRADES or account.kind is AccountKind.UNKNOWN:
-            return self._answers.refuse(record, command, Refusal(Reason.ACCOUNT_SUSPENDED))
+            return self._answers.refuse(record, command, _stopped(account))
         refusal = client_order_id_refusal(command.client_order_id)
         if refusal is None and command.strategy is not None:
             refusal = tag_refusal(command.strategy)
@@ -430,7 +434,7 @@ class RiskCore:
         command_id, rules = self._base_id | record.offset, self._symbols[order.symbol]
         refusal: Refusal | None
         if account.status not in _TRADES or account.kind is AccountKind.UNKNOWN:
-            refusal = Refusal(Reason.ACCOUNT_SUSPENDED)
+            refusal = _stopped(account)
         elif _changes_nothing(command):
             refusal = Refusal(Reason.MALFORMED)
         elif order.amend_id:
@@ -463,6 +467,11 @@ class RiskCore:
                     amended.quantity_e8 = 0  # the book keeps what it has: it may know of a decrement already
                 return (to_book(_AMEND_ORDER, command_id, account.name, amended, command.correlation_id, now_us),)
         return self._answers.report(record, command, order, _AMEND_REJECTED, refusal)
+
+
+def _stopped(account: Account) -> Refusal:
+    """Why an account may only cancel."""
+    return Refusal(Reason.LIQUIDATION if account.liquidating else Reason.ACCOUNT_SUSPENDED)
 
 
 def _changes_nothing(command: Command) -> bool:

@@ -37,10 +37,12 @@ class LossWatch:
         self._limits = limits
         self._venue = venue
         self._accounts = accounts
-        self._quotes: list[str] = []
+        self.quotes: list[str] = []
         """Currencies in which a margin must be maintained."""
         self._margined: dict[str, dict[str, Account]] = {}
         """By currency: the margin accounts that have some of it, or owe it; empty while there are no such quotes."""
+        self._called = {name: account for name, account in accounts.items() if account.called}
+        """Accounts whose margin was called when they were last looked at, or that are liquidated still."""
         self.on = False
         """Whether anything is to be looked at."""
         self._holders: dict[str, dict[str, Account]] = {}
@@ -50,7 +52,7 @@ class LossWatch:
     def decided(self) -> None:
         """The operator has changed limits or symbols."""
         quotes = sorted({quote for (_, quote), rules in self._venue.pairs.items() if rules.maintenance_e8})
-        began, self._quotes = bool(quotes) and not self._quotes, quotes
+        began, self.quotes = bool(quotes) and not self.quotes, quotes
         if began:
             for account in self._accounts.values():
                 self._hold(account, *account.balances)
@@ -60,7 +62,7 @@ class LossWatch:
 
     def moved(self, account: Account, now_us: int) -> Sequence[Output]:
         """The operator has moved its funds, or changed its kind: how its margin stands now."""
-        if not self._quotes:
+        if not self.quotes:
             return ()
         self._hold(account, *account.balances)
         return self.assess(account, now_us)
@@ -79,7 +81,7 @@ class LossWatch:
             holders[account.name] = account
         else:
             holders.pop(account.name, None)
-        if self._quotes:
+        if self.quotes:
             self._hold(account, self._venue.symbols[symbol].base)
 
     def marked(self, rules: SymbolRules, now_us: int) -> Sequence[Output]:
@@ -88,13 +90,19 @@ class LossWatch:
             return ()
         rules.assessed_us = now_us
         holders = self._holders.get(rules.symbol, {}) if self._limits.losses else {}
-        if self._quotes and self._venue.pairs[rules.base, rules.quote] is rules:
+        if self.quotes and self._venue.pairs[rules.base, rules.quote] is rules:
             holders = holders | self._margined.get(rules.base, {})
         return [output for name in sorted(holders) for output in self.assess(holders[name], now_us)]
 
     def assess(self, account: Account, now_us: int) -> Sequence[Output]:
         """Compare an account with its limits: how it stands from now on, and removals of what would add to a loss."""
-        passed, over = self._passed(account, account.worths, now_us), self._over(account, now_us)
+        call = self._margin_call(account, now_us)
+        account.called = call is not None or account.liquidating
+        if account.called:
+            self._called[account.name] = account
+        else:
+            self._called.pop(account.name, None)
+        passed, over = self._passed(account, account.worths, now_us) or call, self._over(account, now_us)
         if over:
             account.loss = None
         if account.loss is not None or not (passed or over):
@@ -103,23 +111,24 @@ class LossWatch:
         state = account_state(account, now_us)
         return (state, *self._removals(account, passed, now_us)) if passed is not None else (state,)
 
+    def called_accounts(self) -> list[Account]:
+        """Those whose margin was called when they were last looked at, or that are liquidated still, by name."""
+        return [self._called[name] for name in sorted(self._called)]
+
     def foreseen(self, account: Account, now_us: int) -> AccountStatus:
         """The status that `assess` would give it. Nothing changes."""
         if not self.on and account.loss is None:
             return account.status
         worths = {currency: replace(worth) for currency, worth in account.worths.items()}
-        passed = self._passed(account, worths, now_us)
+        passed = self._passed(account, worths, now_us) or self._margin_call(account, now_us)
         return account.status_after(passed if account.loss is None or self._over(account, now_us) else account.loss)
 
     def _passed(self, account: Account, worths: dict[str, Worth], now_us: int) -> Loss | None:
-        """The first loss limit that is passed, currencies sorted, else that its margin is called.
-
-        Remembers what the equity is, and was at most.
-        """
+        """The first loss limit that is passed, currencies sorted. Remembers what the equity is, and was at most."""
         limits = self._limits.of(account.name, "")
         if not limits.of_losses():
             worths.clear()
-            return self._margin_call(account, now_us)
+            return None
         found = None
         for quote in sorted({self._venue.symbols[name].quote for name in account.usages}):
             equity_e8, day = self._equity_e8(account, quote), now_us // DAY_US
@@ -133,13 +142,13 @@ class LossWatch:
             worth.equity_e8 = equity_e8
             worth.highest_e8 = max(worth.highest_e8, equity_e8)
             found = found or _loss(worth, limits)
-        return found or self._margin_call(account, now_us)
+        return found
 
     def _margin_call(self, account: Account, now_us: int) -> Loss | None:
         """The first currency in which a margin account has less equity than it must maintain."""
         if account.kind is not AccountKind.MARGIN:
             return None
-        for quote in self._quotes:
+        for quote in self.quotes:
             margin = maintenance(account, quote, self._venue.pairs)
             if margin is not None and margin[0] < margin[1]:
                 return Loss(_MARGIN_CALL, quote, int64(margin[1]), int64(margin[0]), now_us // DAY_US)
@@ -152,7 +161,7 @@ class LossWatch:
             return loss is not None and loss.reason is _DAILY and now_us // DAY_US > loss.day
         if self._margin_call(account, now_us) is not None:
             return False
-        asked = account.kind is AccountKind.MARGIN and loss.currency in self._quotes
+        asked = account.kind is AccountKind.MARGIN and loss.currency in self.quotes
         return not asked or maintenance(account, loss.currency, self._venue.pairs) is not None
 
     def _equity_e8(self, account: Account, quote: str) -> int | None:
@@ -191,12 +200,13 @@ def _loss(worth: Worth, limits: Limits) -> Loss | None:
 def account_state(account: Account, now_us: int) -> Output:
     """How an account stands, as the newest record about it."""
     account.states += 1
-    by_loss = account.loss if account.status is AccountStatus.REDUCING else None
+    by_loss = account.loss if account.liquidating or account.status is AccountStatus.REDUCING else None
+    reason = Reason.NONE if by_loss is None else by_loss.reason
     state = AccountState(
         account=account.name,
         sequence=account.states,
         status=account.status,
-        reason=Reason.NONE if by_loss is None else by_loss.reason,
+        reason=Reason.LIQUIDATION if account.liquidating else reason,
         currency=None if by_loss is None else by_loss.currency,
         limit_e8=None if by_loss is None else by_loss.limit_e8,
         actual_e8=None if by_loss is None else by_loss.actual_e8,

@@ -49,6 +49,8 @@ class _Account(msgspec.Struct, array_like=True, gc=False):
     cancel_after_us: int | None = None
     strategies: list[tuple[str, AccountStatus]] = []
     """Those that may not place all; sorted."""
+    called: bool = False
+    liquidating: bool = False
 
 
 class _State(msgspec.Struct, array_like=True, gc=False):
@@ -60,6 +62,7 @@ class _State(msgspec.Struct, array_like=True, gc=False):
     accounts: list[_Account]
     limits: list[tuple[str, str, Limits]] = []
     history: list[tuple[str, Samples]] = []
+    liquidations: int = 0
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
@@ -74,6 +77,7 @@ def dump(
     accounts: dict[str, Account],
     limits: LimitTable,
     history: MarkHistory,
+    liquidations: int,
 ) -> bytes:
     """The state as MessagePack; equal states give equal bytes."""
     return _ENCODER.encode(
@@ -85,14 +89,15 @@ def dump(
             [_dump_account(accounts[name]) for name in sorted(accounts)],
             limits.dump(),
             history.dump(),
+            liquidations,
         )
     )
 
 
 def load(
     state_bytes: bytes, gate: ControlGate, limits: LimitTable, history: MarkHistory, behaviour: int
-) -> tuple[int, dict[str, SymbolRules], dict[str, int], dict[str, Account]]:
-    """Execution sequence, symbols, marks and accounts of a dumped state; the others take their parts."""
+) -> tuple[int, dict[str, SymbolRules], dict[str, int], dict[str, Account], int]:
+    """Execution sequence, symbols, marks, accounts and how many orders liquidated; the others take their parts."""
     state = _DECODER.decode(state_bytes)
     gate.load(state.gate)
     limits.load(state.limits)
@@ -109,7 +114,7 @@ def load(
                 for order in item.orders:
                     order.reserved_e8 = order.leaves_e8
     accounts = {item.name: _load_account(item, symbols) for item in state.accounts}
-    return state.sequence, symbols, dict(state.marks), accounts
+    return state.sequence, symbols, dict(state.marks), accounts, state.liquidations
 
 
 def _dump_account(account: Account) -> _Account:
@@ -132,6 +137,8 @@ def _dump_account(account: Account) -> _Account:
         account.states,
         account.cancel_after_us,
         sorted(account.strategies.items()),
+        account.called,
+        account.liquidating,
     )
 
 
@@ -139,6 +146,7 @@ def _load_account(item: _Account, symbols: dict[str, SymbolRules]) -> Account:
     account = Account(item.name)
     account.kind = item.kind
     account.loss, account.states = item.loss, item.states
+    account.called, account.liquidating = item.called, item.liquidating
     account.decide(item.status)
     account.worths = {worth.currency: worth for worth in item.worths}
     account.leverage_e8 = item.leverage_e8

@@ -72,10 +72,17 @@ def test_a_market_order_takes_what_the_band_allows_and_never_rests(time_in_force
     assert market.ladder() == rungs("102 4 dave\n---\n99 3 erin\n98 1 frank, 5 alice")
 
 
-def test_a_market_order_that_finds_nobody_says_so() -> None:
+@pytest.mark.parametrize("order_type", [OrderType.MARKET, OrderType.LIQUIDATION])
+def test_a_market_order_that_finds_nobody_says_so(order_type: OrderType) -> None:
     market = Market("---\n99 3 erin")
-    told = market.buy("zoe", 1, 110, order_type=OrderType.MARKET, time_in_force=TimeInForce.IOC)
+    told = market.buy("zoe", 1, 110, order_type=order_type, time_in_force=TimeInForce.IOC)
     assert told == ["zoe NEW", "zoe EXPIRED NO_LIQUIDITY"]
+
+
+def test_a_liquidation_trades_as_a_market_order() -> None:
+    market = Market(LADDER)
+    told = market.sell("zoe", 9, 99, order_type=OrderType.LIQUIDATION, time_in_force=TimeInForce.IOC)
+    assert told[-2:] == ["trade 3 at 99", "zoe EXPIRED IMMEDIATE_REMAINDER"]
 
 
 def test_immediate_or_cancel_drops_the_remainder() -> None:
