@@ -25,7 +25,7 @@ from gateway.asgi import (
     respond,
 )
 from gateway.asgi import Request as LeanRequest
-from gateway.correlation import correlation_id
+from gateway.correlation import begin
 from gateway.errors import CATALOGUE, ApiError, Code, Violation, violation
 from gateway.metrics import Metrics
 from gateway.orders.lean import CANCEL_AFTER, CHECK, ORDER, ORDERS, LeanOrders, openapi_paths
@@ -74,7 +74,7 @@ class Gateway:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         heads = Heads.of(scope["headers"])
-        correlation = correlation_id(heads.correlation_id)
+        correlation = begin(heads.correlation_id)
         handler, route = self._lean(scope["method"], scope["path"])
         try:
             body = await read_body(heads, receive)
@@ -86,7 +86,7 @@ class Gateway:
         except ApiError as error:
             reply = error_reply(error, correlation, heads.accept)
         except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer and the log the trace
-            _log.exception("request_failed", method=scope["method"], path=scope["path"], correlation_id=correlation)
+            _log.exception("request_failed", method=scope["method"], path=scope["path"])
             reply = error_reply(_internal(), correlation, heads.accept)
         await respond(send, reply, correlation)
         self._counted(scope["method"], route, reply.status, started)
@@ -133,7 +133,7 @@ class Gateway:
         except Exception:
             if not status:
                 raise
-            _log.exception("request_failed", method=scope["method"], path=scope["path"], correlation_id=correlation)
+            _log.exception("request_failed", method=scope["method"], path=scope["path"])
         return getattr(scope.get("route"), "path", "unmatched"), status
 
     def _counted(self, method: str, route: str, status: int, started: float) -> None:
@@ -154,7 +154,7 @@ class Gateway:
                 else ApiError(Code.NOT_FOUND, f"There is no WebSocket here; it is at {WEBSOCKET}.")
             )
             heads = Heads.of(scope["headers"])
-            await deny(send, error, correlation_id(heads.correlation_id), heads.accept)
+            await deny(send, error, begin(heads.correlation_id), heads.accept)
             return
         self._websockets += 1
         connections.inc()

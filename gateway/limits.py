@@ -36,7 +36,6 @@ BOOK_DEPTH_MAX: Final = 5_000
 
 # Orders
 CLIENT_ORDER_ID_MAX: Final = 64
-CORRELATION_ID_MAX: Final = 64
 SYMBOL_CHARACTERS_MAX: Final = 32
 CANCEL_AFTER_S_MAX: Final = 86_400
 """Longest dead man's timer, as pre-trade risk takes it."""

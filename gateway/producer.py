@@ -15,6 +15,7 @@ from gateway import limits
 from gateway.broker import Reach
 from gateway.errors import ApiError, Code, outcome_unknown, unavailable
 from gateway.settings import Settings
+from schemas.correlation import CORRELATION_HEADER
 from schemas.seal import SEAL_HEADER, SEAL_KEY_HEADER, seal_hmac
 from schemas.units import make_id
 from stream_topology.sharding import partition_of
@@ -61,7 +62,7 @@ class CommandProducer:
         """Whether commands are taken."""
         return self._reach.is_up and not self._is_fenced
 
-    def send(self, account: str, value: bytes) -> "asyncio.Future[int]":
+    def send(self, account: str, value: bytes, correlation_id: str) -> "asyncio.Future[int]":
         """Hand a command to the broker; the future gives its id once it is in the log.
 
         Raises ApiError at once when no broker can be reached or too many commands are in flight: then nothing was done.
@@ -79,7 +80,11 @@ class CommandProducer:
                 account.encode(),
                 partition_of(account, self._shards),
                 on_delivery=partial(self._delivered, future),
-                headers=[(SEAL_KEY_HEADER, self._seal_key), (SEAL_HEADER, seal_hmac(self._seal_secret, value))],
+                headers=[
+                    (SEAL_KEY_HEADER, self._seal_key),
+                    (SEAL_HEADER, seal_hmac(self._seal_secret, value)),
+                    (CORRELATION_HEADER, correlation_id.encode()),
+                ],
             )
         except (BufferError, KafkaException) as error:
             raise unavailable("The log") from error

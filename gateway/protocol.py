@@ -7,7 +7,7 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway import limits
-from gateway.correlation import correlation_id
+from gateway.correlation import make
 from gateway.errors import ApiError, Code
 
 
@@ -75,7 +75,7 @@ class HttpProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the sentence is ours
         """What is not HTTP, or has too many headers, is answered in our shape too."""
         error = self._refusal or ApiError(Code.INVALID_REQUEST, "The request is not HTTP that we can read.")
-        correlation = correlation_id(None)
+        correlation = make()
         body = msgspec.json.encode(error.body(correlation))
         self.transport.write(
             STATUS_LINE[error.status]

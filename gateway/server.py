@@ -14,6 +14,7 @@ import uvicorn
 
 from gateway import limits
 from gateway.app import Gateway
+from gateway.correlation import add_correlation
 from gateway.protocol import HttpProtocol
 from gateway.settings import Settings, SettingsError, load
 from gateway.stream.protocol import StreamProtocol
@@ -87,6 +88,7 @@ def _configure_logs() -> None:
     level = logging.getLevelNamesMapping().get(os.environ.get("LOG_LEVEL", "INFO").upper(), logging.INFO)
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        add_correlation,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -8,6 +8,7 @@ import structlog
 
 from gateway import limits
 from gateway.auth.tokens import Identity
+from gateway.correlation import CORRELATION
 from gateway.errors import ApiError, Code
 from gateway.orders.desk import OrderDesk, require_trader
 from gateway.orders.requests import parse_amend, parse_order, parse_order_id, parse_side, parse_symbol
@@ -42,7 +43,7 @@ class Orders:
                 Code.LIMIT_EXCEEDED,
                 f"{limits.WS_ORDERS_IN_FLIGHT_MAX} commands of this connection wait for the log; wait for answers.",
             )
-        desk, correlation_id = self._desk, self._correlation_id
+        desk, correlation_id = self._desk, message.correlation_id or self._correlation_id
         match message:
             case requests.Submit():
                 order = parse_order(bytes(message.order))
@@ -98,7 +99,7 @@ class Orders:
         except ApiError as error:
             self._refuse(error, request_id)
         else:
-            self._answer("order.status", request_id, data=data)
+            self._answer("order.status", request_id, data=data, correlation_id=CORRELATION.get())
 
     def _ended(self, acknowledged: asyncio.Future[int]) -> None:
         if (error := acknowledged.exception()) is not None:

@@ -8,8 +8,10 @@ from gateway import limits
 from gateway.errors import ApiError, Code
 from gateway.orders.requests import SYMBOL, Timeout
 from gateway.strict import parsed
+from schemas.correlation import CORRELATION
 
 _RequestId = Annotated[str, msgspec.Meta(max_length=64)] | None
+_CorrelationId = Annotated[str, msgspec.Meta(pattern=CORRELATION)] | None
 _ChannelName = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 
 
@@ -17,6 +19,8 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
     """Any message; its request_id comes back in the answer."""
 
     request_id: _RequestId = None
+    correlation_id: _CorrelationId = None
+    """Of what follows from this message; left out: the connection's."""
 
 
 class Authenticate(Message, frozen=True, tag="auth"):

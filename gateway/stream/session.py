@@ -15,7 +15,7 @@ from gateway import limits
 from gateway.asgi import Event, Heads, Receive, Scope, Send, error_reply
 from gateway.auth.tickets import Tickets
 from gateway.auth.tokens import Identity, Tokens
-from gateway.correlation import correlation_id
+from gateway.correlation import CORRELATION, begin
 from gateway.database import Database
 from gateway.errors import ApiError, Code
 from gateway.market.symbols import Symbols
@@ -68,7 +68,7 @@ class Session:
         self._send = send
         self._query = parse_qs(scope["query_string"].decode("latin-1"))
         self._heads = Heads.of(scope["headers"])
-        self._correlation_id = correlation_id(self._heads.correlation_id)
+        self._correlation_id = begin(self._heads.correlation_id)
         self._identity: Identity | None = None
         self._channels: dict[str, None] = {}
         self._queue: deque[bytes] = deque()
@@ -114,9 +114,11 @@ class Session:
 
     async def _heard(self, event: Event) -> None:
         request_id = None
+        CORRELATION.set(self._correlation_id)
         try:
             message = requests.parse(event.get("text"))
             request_id = message.request_id
+            CORRELATION.set(message.correlation_id or self._correlation_id)
             match message:
                 case requests.Ping():
                     self._answer("pong", request_id, time=format_us(time.time_ns() // 1_000))
@@ -133,7 +135,7 @@ class Session:
         except ApiError as error:
             self._refuse(error, request_id)
         except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer and the log the trace
-            _log.exception("websocket_failed", correlation_id=self._correlation_id)
+            _log.exception("websocket_failed")
             self._refuse(ApiError(Code.INTERNAL_ERROR, "Something went wrong on our side."), request_id)
 
     def _log_in(self, message: requests.Authenticate) -> None:
@@ -231,7 +233,7 @@ class Session:
         self.deliver(json_message({"type": kind, **asked, **rest}))
 
     def _refuse(self, error: ApiError, request_id: str | None) -> None:
-        body = error.body(self._correlation_id)
+        body = error.body(CORRELATION.get())
         self._answer("error", request_id, success=False, error=body.error, correlation_id=body.correlation_id)
 
     async def _write(self) -> None:

@@ -269,6 +269,7 @@ def test_an_order_is_in_the_log_sealed_when_it_is_answered(running: Running) -> 
     assert headers["seal_key"] == b"gateway-1"
     assert verify_hmac(SEAL_SECRET, record.value(), headers["seal"])
     assert (command.account, command.correlation_id) == ("alice", "follow-me")
+    assert headers["correlation_id"] == b"follow-me"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
+from schemas.correlation import correlation_of
 from schemas.messages import (
     AccountKind,
     AccountStatus,
@@ -80,6 +82,8 @@ _AMEND_REJECTED: Final = ExecutionKind.AMEND_REJECTED
 _CANCEL_REJECTED: Final = ExecutionKind.CANCEL_REJECTED
 _NONE: Final = Reason.NONE
 _PASSES: Final = Refusal(_NONE)
+_SEAL_HEADERS: Final = 2
+"""So many headers has a command that has no other."""
 
 
 class RiskCore:
@@ -288,6 +292,8 @@ class RiskCore:
         if not isinstance(command, Command):
             message = f"commands carries Command records, not {type(command).__name__}"
             raise TypeError(message)
+        if command.correlation_id is None and len(record.headers) != _SEAL_HEADERS:
+            command = replace(command, correlation_id=correlation_of(record.headers))
         account = self._accounts.get(command.account)
         reason = self._seal_reason(record, account)
         if reason is not None:

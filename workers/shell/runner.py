@@ -6,13 +6,14 @@ from time import monotonic
 import structlog
 
 from schemas.codec import Codec
+from schemas.correlation import correlation_of
 from schemas.messages import SnapshotChunk
 from schemas.registry import RegistryError
 from stream_topology.stages import Stage
 from workers.kernel.restore import restore
 from workers.kernel.shard import ReplayError, Shard, Transaction
 from workers.kernel.snapshot import SnapshotError
-from workers.kernel.stage import CoreFactory, Record
+from workers.kernel.stage import CoreFactory
 from workers.shell.endings import Exit, WorkerError
 from workers.shell.metrics import ShardMetrics
 from workers.shell.publisher import Publisher
@@ -133,7 +134,7 @@ class ShardRunner:
         if isinstance(error, RegistryError):
             sentence = f"{self.name} cannot read {record.topic} offset {record.offset} without the registry: {error}"
             return WorkerError(Exit.UNUSABLE, sentence)
-        self._log.error("shard failed", failed_at=at, correlation_id=_correlation_id(record), exc_info=error)
+        self._log.error("shard failed", failed_at=at, correlation_id=correlation_of(record.headers), exc_info=error)
         sentence = f"{self.name} failed at {record.topic} offset {record.offset}: {type(error).__name__}: {error}"
         return WorkerError(Exit.CORE_FAILED, sentence)
 
@@ -161,8 +162,3 @@ class ShardRunner:
 
     def _encode(self, chunk: SnapshotChunk) -> bytes:
         return self._run.codec.encode(chunk)
-
-
-def _correlation_id(record: Record) -> str | None:
-    """What a client named its request, where it did."""
-    return next((value.decode(errors="replace") for name, value in record.headers if name == "correlation_id"), None)

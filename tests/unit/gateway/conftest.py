@@ -38,12 +38,12 @@ class StandInLog:
         self.error: ApiError | None = None
         self.first_id = 1_000
 
-    def send(self, account: str, value: bytes) -> asyncio.Future[int]:
+    def send(self, account: str, value: bytes, correlation_id: str) -> asyncio.Future[int]:
         if self.error is not None:
             raise self.error
         command = local_codec().decode(value, "Command")
         assert isinstance(command, Command)
-        assert command.account == account
+        assert (command.account, command.correlation_id) == (account, correlation_id)
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         future.set_result(self.first_id + len(self.commands))
         self.commands.append(command)

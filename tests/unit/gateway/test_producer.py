@@ -72,7 +72,7 @@ async def stand_in(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 async def test_a_command_is_sealed_and_its_position_is_its_id(stand_in: Any) -> None:
     producer, (kafka,) = stand_in
-    first, second = producer.send("alice", b"one"), producer.send("bob", b"two")
+    first, second = producer.send("alice", b"one", "trace"), producer.send("bob", b"two", "trace")
     shard = partition_of("alice", 4)
     kafka.deliver(1)
     kafka.deliver(0)
@@ -80,7 +80,11 @@ async def test_a_command_is_sealed_and_its_position_is_its_id(stand_in: Any) -> 
     assert await second == partition_of("bob", 4) << 48 | 41
     produced = kafka.produced[0]
     assert (produced["topic"], produced["key"], produced["partition"]) == ("tradsys.commands", b"alice", shard)
-    assert dict(produced["headers"]) == {"seal_key": b"gateway-1", "seal": seal_hmac(b"\xab" * 32, b"one")}
+    assert dict(produced["headers"]) == {
+        "seal_key": b"gateway-1",
+        "seal": seal_hmac(b"\xab" * 32, b"one"),
+        "correlation_id": b"trace",
+    }
     assert producer.in_flight == 0
 
 
@@ -88,7 +92,7 @@ async def test_without_an_acknowledgement_the_outcome_is_unknown_within_a_second
     producer, (kafka,) = stand_in
     started = time.monotonic()
     with pytest.raises(ApiError) as refused:
-        await producer.send("alice", b"one")
+        await producer.send("alice", b"one", "trace")
     assert refused.value.code is Code.OUTCOME_UNKNOWN
     assert time.monotonic() - started >= limits.ACKNOWLEDGE_S
     kafka.deliver(0)  # an acknowledgement after the deadline harms nothing
@@ -106,7 +110,7 @@ async def test_a_refusal_of_the_broker_is_certain_only_where_nothing_was_sent(st
             (KafkaError.TOPIC_AUTHORIZATION_FAILED, Code.SERVICE_UNAVAILABLE),
         ]
     ):
-        future = producer.send("alice", b"one")
+        future = producer.send("alice", b"one", "trace")
         kafka.deliver(number, KafkaError(code))
         with pytest.raises(ApiError) as refused:
             await future
@@ -116,9 +120,9 @@ async def test_a_refusal_of_the_broker_is_certain_only_where_nothing_was_sent(st
 async def test_commands_in_flight_are_bounded(stand_in: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     producer, _ = stand_in
     monkeypatch.setattr(limits, "COMMANDS_IN_FLIGHT_MAX", 3)
-    futures = [producer.send("alice", b"one") for _ in range(3)]
+    futures = [producer.send("alice", b"one", "trace") for _ in range(3)]
     with pytest.raises(ApiError) as refused:
-        producer.send("alice", b"one")
+        producer.send("alice", b"one", "trace")
     assert refused.value.code is Code.SERVICE_UNAVAILABLE
     await asyncio.gather(*futures, return_exceptions=True)
 
@@ -128,7 +132,7 @@ async def test_when_all_brokers_are_down_nothing_is_handed_over(stand_in: Any) -
     kafka.events.append(lambda: kafka.config["error_cb"](KafkaError(KafkaError._ALL_BROKERS_DOWN)))
     await until(lambda: not producer.broker_is_up)
     with pytest.raises(ApiError) as refused:
-        producer.send("alice", b"one")
+        producer.send("alice", b"one", "trace")
     assert (refused.value.code, refused.value.headers["retry-after"]) == (Code.SERVICE_UNAVAILABLE, "1")
     assert kafka.produced == []
     kafka.events.append(lambda: kafka.config["stats_cb"]('{"brokers":{"a":{"state":"UP"}}}'))
@@ -138,12 +142,12 @@ async def test_when_all_brokers_are_down_nothing_is_handed_over(stand_in: Any) -
 
 async def test_a_fenced_session_is_replaced(stand_in: Any) -> None:
     producer, made = stand_in
-    lost = producer.send("alice", b"one")
+    lost = producer.send("alice", b"one", "trace")
     made[0].events.append(lambda: made[0].config["error_cb"](KafkaError(KafkaError._FATAL, "fenced", True)))
     await until(lambda: len(made) == 2)
     await until(lambda: producer.broker_is_up)
     assert producer.in_flight == 0
-    future = producer.send("alice", b"two")
+    future = producer.send("alice", b"two", "trace")
     made[1].deliver(0)
     assert await future
     with pytest.raises(ApiError):
@@ -156,7 +160,7 @@ async def test_a_server_that_never_answers_is_no_broker() -> None:
         await asyncio.sleep(0.5)
         started = time.monotonic()
         with pytest.raises(ApiError) as refused:
-            producer.send("alice", b"one")
+            producer.send("alice", b"one", "trace")
         assert refused.value.code is Code.SERVICE_UNAVAILABLE
         assert time.monotonic() - started < 1
         producer.close()

@@ -351,3 +351,16 @@ async def until(condition: Any) -> None:
     async with asyncio.timeout(10):
         while not condition():  # noqa: ASYNC110 - the condition is another part's
             await asyncio.sleep(0.005)
+
+
+async def test_a_message_may_name_its_own_correlation_id(served: Any) -> None:
+    async with connect(served.ws, additional_headers={"x-correlation-id": "connection"}) as ws:
+        await ask(ws, type="auth", token=served.token())
+        submit = {"type": "order.submit", "order": ORDER}
+        assert (await ask(ws, **submit, correlation_id="mine:1"))["correlation_id"] == "mine:1"
+        assert (await ask(ws, **submit))["correlation_id"] == "connection"
+        wrong = await ask(ws, type="order.cancel", order_id="x", correlation_id="mine:2")
+        assert (wrong["error"]["code"], wrong["correlation_id"]) == ("NOT_FOUND", "mine:2")
+        odd = await ask(ws, type="ping", correlation_id="not one\n")
+        assert (odd["error"]["field"], odd["correlation_id"]) == ("correlation_id", "connection")
+    assert [command.correlation_id for command in served.log.commands] == ["mine:1", "connection"]

@@ -1,5 +1,6 @@
 """Commands and their answers: accounts, repeated ids, cancels, what is remembered."""
 
+import msgspec
 import pytest
 
 from schemas.messages import (
@@ -20,9 +21,10 @@ from schemas.messages import (
     Tick,
     TimeInForce,
 )
+from schemas.seal import seal_headers, seal_hmac
 from schemas.units import E8, RISK_BIT, make_id, split_id
 from stream_topology.sharding import partition_of
-from tests.oracle.risk_desk import Desk, open_desk
+from tests.oracle.risk_desk import SECRET, Desk, open_desk
 from workers.kernel.stage import Input
 from workers.risk.accounts import FINAL_ORDERS_MAX
 
@@ -105,6 +107,43 @@ def test_a_refusal_is_an_execution_to_the_account_with_risks_own_id() -> None:
         correlation_id="trace",
     )
     assert split_id(second.execution_id) == (shard, RISK_BIT | 2)
+
+
+ORDER_COMMAND = Command(
+    CommandKind.NEW,
+    "alice",
+    symbol="BTC-USD",
+    side=Side.SELL,
+    order_type=OrderType.LIMIT,
+    time_in_force=TimeInForce.GTC,
+    price_e8=1001 * E8,
+    quantity_e8=2 * E8,
+    client_order_id="mine",
+)
+
+
+@pytest.mark.parametrize(
+    ("field", "header", "expected"),
+    [
+        (None, b"from-a-bot", "from-a-bot"),
+        ("sealed", b"from-a-bot", "sealed"),
+        (None, b"no spaces", None),
+        (None, b"x" * 65, None),
+        (None, b"\xff", None),
+        (None, None, None),
+    ],
+)
+def test_a_correlation_id_may_be_a_header_too(field: str | None, header: bytes | None, expected: str | None) -> None:
+    at = desk()
+    command = msgspec.structs.replace(ORDER_COMMAND, correlation_id=field)
+    headers = seal_headers("gateway-1", seal_hmac(SECRET, msgspec.json.encode(command)))
+    named = () if header is None else (("correlation_id", header),)
+    (order,) = at.send(command, (*headers, *named))
+    assert isinstance(order.message, Order)
+    assert order.message.correlation_id == expected
+    (refused,) = at.send(command, named)
+    assert isinstance(refused.message, Execution)
+    assert (refused.message.reason, refused.message.correlation_id) == (Reason.SEAL_MISSING, expected)
 
 
 def test_a_kind_that_this_release_does_not_know_is_refused() -> None:
