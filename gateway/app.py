@@ -9,12 +9,15 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 
 from gateway import limits
 from gateway.asgi import (
+    NOT_STORED,
     SECURITY_HEADERS,
     Event,
     Handler,
+    Headers,
     Heads,
     Receive,
     Scope,
@@ -23,16 +26,20 @@ from gateway.asgi import (
     read_body,
     require_json,
     respond,
+    respond_empty,
 )
 from gateway.asgi import Request as LeanRequest
-from gateway.correlation import begin
+from gateway.correlation import CORRELATION, begin
 from gateway.errors import CATALOGUE, ApiError, Code, Violation, violation
+from gateway.guard import Guard
 from gateway.metrics import Metrics
 from gateway.orders.lean import CANCEL_AFTER, CHECK, ORDER, ORDERS, LeanOrders, openapi_paths
 from gateway.stream.session import Door, Session, deny
 from gateway.strict import MISSING, UNKNOWN, refused, require_strict
 
 WEBSOCKET: Final = "/ws"
+NO_CONTENT: Final = 204
+GZIP_LEVEL: Final = 4
 _BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH"})
 _LEAN_METHODS: Final = {ORDERS: "POST, DELETE", ORDER: "DELETE, PATCH"}
 _LEAN_ONLY: Final = {CANCEL_AFTER: "POST", CHECK: "POST"}
@@ -45,8 +52,8 @@ _log: Final = structlog.get_logger("gateway")
 class Gateway:
     """Everything that a client can reach in one process."""
 
-    def __init__(self, application: FastAPI, orders: LeanOrders, door: Door, metrics: Metrics) -> None:
-        """FastAPI with its routes, the lean path, what WebSocket sessions share, and what counts."""
+    def __init__(self, application: FastAPI, orders: LeanOrders, door: Door, guard: Guard, metrics: Metrics) -> None:
+        """FastAPI with its routes, the lean path, what WebSocket sessions share, what lets in, and what counts."""
         self._application = application
         self._orders = orders
         self._exact: dict[tuple[str, str], Handler] = {
@@ -56,6 +63,7 @@ class Gateway:
             ("POST", CHECK): orders.check,
         }
         self._door = door
+        self._guard = guard
         self._metrics = metrics
         self._count = metrics.requests.labels
         self._seconds = {
@@ -75,11 +83,18 @@ class Gateway:
         started = time.perf_counter()
         heads = Heads.of(scope["headers"])
         correlation = begin(heads.correlation_id)
+        if (allowed := self._guard.preflight(scope, heads)) is not None:
+            await respond_empty(send, [*allowed, (b"x-correlation-id", correlation.encode())])
+            self._counted("OPTIONS", "preflight", NO_CONTENT, started)
+            return
         handler, route = self._lean(scope["method"], scope["path"])
+        more = self._guard.cors(heads)
         try:
             body = await read_body(heads, receive)
+            more += await self._guard.admit(scope, heads)
             if handler is None:
-                route, status = await self._framework(scope, heads, body, send, correlation)
+                named = [*more, (b"x-correlation-id", correlation.encode())]
+                route, status = await self._framework(scope, heads, body, send, named)
                 self._counted(scope["method"], route, status, started)
                 return
             reply = await handler(LeanRequest(scope["path"], scope["query_string"], heads, correlation, body))
@@ -88,7 +103,7 @@ class Gateway:
         except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer and the log the trace
             _log.exception("request_failed", method=scope["method"], path=scope["path"])
             reply = error_reply(_internal(), correlation, heads.accept)
-        await respond(send, reply, correlation)
+        await respond(send, reply, correlation, more)
         self._counted(scope["method"], route, reply.status, started)
 
     def _lean(self, method: str, path: str) -> tuple[Handler | None, str]:
@@ -102,16 +117,13 @@ class Gateway:
                 return self._orders.amend, ORDER + "{order_id}"
         return None, "unmatched"
 
-    async def _framework(
-        self, scope: Scope, heads: Heads, body: bytes, send: Send, correlation: str
-    ) -> tuple[str, int]:
+    async def _framework(self, scope: Scope, heads: Heads, body: bytes, send: Send, more: Headers) -> tuple[str, int]:
         """Let FastAPI answer; the route's template and the status. Raises what it raises before it answers."""
         if scope["path"] in _LEAN_ONLY:
             raise _not_allowed(scope["method"], _LEAN_ONLY[scope["path"]])
         if scope["method"] in _BODY_METHODS and body:
             require_json(heads.content_type)
             require_strict(body)
-        scope.setdefault("state", {})["correlation_id"] = correlation
         status = 0
 
         async def replay() -> Event:
@@ -121,11 +133,10 @@ class Gateway:
             nonlocal status
             if event["type"] == "http.response.start":
                 status = event["status"]
-                event["headers"] = [
-                    *event.get("headers", ()),
-                    *SECURITY_HEADERS,
-                    (b"x-correlation-id", correlation.encode()),
-                ]
+                headers = [*event.get("headers", ()), *SECURITY_HEADERS, *more]
+                if not any(name == b"cache-control" for name, _ in headers):
+                    headers.append(NOT_STORED)
+                event["headers"] = headers
             await send(event)
 
         try:
@@ -185,6 +196,7 @@ def make_application(lifespan: Any) -> FastAPI:
     application.add_exception_handler(HTTPException, _http_error)
     application.add_exception_handler(RequestValidationError, _validation_error)
     application.add_exception_handler(Exception, _unexpected)
+    application.add_middleware(GZipMiddleware, minimum_size=limits.GZIP_BYTES_MIN, compresslevel=GZIP_LEVEL)
     _document(application)
     return application
 
@@ -208,8 +220,7 @@ def _document(application: FastAPI) -> None:
 
 def _render(request: Request, error: ApiError) -> Response:
     accept = request.headers.get("accept")
-    correlation = request.scope["state"]["correlation_id"]
-    reply = error_reply(error, correlation, None if accept is None else accept.encode("latin-1"))
+    reply = error_reply(error, CORRELATION.get(), None if accept is None else accept.encode("latin-1"))
     named = {name.decode(): value.decode() for name, value in reply.headers}
     return Response(reply.body, reply.status, named, reply.content_type.decode())
 

@@ -17,10 +17,15 @@ Headers = list[tuple[bytes, bytes]]
 
 SECURITY_HEADERS: Final[Headers] = [
     (b"x-content-type-options", b"nosniff"),
-    (b"cache-control", b"no-store"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"content-security-policy", b"default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
+    (b"strict-transport-security", b"max-age=63072000; includeSubDomains"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 ]
+"""On every answer, whoever makes it."""
+NOT_STORED: Final = (b"cache-control", b"no-store")
+"""On every answer that says nothing else of caches."""
 JSON: Final = b"application/json"
 PROBLEM_JSON: Final = b"application/problem+json"
 
@@ -34,6 +39,7 @@ class Heads(msgspec.Struct):
     transfer_encoding: bytes | None = None
     correlation_id: bytes | None = None
     accept: bytes | None = None
+    origin: bytes | None = None
 
     @classmethod
     def of(cls, headers: Iterable[tuple[bytes, bytes]]) -> "Heads":
@@ -52,6 +58,8 @@ class Heads(msgspec.Struct):
                 heads.correlation_id = value
             elif name == b"accept":
                 heads.accept = value
+            elif name == b"origin":
+                heads.origin = value
         return heads
 
 
@@ -95,25 +103,33 @@ async def read_body(heads: Heads, receive: Receive) -> bytes:
     return body
 
 
-async def respond(send: Send, reply: Reply, correlation_id: str) -> None:
-    """Send an answer of the lean path."""
+async def respond(send: Send, reply: Reply, correlation_id: str, more: Headers) -> None:
+    """Send an answer of the lean path, with more headers."""
     await send(
         {
             "type": "http.response.start",
             "status": reply.status,
             "headers": [
                 *SECURITY_HEADERS,
+                NOT_STORED,
                 (b"content-type", reply.content_type),
                 (b"content-length", b"%d" % len(reply.body)),
                 (b"x-correlation-id", correlation_id.encode()),
                 *reply.headers,
+                *more,
             ],
         }
     )
     await send({"type": "http.response.body", "body": reply.body})
 
 
-def error_reply(error: ApiError, correlation_id: str, accept: bytes | None = None) -> Reply:
+async def respond_empty(send: Send, headers: Headers, status: int = 204) -> None:
+    """Send an answer without a body."""
+    await send({"type": "http.response.start", "status": status, "headers": [*SECURITY_HEADERS, *headers]})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def error_reply(error: ApiError, correlation_id: str | None, accept: bytes | None = None) -> Reply:
     """An error as an answer: in the envelope, or as a problem where the client's Accept header asks for it."""
     headers = [(name.encode(), value.encode()) for name, value in error.headers.items()]
     headers.append((b"vary", b"accept"))

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from gateway.errors import CATALOGUE, CATALOGUE_PATH, ApiError, Code, Entry
-from gateway.pages import answer
+from gateway.pages import answer, answer_or_unchanged
 
 DOCUMENT: Final = Path(__file__).parent.parent / "docs" / "errors.md"
 _HEAD: Final = """\
@@ -38,9 +38,9 @@ def router() -> APIRouter:
     routes = APIRouter(prefix=CATALOGUE_PATH, tags=["errors"])
 
     @routes.get("")
-    async def list_errors() -> Response:
+    async def list_errors(request: Request) -> Response:
         """Every error code, with its status, its meaning and what to do."""
-        return answer([_told(code, entry) for code, entry in CATALOGUE.items()])
+        return answer_or_unchanged(request, [_told(code, entry) for code, entry in CATALOGUE.items()])
 
     @routes.get("/{code}")
     async def get_error(code: str) -> Response:

@@ -23,6 +23,7 @@ class Code(StrEnum):
     REQUEST_TIMEOUT = "REQUEST_TIMEOUT"
     CONFLICT = "CONFLICT"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
+    URI_TOO_LONG = "URI_TOO_LONG"
     UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
     HEADERS_TOO_LARGE = "HEADERS_TOO_LARGE"
     RATE_LIMITED = "RATE_LIMITED"
@@ -84,6 +85,7 @@ CATALOGUE: Final[dict[Code, Entry]] = {
         "Read how things stand, then decide.",
     ),
     Code.PAYLOAD_TOO_LARGE: Entry(413, "Body too large", "The body is larger than the limit.", "Send less at a time."),
+    Code.URI_TOO_LONG: Entry(414, "Query too long", "The query has too many bytes or parameters.", "Ask for less."),
     Code.UNSUPPORTED_MEDIA_TYPE: Entry(
         415, "The body must be JSON", "The body is not sent as `application/json`.", "Say so in `Content-Type`."
     ),

@@ -54,6 +54,25 @@ EXECUTIONS_REMEMBERED: Final = 20_000
 WAITERS_MAX: Final = 10_000
 """Requests that wait for an execution at a time; beyond it 503."""
 
+# Rates
+QUERY_BYTES_MAX: Final = 4_096
+QUERY_PARAMETERS_MAX: Final = 32
+"""Of a request's target; beyond either 414."""
+GZIP_BYTES_MIN: Final = 1_400
+"""An answer that fits into one packet is not made smaller."""
+RATE_CALLERS_MAX: Final = 50_000
+"""Callers whose tokens one process remembers; those that were quiet for longest are forgotten first."""
+RATE_AHEAD_PART: Final = 50
+"""At most this part of a budget, a fiftieth, is taken ahead by one process."""
+RATE_LEASE_S: Final = 1.0
+"""For so long what was taken ahead may be used."""
+RATE_LOCAL_PART: Final = 4
+"""Without the store of rates each process gives this part of a budget, a quarter."""
+RATE_ASK_S: Final = 0.1
+"""The store of rates answers within so long, or counts as away."""
+RATE_ASK_AGAIN_S: Final = 1.0
+"""A store of rates that was away is asked again after so long."""
+
 # Identity
 USERNAME_MAX: Final = 64
 PASSWORD_MAX: Final = 256

@@ -7,6 +7,7 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway import limits
+from gateway.asgi import SECURITY_HEADERS
 from gateway.correlation import make
 from gateway.errors import ApiError, Code
 
@@ -79,6 +80,7 @@ class HttpProtocol(HttpToolsProtocol):
         body = msgspec.json.encode(error.body(correlation))
         self.transport.write(
             STATUS_LINE[error.status]
+            + b"".join(b"%b: %b\r\n" % header for header in SECURITY_HEADERS)
             + b"content-type: application/json\r\nconnection: close\r\n"
             + b"x-correlation-id: %b\r\ncontent-length: %d\r\n\r\n" % (correlation.encode(), len(body))
             + body

@@ -4,16 +4,20 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import URL
 
+from gateway.guard import Budgets
+from gateway.rates import Budget
 from schemas.seal import SealError, first_secret, parse_seal_secrets
 from stream_topology.topics import DEFAULT_PREFIX, DEFAULT_SHARDS, SHARDS_MAX
 
 JWT_SECRET_CHARACTERS_MIN: Final = 32
 PORT_MAX: Final = 65_535
 _EXPIRY: Final = re.compile(r"([1-9][0-9]{0,5})([smhd])", re.ASCII)
+_RATE: Final = re.compile(r"([1-9][0-9]{0,7})/([1-9][0-9]{0,2}|[12][0-9]{3}|3[0-5][0-9]{2}|3600)", re.ASCII)
+_ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?", re.ASCII)
 _UNIT_S: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
@@ -38,6 +42,9 @@ class Settings:
     seal_secret: bytes = field(repr=False)
     host: str = "127.0.0.1"
     port: int = 8080
+    budgets: Budgets = Budgets()  # noqa: RUF009 - immutable
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may ask from a browser."""
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -68,6 +75,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         seal_secret=seal_secret,
         host=environ.get("GATEWAY_HOST", "127.0.0.1"),
         port=_number(environ, "GATEWAY_PORT", 8080, PORT_MAX),
+        budgets=_budgets(environ),
+        cors_origins=_origins(environ.get("CORS_ORIGINS", "")),
     )
 
 
@@ -91,6 +100,32 @@ def _expiry(text: str) -> int:
     if not found:
         raise SettingsError(f"JWT_EXPIRY is {text!r}; it must be a number with a unit, such as 15m, 24h or 7d.")
     return int(found[1]) * _UNIT_S[found[2]]
+
+
+def _budgets(environ: Mapping[str, str]) -> Budgets:
+    """RATE_ORDERS, RATE_CANCELS, RATE_READS, RATE_PUBLIC and RATE_ADDRESS: requests in so many seconds."""
+    changed: dict[str, Any] = {}
+    for name in ("orders", "cancels", "reads", "public", "address"):
+        text = environ.get(f"RATE_{name.upper()}")
+        if text is None:
+            continue
+        found = _RATE.fullmatch(text)
+        if not found:
+            raise SettingsError(
+                f"RATE_{name.upper()} is {text!r}; it must be requests in up to 3600 seconds, such as 3000/10."
+            )
+        changed[name] = Budget(name, int(found[1]), int(found[2]))
+    return Budgets(**changed)
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(origin.strip() for origin in text.split(",") if origin.strip())
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise SettingsError(
+                f"CORS_ORIGINS has {origin!r}; an origin is such as https://app.example.com, without a path."
+            )
+    return origins
 
 
 def _seal(text: str) -> tuple[str, bytes]:

@@ -22,6 +22,7 @@ from gateway.auth.tickets import Tickets
 from gateway.auth.tokens import Tokens
 from gateway.broker import UNREACHABLE
 from gateway.database import Database
+from gateway.guard import Budgets, Guard
 from gateway.health import routes as health_routes
 from gateway.health.checks import Check
 from gateway.market import routes as market_routes
@@ -32,6 +33,7 @@ from gateway.orders.answers import Answers
 from gateway.orders.desk import CommandLog, OrderDesk
 from gateway.orders.lean import LeanOrders
 from gateway.producer import CommandProducer
+from gateway.rates import Rates, shared
 from gateway.reader import WINDOW_MS, LogReader, look_back
 from gateway.settings import Settings
 from gateway.stream.hub import Hub
@@ -61,12 +63,16 @@ class Parts:
     tickets: Tickets
     database: Database
     metrics: Metrics
+    rates: Rates
+    budgets: Budgets
+    origins: Sequence[str]
     checks: Mapping[str, Check]
 
 
 def assemble(parts: Parts, lifespan: Lifespan) -> Gateway:
     """The ASGI application over these parts."""
     desk = OrderDesk(parts.log, parts.codec, parts.answers)
+    guard = Guard(parts.rates, parts.tokens.bearer, budgets=parts.budgets, origins=parts.origins)
     door = Door(
         hub=parts.hub,
         desk=desk,
@@ -75,6 +81,7 @@ def assemble(parts: Parts, lifespan: Lifespan) -> Gateway:
         database=parts.database,
         symbols=parts.symbols,
         metrics=parts.metrics,
+        guard=guard,
         per_account={},
     )
     application = make_application(lifespan)
@@ -91,7 +98,7 @@ def assemble(parts: Parts, lifespan: Lifespan) -> Gateway:
     application.include_router(market_routes.router(database=parts.database, symbols=parts.symbols, hub=parts.hub))
     application.include_router(health_routes.router(parts.checks, parts.metrics))
     application.include_router(catalogue.router())
-    return Gateway(application, LeanOrders(desk, parts.tokens), door, parts.metrics)
+    return Gateway(application, LeanOrders(desk, parts.tokens), door, guard, parts.metrics)
 
 
 def build(settings: Settings, codec: Codec) -> Gateway:
@@ -147,6 +154,9 @@ def build(settings: Settings, codec: Codec) -> Gateway:
         tickets=Tickets(valkey, settings.prefix),
         database=database,
         metrics=metrics,
+        rates=Rates(shared(valkey, settings.prefix)),
+        budgets=settings.budgets,
+        origins=settings.cors_origins,
         checks=_checks(producer, (control, stream), hub, database, valkey),
     )
     return assemble(parts, lifespan)

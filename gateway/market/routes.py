@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from sqlalchemy import select
 
 from gateway import limits
@@ -12,7 +12,7 @@ from gateway.envelope import Pagination
 from gateway.errors import ApiError, Code
 from gateway.market.symbols import Symbols
 from gateway.orders.requests import SYMBOL
-from gateway.pages import Page, PageSize, answer, require_window
+from gateway.pages import Page, PageSize, answer, answer_or_unchanged, require_window
 from gateway.rows import Renderer
 from gateway.stream.hub import Hub
 from schemas.tables import candles, trades
@@ -32,9 +32,9 @@ def router(*, database: Database, symbols: Symbols, hub: Hub) -> APIRouter:
     routes = APIRouter(prefix="/api/v1", tags=["market"])
 
     @routes.get("/symbols")
-    async def list_symbols() -> Response:
+    async def list_symbols(request: Request) -> Response:
         """Every instrument with its rules."""
-        return answer(symbols.all())
+        return answer_or_unchanged(request, symbols.all())
 
     @routes.get("/book/{symbol}")
     async def get_book(

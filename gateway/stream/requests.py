@@ -1,6 +1,6 @@
 """What clients may say on the WebSocket, as strict JSON."""
 
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 import msgspec
 
@@ -21,6 +21,9 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
     request_id: _RequestId = None
     correlation_id: _CorrelationId = None
     """Of what follows from this message; left out: the connection's."""
+
+    cancels: ClassVar[bool] = False
+    """Whether it asks for the end of orders, which has a budget of its own."""
 
 
 class Authenticate(Message, frozen=True, tag="auth"):
@@ -62,6 +65,8 @@ class Check(Message, frozen=True, tag="order.check"):
 class Cancel(Message, frozen=True, tag="order.cancel"):
     """Cancel an order."""
 
+    cancels = True
+
     order_id: Annotated[str, msgspec.Meta(max_length=20)]
 
 
@@ -75,12 +80,16 @@ class Amend(Message, frozen=True, tag="order.amend"):
 class CancelAll(Message, frozen=True, tag="order.cancel_all"):
     """Cancel all open orders, or those of a symbol or a side."""
 
+    cancels = True
+
     symbol: str | None = None
     side: str | None = None
 
 
 class CancelAfter(Message, frozen=True, tag="order.cancel_after"):
     """Cancel all open orders in so many seconds, unless this is asked again before; 0 calls it off."""
+
+    cancels = True
 
     timeout: Timeout
 

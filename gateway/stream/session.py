@@ -12,15 +12,17 @@ from urllib.parse import parse_qs
 import structlog
 
 from gateway import limits
-from gateway.asgi import Event, Heads, Receive, Scope, Send, error_reply
+from gateway.asgi import SECURITY_HEADERS, Event, Heads, Receive, Scope, Send, error_reply
 from gateway.auth.tickets import Tickets
 from gateway.auth.tokens import Identity, Tokens
 from gateway.correlation import CORRELATION, begin
 from gateway.database import Database
 from gateway.errors import ApiError, Code
+from gateway.guard import Guard
 from gateway.market.symbols import Symbols
 from gateway.metrics import Metrics
 from gateway.orders.desk import OrderDesk
+from gateway.rates import address_of
 from gateway.stream import requests, snapshots
 from gateway.stream.hub import Hub
 from gateway.stream.orders import Orders
@@ -54,6 +56,7 @@ class Door:
     database: Database
     symbols: Symbols
     metrics: Metrics
+    guard: Guard
     per_account: dict[str, int]
     """Open connections by account."""
 
@@ -66,6 +69,7 @@ class Session:
         self._door = door
         self._receive = receive
         self._send = send
+        self._address = address_of(scope["client"][0] if scope["client"] else "")
         self._query = parse_qs(scope["query_string"].decode("latin-1"))
         self._heads = Heads.of(scope["headers"])
         self._correlation_id = begin(self._heads.correlation_id)
@@ -131,7 +135,9 @@ class Session:
                 case requests.CancelOnDisconnect():
                     self._cancel_on_disconnect(message)
                 case _:
-                    self._orders.ask(message, self._known())
+                    identity = self._known()
+                    await self._door.guard.charge_command(identity, self._address, cancels=message.cancels)
+                    self._orders.ask(message, identity)
         except ApiError as error:
             self._refuse(error, request_id)
         except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer and the log the trace
@@ -300,7 +306,12 @@ class Session:
 async def deny(send: Send, error: ApiError, correlation: str, accept: bytes | None = None) -> None:
     """Refuse a handshake with an HTTP answer."""
     reply = error_reply(error, correlation, accept)
-    headers = [(b"content-type", reply.content_type), (b"x-correlation-id", correlation.encode()), *reply.headers]
+    headers = [
+        *SECURITY_HEADERS,
+        (b"content-type", reply.content_type),
+        (b"x-correlation-id", correlation.encode()),
+        *reply.headers,
+    ]
     await send({"type": "websocket.http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": reply.body})
 

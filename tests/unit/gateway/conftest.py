@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,9 +16,11 @@ from fastapi import FastAPI
 from gateway.app import Gateway
 from gateway.auth.passwords import Passwords
 from gateway.auth.tokens import Tokens
+from gateway.guard import Budgets
 from gateway.market.symbols import Symbols
 from gateway.metrics import Metrics
 from gateway.orders.answers import Answers
+from gateway.rates import Charge, LocalWindows, Rates
 from gateway.server import server_config
 from gateway.stream.hub import Hub
 from gateway.wiring import Parts, assemble
@@ -74,6 +77,17 @@ class Served:
     tokens: Tokens
     port: int = 0
     checks: dict[str, Any] = field(default_factory=dict)
+    budgets: Budgets = Budgets()  # noqa: RUF009 - immutable
+    windows: LocalWindows = field(default_factory=lambda: LocalWindows(lambda: time.monotonic_ns() // 1_000_000))
+    store_error: Exception | None = None
+    guard: Any = None
+    symbols: Symbols = field(default_factory=Symbols)
+
+    async def take(self, wanted: int, charges: Sequence[Charge]) -> list[int]:
+        """The store of rates."""
+        if self.store_error is not None:
+            raise self.store_error
+        return self.windows.take(wanted, charges)
 
     @property
     def http(self) -> str:
@@ -94,7 +108,7 @@ class Served:
 async def served() -> AsyncIterator[Served]:
     answers = Answers()
     behind = Served(StandInLog(), StandInDatabase(), answers, Hub(answers.saw), Tokens(SECRET, 3_600))
-    symbols = Symbols()
+    symbols = behind.symbols
     symbols.apply(make_symbol("BTC-USD"))
     behind.hub.searched()
     passwords = Passwords()
@@ -117,9 +131,14 @@ async def served() -> AsyncIterator[Served]:
             "tickets": None,
             "database": behind.database,
             "metrics": Metrics(),
+            "rates": Rates(behind.take),
+            "budgets": behind.budgets,
+            "origins": ["https://app.example.com"],
             "checks": behind.checks,
         }
-        return assemble(Parts(**parts), lifespan)
+        gateway = assemble(Parts(**parts), lifespan)
+        behind.guard = gateway._guard
+        return gateway
 
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
@@ -137,6 +156,11 @@ async def served() -> AsyncIterator[Served]:
 async def client(served: Served) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=served.http, trust_env=False) as opened:
         yield opened
+
+
+@pytest.fixture(name="make_symbol")
+def _make_symbol() -> Callable[[str], Control]:
+    return make_symbol
 
 
 def make_symbol(name: str) -> Control:
