@@ -13,8 +13,6 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from gateway import limits
 from gateway.asgi import (
-    NOT_STORED,
-    SECURITY_HEADERS,
     Event,
     Handler,
     Headers,
@@ -27,12 +25,14 @@ from gateway.asgi import (
     require_json,
     respond,
     respond_empty,
+    with_security,
 )
 from gateway.asgi import Request as LeanRequest
 from gateway.correlation import CORRELATION, begin
 from gateway.errors import CATALOGUE, ApiError, Code, Violation, violation
 from gateway.guard import Guard
 from gateway.metrics import Metrics
+from gateway.openapi import complete
 from gateway.orders.lean import CANCEL_AFTER, CHECK, ORDER, ORDERS, LeanOrders, openapi_paths
 from gateway.stream.session import Door, Session, deny
 from gateway.strict import MISSING, UNKNOWN, refused, require_strict
@@ -133,10 +133,7 @@ class Gateway:
             nonlocal status
             if event["type"] == "http.response.start":
                 status = event["status"]
-                headers = [*event.get("headers", ()), *SECURITY_HEADERS, *more]
-                if not any(name == b"cache-control" for name, _ in headers):
-                    headers.append(NOT_STORED)
-                event["headers"] = headers
+                event["headers"] = with_security([*event.get("headers", ()), *more])
             await send(event)
 
         try:
@@ -187,9 +184,11 @@ def make_application(lifespan: Any) -> FastAPI:
         title="TradSys",
         version="0.1.0",
         description="A trading venue whose truth is a log. Money and quantities are decimal strings; ids are strings.",
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        generate_unique_id_function=lambda route: route.name,
         redirect_slashes=False,
     )
     application.add_exception_handler(ApiError, _api_error)
@@ -212,7 +211,7 @@ def _document(application: FastAPI) -> None:
             for path, operations in paths.items():
                 document["paths"].setdefault(path, {}).update(operations)
             document.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
-            application.openapi_schema = document
+            application.openapi_schema = complete(document)
         return application.openapi_schema
 
     application.openapi = with_lean_path  # type: ignore[method-assign] # FastAPI's documented way

@@ -15,9 +15,10 @@ Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
+POLICY: Final = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 SECURITY_HEADERS: Final[Headers] = [
     (b"x-content-type-options", b"nosniff"),
-    (b"content-security-policy", b"default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+    (b"content-security-policy", POLICY.encode()),
     (b"referrer-policy", b"no-referrer"),
     (b"strict-transport-security", b"max-age=63072000; includeSubDomains"),
     (b"cross-origin-resource-policy", b"same-origin"),
@@ -26,6 +27,14 @@ SECURITY_HEADERS: Final[Headers] = [
 """On every answer, whoever makes it."""
 NOT_STORED: Final = (b"cache-control", b"no-store")
 """On every answer that says nothing else of caches."""
+
+
+def with_security(headers: Headers) -> Headers:
+    """The headers of an answer, with all of the above that it does not say itself."""
+    said = {name for name, _ in headers}
+    return [*headers, *(header for header in (*SECURITY_HEADERS, NOT_STORED) if header[0] not in said)]
+
+
 JSON: Final = b"application/json"
 PROBLEM_JSON: Final = b"application/problem+json"
 

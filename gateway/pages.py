@@ -28,21 +28,22 @@ def require_window(page: int, page_size: int) -> None:
 def answer_or_unchanged(request: Request, data: Any) -> Response:
     """A successful answer that changes seldom: 304 for a client that names the state that it has."""
     body = encode(data)
-    return unchanged(request, body) or Response(body, headers=_cached(body), media_type="application/json")
-
-
-def unchanged(request: Request, body: bytes) -> Response | None:
-    """304 when the client has this very body (RFC 9110, section 13.1.2), else None."""
-    headers = _cached(body)
-    named = request.headers.get("if-none-match", "")
-    if named.strip() == "*" or headers["etag"] in {tag.strip() for tag in named.split(",")}:
+    tag = entity_tag(body)
+    headers = {"etag": tag, "cache-control": "no-cache"}
+    if unchanged(request, tag):
         return Response(None, HTTPStatus.NOT_MODIFIED, headers)
-    return None
+    return Response(body, headers=headers, media_type="application/json")
 
 
-def _cached(body: bytes) -> dict[str, str]:
-    # Weak: the same state may travel compressed.
-    return {"etag": f'W/"{hashlib.sha256(body).hexdigest()[:32]}"', "cache-control": "no-cache"}
+def entity_tag(body: bytes) -> str:
+    """Names a body; weak, because the same may travel compressed (RFC 9110, section 8.8.3)."""
+    return f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+
+def unchanged(request: Request, tag: str) -> bool:
+    """Whether the client says that it has what the tag names (RFC 9110, section 13.1.2)."""
+    named = request.headers.get("if-none-match", "")
+    return named.strip() == "*" or tag in {one.strip() for one in named.split(",")}
 
 
 def answer(data: Any, pagination: Pagination | None = None) -> Response:

@@ -13,7 +13,7 @@ from sqlalchemy import literal, select
 from valkey.asyncio import Valkey
 from valkey.exceptions import ValkeyError
 
-from gateway import catalogue, limits
+from gateway import catalogue, limits, swagger
 from gateway.app import Gateway, make_application
 from gateway.auth import routes as auth_routes
 from gateway.auth.attempts import Attempts
@@ -98,6 +98,7 @@ def assemble(parts: Parts, lifespan: Lifespan) -> Gateway:
     application.include_router(market_routes.router(database=parts.database, symbols=parts.symbols, hub=parts.hub))
     application.include_router(health_routes.router(parts.checks, parts.metrics))
     application.include_router(catalogue.router())
+    application.include_router(swagger.router(application.openapi))
     return Gateway(application, LeanOrders(desk, parts.tokens), door, guard, parts.metrics)
 
 

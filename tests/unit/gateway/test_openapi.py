@@ -1,0 +1,169 @@
+"""The OpenAPI document says what the gateway does, and Swagger UI shows it without anything from elsewhere."""
+
+import gzip
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from fastapi.openapi.models import OpenAPI
+
+from gateway.errors import CATALOGUE, Code
+from gateway.guard import FREE
+
+ORDER = {"symbol": "BTC-USD", "side": "buy", "type": "limit", "price": "100", "quantity": "1"}
+TYPES = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool, "null": type(None)}
+
+
+@pytest.fixture
+async def document(client: Any) -> Any:
+    return (await client.get("/openapi.json")).json()
+
+
+def operations(document: Any) -> Iterator[tuple[str, str, Any]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield method, path, operation
+
+
+def resolved(document: Any, schema: Any) -> Any:
+    while "$ref" in schema:
+        place = document
+        for name in schema["$ref"].removeprefix("#/").split("/"):
+            place = place[name]
+        schema = place
+    return schema
+
+
+def check(document: Any, schema: Any, value: Any, path: str = "$") -> None:
+    """As much of JSON schema as the document uses; and nothing is said that the schema does not know."""
+    schema = resolved(document, schema)
+    for part in schema.get("allOf", ()):
+        check(document, part, {name: value[name] for name in resolved(document, part)["properties"]}, path)
+    if "const" in schema:
+        assert value == schema["const"], path
+    if "enum" in schema:
+        assert value in schema["enum"], path
+    kinds = schema.get("type", [])
+    if kinds:
+        assert isinstance(value, tuple(TYPES[kind] for kind in ([kinds] if isinstance(kinds, str) else kinds))), path
+    if isinstance(value, str) and "pattern" in schema:
+        assert re.search(schema["pattern"], value), (path, value)
+    if isinstance(value, Mapping) and "properties" in schema:
+        assert set(schema.get("required", ())) <= value.keys() <= schema["properties"].keys(), path
+        for name, inner in value.items():
+            check(document, schema["properties"][name], inner, f"{path}.{name}")
+    if isinstance(value, list) and "items" in schema:
+        for number, inner in enumerate(value):
+            check(document, schema["items"], inner, f"{path}[{number}]")
+
+
+async def test_the_document_is_openapi_and_all_it_names_is_there(document: Any) -> None:
+    assert document["openapi"].startswith("3.1")
+    OpenAPI.model_validate(document)
+    text = str(document)
+    for reference in set(re.findall(r"'\$ref': '([^']+)'", text)):
+        resolved(document, {"$ref": reference})
+    assert "HTTPValidationError" not in text
+    identities = [operation["operationId"] for _, _, operation in operations(document)]
+    assert len(identities) == len(set(identities)) > 15
+    assert {tag for *_, operation in operations(document) for tag in operation["tags"]} <= {
+        tag["name"] for tag in document["tags"]
+    }
+
+
+async def test_every_operation_says_its_errors_and_how_its_answer_looks(document: Any) -> None:
+    for method, path, operation in operations(document):
+        responses = operation["responses"]
+        assert {"500", "503"} <= responses.keys(), (method, path)
+        assert ("429" in responses) is (path not in FREE), (method, path)
+        assert ("401" in responses) is (bool(operation.get("security"))), (method, path)
+        assert ("415" in responses) is ("requestBody" in operation), (method, path)
+        assert operation["summary"], (method, path)
+        for status, response in responses.items():
+            said = resolved(document, response)
+            assert said["description"], (method, path, status)
+            if int(status) < 300:
+                envelope = said["content"]["application/json"]["schema"]
+                assert envelope["properties"]["success"] == {"const": True}
+                assert "X-Correlation-ID" in said["headers"]
+                if not path.startswith("/auth"):
+                    assert envelope["properties"]["data"], (method, path, status)
+            elif said["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Error"}:
+                for media in ("application/json", "application/problem+json"):
+                    for code, example in said["content"][media]["examples"].items():
+                        assert CATALOGUE[Code(code)].status == int(status)
+                        check(document, said["content"][media]["schema"], example["value"])
+        if "requestBody" in operation and path.startswith("/api"):
+            assert operation["requestBody"]["content"]["application/json"]["examples"], (method, path)
+
+
+async def test_examples_of_bodies_are_taken(served: Any, client: Any, document: Any) -> None:
+    for method, path, operation in operations(document):
+        if not path.startswith("/api") or "requestBody" not in operation:
+            continue
+        for example in operation["requestBody"]["content"]["application/json"]["examples"].values():
+            asked = path.replace("{order_id}", "5") + "?wait=0"
+            answer = await client.request(method, asked, json=example["value"], headers=served.bearer())
+            assert answer.status_code == 202, (path, answer.text)
+
+
+async def test_answers_look_as_the_document_says(served: Any, client: Any, document: Any) -> None:
+    asked = [
+        ("post", "/api/v1/orders", "/api/v1/orders", {"json": ORDER}),
+        ("post", "/api/v1/orders", "/api/v1/orders", {"json": ORDER | {"side": "hold", "price": 5}}),
+        ("post", "/api/v1/orders", "/api/v1/orders", {"json": ORDER, "headers": {"authorization": ""}}),
+        ("delete", "/api/v1/orders/{order_id}", "/api/v1/orders/5", {}),
+        ("delete", "/api/v1/orders/{order_id}", "/api/v1/orders/5x", {}),
+        ("get", "/api/v1/orders/{order_id}", "/api/v1/orders/5x", {}),
+        ("get", "/api/v1/symbols", "/api/v1/symbols", {}),
+        ("get", "/api/v1/book/{symbol}", "/api/v1/book/BTC-USD", {}),
+        ("get", "/api/v1/trades", "/api/v1/trades", {}),
+        ("get", "/health/live", "/health/live", {}),
+        ("get", "/health", "/health", {}),
+        ("get", "/errors", "/errors", {}),
+        ("get", "/errors/{code}", "/errors/CONFLICT", {}),
+        ("get", "/errors/{code}", "/errors/NONSENSE", {}),
+    ]
+    for accept in ("application/json", "application/problem+json"):
+        for method, path, target, rest in asked:
+            headers = served.bearer() | {"accept": accept} | rest.get("headers", {})
+            answer = await client.request(method, target, **(rest | {"headers": headers}))
+            response = resolved(document, document["paths"][path][method]["responses"][str(answer.status_code)])
+            media = answer.headers["content-type"]
+            check(document, response["content"][media]["schema"], answer.json())
+            for name in response["headers"]:
+                assert name.lower() in answer.headers, (path, name)
+
+
+async def test_swagger_ui_needs_nothing_from_elsewhere(client: Any) -> None:
+    page = await client.get("/swagger/index.html")
+    assert page.headers["content-type"].startswith("text/html")
+    policy = page.headers["content-security-policy"]
+    assert policy == page.headers.get_list("content-security-policy")[0]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
+    named = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(named) == 4
+    assert "<script>" not in page.text
+    assert "style=" not in page.text
+    for name in named:
+        assert ":" not in name
+        assert (await client.get(f"/swagger/{name}")).status_code == 200
+    assert "/openapi.json" in (await client.get("/swagger/start.js")).text
+    assert (await client.get("/swagger/elsewhere.js")).status_code == 404
+    assert (await client.get("/swagger/..%2Fapp.py")).status_code == 404
+
+
+async def test_its_files_travel_compressed_and_once(client: Any) -> None:
+    first = await client.get("/swagger/swagger-ui-bundle.js")
+    assert first.headers["content-encoding"] == "gzip"
+    assert b"SwaggerUIBundle" in first.content
+    again = await client.get("/swagger/swagger-ui-bundle.js", headers={"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    plain = await client.get("/openapi.json", headers={"accept-encoding": "identity"})
+    packed = await client.get("/openapi.json")
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["etag"] == plain.headers["etag"]
+    assert packed.content == plain.content
+    assert len(gzip.compress(plain.content)) < len(plain.content) / 3
