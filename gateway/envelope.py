@@ -19,15 +19,24 @@ class Pagination(msgspec.Struct):
         return cls(page, page_size, total, -(-total // page_size))
 
 
+class CursorPage(msgspec.Struct):
+    """Where the next page of a list begins that is read with a cursor."""
+
+    limit: int
+    next_cursor: str | None
+    """None at the end."""
+
+
 class Envelope(msgspec.Struct, omit_defaults=True):
     """A successful answer."""
 
     success: bool
     data: Any
     message: str | None = None
-    pagination: Pagination | None = None
+    pagination: Any = None
+    """A Pagination, or a CursorPage."""
 
 
-def encode(data: Any, *, message: str | None = None, pagination: Pagination | None = None) -> bytes:
+def encode(data: Any, *, message: str | None = None, pagination: Pagination | CursorPage | None = None) -> bytes:
     """A successful answer as JSON."""
     return msgspec.json.encode(Envelope(True, data, message, pagination))

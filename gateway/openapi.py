@@ -41,6 +41,7 @@ class Said(NamedTuple):
     status: int = 200
     is_list: bool = False
     is_paged: bool = False
+    has_cursor: bool = False
     others: Sequence[Code] = ()
     """Errors beside those that follow from its parameters, body and security."""
 
@@ -98,6 +99,7 @@ def _or_null(schema: JsonObject) -> JsonObject:
 SCHEMAS: Final[JsonObject] = {
     "Order": _row(tables.orders),
     "Execution": _row(tables.executions),
+    "LedgerEntry": _row(tables.ledger),
     "Position": _row(tables.positions),
     "Balance": _row(tables.balances),
     "Account": _row(tables.account_states),
@@ -148,6 +150,7 @@ SCHEMAS: Final[JsonObject] = {
         "required": ["status"],
     },
     "Pagination": _object(**{name: {"type": "integer"} for name in ("page", "page_size", "total", "total_pages")}),
+    "CursorPage": _object(limit={"type": "integer"}, next_cursor=_or_null(_TEXT)),
     "ErrorCode": {"type": "string", "enum": list(Code)},
     "ErrorEntry": _object(code=_ref("ErrorCode"), status={"type": "integer"}, title=_TEXT, meaning=_TEXT, remedy=_TEXT),
     "Violation": {
@@ -193,6 +196,8 @@ _COMMAND: Final = (Code.FORBIDDEN, Code.OUTCOME_UNKNOWN)
 ANSWERS: Final[Mapping[tuple[str, str], Said]] = {
     ("get", "/api/v1/orders"): Said(_ref("Order"), is_list=True, is_paged=True),
     ("get", "/api/v1/orders/{order_id}"): Said(_ORDER_WITH_EXECUTIONS),
+    ("get", "/api/v1/executions"): Said(_ref("Execution"), is_list=True, has_cursor=True),
+    ("get", "/api/v1/ledger"): Said(_ref("LedgerEntry"), is_list=True, has_cursor=True),
     ("get", "/api/v1/positions"): Said(_ref("Position"), is_list=True, is_paged=True),
     ("get", "/api/v1/balances"): Said(_ref("Balance"), is_list=True, is_paged=True),
     ("get", "/api/v1/account"): Said(_ref("Account"), others=(Code.NOT_FOUND,)),
@@ -273,7 +278,7 @@ def _complete(method: str, path: str, operation: JsonObject) -> None:
         if int(status) < 300:  # noqa: PLR2004 - what a success is
             told = _ref("Accepted") if status == "202" else data
             response["headers"] = headers
-            response["content"] = {"application/json": {"schema": _envelope(told, is_paged=said.is_paged)}}
+            response["content"] = {"application/json": {"schema": _envelope(told, _pagination(said))}}
     if (bodies := _BODIES.get((method, path))) is not None:
         content = operation["requestBody"]["content"]["application/json"]
         content["examples"] = {name: {"value": body} for name, body in bodies.items()}
@@ -300,14 +305,20 @@ def _errors(path: str, operation: JsonObject, said: Said) -> list[Code]:
     return list(dict.fromkeys(codes))
 
 
-def _envelope(data: JsonObject, *, is_paged: bool) -> JsonObject:
+def _pagination(said: Said) -> JsonObject | None:
+    if said.has_cursor:
+        return _ref("CursorPage")
+    return _ref("Pagination") if said.is_paged else None
+
+
+def _envelope(data: JsonObject, pagination: JsonObject | None) -> JsonObject:
     properties: JsonObject = {
         "success": {"const": True},
         "data": data,
         "message": {"type": "string", "description": "A sentence, where there is something to say"},
     }
-    if is_paged:
-        properties["pagination"] = _ref("Pagination")
+    if pagination is not None:
+        properties["pagination"] = pagination
     return {"type": "object", "properties": properties, "required": ["success", "data"]}
 
 

@@ -28,6 +28,7 @@ from gateway.health.checks import Check
 from gateway.market import routes as market_routes
 from gateway.market.symbols import Symbols
 from gateway.metrics import Metrics
+from gateway.orders import history
 from gateway.orders import routes as orders_routes
 from gateway.orders.answers import Answers
 from gateway.orders.desk import CommandLog, OrderDesk
@@ -95,6 +96,7 @@ def assemble(parts: Parts, lifespan: Lifespan) -> Gateway:
         )
     )
     application.include_router(orders_routes.router(database=parts.database, tokens=parts.tokens))
+    application.include_router(history.router(database=parts.database, tokens=parts.tokens))
     application.include_router(market_routes.router(database=parts.database, symbols=parts.symbols, hub=parts.hub))
     application.include_router(health_routes.router(parts.checks, parts.metrics))
     application.include_router(catalogue.router())

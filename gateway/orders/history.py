@@ -1,0 +1,146 @@
+"""What has happened to an account: its executions and its ledger, newest first, page by page with a cursor.
+
+A cursor names the last row that was shown, so what is written meanwhile moves nothing: no row is shown twice, and none
+that was there at the beginning is left out.
+"""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Query, Response
+from sqlalchemy import Column, Row, Select, Table, select, tuple_
+
+from gateway import limits
+from gateway.auth.routes import BEARER, Who
+from gateway.auth.tokens import Identity, Tokens
+from gateway.database import Database
+from gateway.envelope import CursorPage, encode
+from gateway.errors import ApiError, Code
+from gateway.orders.requests import SYMBOL, parse_order_id
+from gateway.rows import Renderer
+from schemas.messages import ExecutionKind, LedgerKind
+from schemas.tables import executions, ledger
+from schemas.units import INT64_MAX
+
+_EXECUTION: Final = Renderer(executions)
+_ENTRY: Final = Renderer(ledger)
+_CURSOR: Final = re.compile(r"([0-9a-f]{1,16})-([0-9a-f]{1,16})", re.ASCII)
+
+
+def _one_of(kinds: Iterable[str]) -> str:
+    """A pattern for the names of an enum as clients read them."""
+    return f"^({'|'.join(kind.lower() for kind in kinds if kind != 'UNKNOWN')})$"
+
+
+Kind = Annotated[str | None, Query(pattern=_one_of(ExecutionKind), description="Of this kind only")]
+EntryKind = Annotated[str | None, Query(pattern=_one_of(LedgerKind), description="Of this kind only")]
+Symbol = Annotated[str | None, Query(pattern=SYMBOL, description="Of this instrument only")]
+Since = Annotated[datetime | None, Query(description="Not before this time")]
+Until = Annotated[datetime | None, Query(description="Before this time")]
+Cursor = Annotated[str | None, Query(max_length=40, description="`next_cursor` of the answer before")]
+Limit = Annotated[int, Query(ge=1, le=limits.PAGE_SIZE_MAX, description="Rows of one answer")]
+
+
+def router(*, database: Database, tokens: Tokens) -> APIRouter:
+    """The routes of an account's past."""
+    routes = APIRouter(prefix="/api/v1", dependencies=[BEARER])
+    who = Depends(Who(tokens))
+
+    @routes.get("/executions", tags=["orders"])
+    async def list_executions(
+        identity: Annotated[Identity, who],
+        symbol: Symbol = None,
+        order_id: Annotated[str | None, Query(description="Of this order only")] = None,
+        kind: Kind = None,
+        since: Since = None,
+        until: Until = None,
+        cursor: Cursor = None,
+        limit: Limit = limits.PAGE_SIZE_DEFAULT,
+    ) -> Response:
+        """All that has happened to the account's orders and commands, newest first."""
+        statement = select(*_EXECUTION.columns).where(executions.c.account == identity.account)
+        if order_id is not None:
+            number = parse_order_id(order_id)
+            if number is None:
+                raise ApiError(Code.VALIDATION_FAILED, "order_id is no id.", field="order_id", value=order_id)
+            statement = statement.where(executions.c.order_id == number)
+        if kind is not None:
+            statement = statement.where(executions.c.kind == kind.upper())
+        statement = _narrowed(statement, executions, symbol, since, until)
+        order = (executions.c.ts_us, executions.c.execution_id)
+        return await _answer(database, _EXECUTION, statement, order, cursor, limit)
+
+    @routes.get("/ledger", tags=["positions"])
+    async def list_ledger(
+        identity: Annotated[Identity, who],
+        symbol: Symbol = None,
+        currency: Annotated[str | None, Query(pattern=SYMBOL, description="Of this currency only")] = None,
+        kind: EntryKind = None,
+        since: Since = None,
+        until: Until = None,
+        cursor: Cursor = None,
+        limit: Limit = limits.PAGE_SIZE_DEFAULT,
+    ) -> Response:
+        """Every posting to the account, newest first, each with the balance after it."""
+        statement = select(*_ENTRY.columns).where(ledger.c.account == identity.account)
+        if currency is not None:
+            statement = statement.where(ledger.c.currency == currency)
+        if kind is not None:
+            statement = statement.where(ledger.c.kind == kind.upper())
+        statement = _narrowed(statement, ledger, symbol, since, until)
+        # An account's entries are of one shard, so their ids are in the order of time.
+        return await _answer(database, _ENTRY, statement, (ledger.c.entry_id, ledger.c.entry_id), cursor, limit)
+
+    return routes
+
+
+def _narrowed(
+    statement: Select[Any], table: Table, symbol: str | None, since: datetime | None, until: datetime | None
+) -> Select[Any]:
+    if symbol is not None:
+        statement = statement.where(table.c.symbol == symbol)
+    if since is not None:
+        statement = statement.where(table.c.ts_us >= _us(since, "since"))
+    if until is not None:
+        statement = statement.where(table.c.ts_us < _us(until, "until"))
+    return statement
+
+
+async def _answer(
+    database: Database,
+    renderer: Renderer,
+    statement: Select[Any],
+    order: tuple[Column[Any], Column[Any]],
+    cursor: str | None,
+    limit: int,
+) -> Response:
+    if cursor is not None:
+        statement = statement.where(tuple_(*order) < tuple_(*_after(cursor)))
+    statement = statement.order_by(*(column.desc() for column in order)).limit(limit + 1)
+    rows = await database.rows(statement)
+    shown = rows[:limit]
+    following = _cursor(shown[-1], order) if len(rows) > limit else None
+    body = encode([renderer(row) for row in shown], pagination=CursorPage(limit, following))
+    return Response(body, media_type="application/json")
+
+
+def _cursor(row: Row[Any], order: tuple[Column[Any], Column[Any]]) -> str:
+    first, second = (row._mapping[column] for column in order)  # noqa: SLF001 - SQLAlchemy's documented name
+    return f"{first:x}-{second:x}"
+
+
+def _after(cursor: str) -> tuple[int, int]:
+    found = _CURSOR.fullmatch(cursor)
+    if found:
+        first, second = int(found[1], 16), int(found[2], 16)
+        if max(first, second) <= INT64_MAX:
+            return first, second
+    raise ApiError(Code.VALIDATION_FAILED, "The cursor is none of ours.", field="cursor", value=cursor)
+
+
+def _us(moment: datetime, field: str) -> int:
+    if moment.tzinfo is None:
+        raise ApiError(Code.VALIDATION_FAILED, f"{field} needs a time zone, such as Z.", field=field)
+    return int(moment.timestamp() * 1_000_000)
