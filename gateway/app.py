@@ -30,10 +30,10 @@ from gateway.asgi import (
 from gateway.asgi import Request as LeanRequest
 from gateway.correlation import CORRELATION, begin
 from gateway.errors import CATALOGUE, ApiError, Code, Violation, violation
-from gateway.guard import Guard
+from gateway.guard import Guard, address_of_scope
 from gateway.metrics import Metrics
 from gateway.openapi import complete
-from gateway.orders.lean import CANCEL_AFTER, CHECK, ORDER, ORDERS, LeanOrders, openapi_paths
+from gateway.orders.lean import BATCH, CANCEL_AFTER, CHECK, ORDER, ORDERS, LeanOrders, openapi_paths
 from gateway.stream.session import Door, Session, deny
 from gateway.strict import MISSING, UNKNOWN, refused, require_strict
 
@@ -42,7 +42,7 @@ NO_CONTENT: Final = 204
 GZIP_LEVEL: Final = 4
 _BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH"})
 _LEAN_METHODS: Final = {ORDERS: "POST, DELETE", ORDER: "DELETE, PATCH"}
-_LEAN_ONLY: Final = {CANCEL_AFTER: "POST", CHECK: "POST"}
+_LEAN_ONLY: Final = {BATCH: "POST", CANCEL_AFTER: "POST", CHECK: "POST"}
 """Paths of which FastAPI knows nothing, with their methods."""
 _CODES: Final = {entry.status: code for code, entry in reversed(CATALOGUE.items())}
 
@@ -61,6 +61,7 @@ class Gateway:
             ("DELETE", ORDERS): orders.cancel_all,
             ("POST", CANCEL_AFTER): orders.cancel_after,
             ("POST", CHECK): orders.check,
+            ("POST", BATCH): orders.batch,
         }
         self._door = door
         self._guard = guard
@@ -97,7 +98,9 @@ class Gateway:
                 route, status = await self._framework(scope, heads, body, send, named)
                 self._counted(scope["method"], route, status, started)
                 return
-            reply = await handler(LeanRequest(scope["path"], scope["query_string"], heads, correlation, body))
+            reply = await handler(
+                LeanRequest(scope["path"], scope["query_string"], heads, correlation, body, address_of_scope(scope))
+            )
         except ApiError as error:
             reply = error_reply(error, correlation, heads.accept)
         except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer and the log the trace

@@ -80,6 +80,8 @@ class Request(msgspec.Struct):
     heads: Heads
     correlation_id: str
     body: bytes
+    address: str
+    """Whence it came, as budgets count."""
 
 
 class Reply(msgspec.Struct):

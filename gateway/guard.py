@@ -70,7 +70,7 @@ class Guard:
         if path in FREE:
             return []
         identity = self._identity(heads.authorization)
-        address = address_of(scope["client"][0] if scope["client"] else "")
+        address = address_of_scope(scope)
         budgets = self._budgets
         if identity is None:
             caller, budget = f"address:{address}", budgets.public
@@ -131,3 +131,8 @@ class Guard:
             return self._who(authorization)
         except ApiError:
             return None
+
+
+def address_of_scope(scope: Any) -> str:
+    """Whence a connection comes, as budgets count."""
+    return address_of(scope["client"][0] if scope["client"] else "")

@@ -36,6 +36,8 @@ BOOK_DEPTH_MAX: Final = 5_000
 
 # Orders
 CLIENT_ORDER_ID_MAX: Final = 64
+BATCH_ORDERS_MAX: Final = 50
+"""Orders of one request."""
 SYMBOL_CHARACTERS_MAX: Final = 32
 CANCEL_AFTER_S_MAX: Final = 86_400
 """Longest dead man's timer, as pre-trade risk takes it."""

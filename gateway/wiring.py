@@ -101,7 +101,7 @@ def assemble(parts: Parts, lifespan: Lifespan) -> Gateway:
     application.include_router(health_routes.router(parts.checks, parts.metrics))
     application.include_router(catalogue.router())
     application.include_router(swagger.router(application.openapi))
-    return Gateway(application, LeanOrders(desk, parts.tokens), door, guard, parts.metrics)
+    return Gateway(application, LeanOrders(desk, parts.tokens, guard), door, guard, parts.metrics)
 
 
 def build(settings: Settings, codec: Codec) -> Gateway:

@@ -1,9 +1,10 @@
 """The lean path of orders, from bytes to bytes.
 
-POST and DELETE /api/v1/orders, POST /api/v1/orders/check and /api/v1/orders/cancel-after, PATCH and DELETE
-/api/v1/orders/{id}.
+POST and DELETE /api/v1/orders; POST /api/v1/orders/batch, /api/v1/orders/check and /api/v1/orders/cancel-after; PATCH
+and DELETE /api/v1/orders/{id}.
 """
 
+from asyncio import Future
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -12,9 +13,11 @@ import msgspec
 from gateway import limits
 from gateway.asgi import Reply, Request, require_json
 from gateway.auth.tokens import Tokens
+from gateway.envelope import encode
 from gateway.errors import ApiError, Code, violation
+from gateway.guard import Guard
 from gateway.orders.answers import Report, report_of
-from gateway.orders.desk import OrderDesk
+from gateway.orders.desk import OrderDesk, require_trader
 from gateway.orders.refusals import sentence
 from gateway.orders.requests import (
     SYMBOL,
@@ -22,6 +25,7 @@ from gateway.orders.requests import (
     CancelAfterRequest,
     OrderRequest,
     parse_amend,
+    parse_batch,
     parse_cancel_after,
     parse_order,
     parse_order_id,
@@ -34,6 +38,7 @@ ORDERS: Final = "/api/v1/orders"
 ORDER: Final = "/api/v1/orders/"
 CANCEL_AFTER: Final = "/api/v1/orders/cancel-after"
 CHECK: Final = "/api/v1/orders/check"
+BATCH: Final = "/api/v1/orders/batch"
 WAIT_DIGITS_MAX: Final = 9
 _ALL_BY: Final = frozenset({"symbol", "side", "wait"})
 
@@ -41,8 +46,9 @@ _ALL_BY: Final = frozenset({"symbol", "side", "wait"})
 class LeanOrders:
     """Handlers of the lean path."""
 
-    def __init__(self, desk: OrderDesk, tokens: Tokens) -> None:
-        """Where orders go, and who may send them."""
+    def __init__(self, desk: OrderDesk, tokens: Tokens, guard: Guard) -> None:
+        """Where orders go, who may send them, and how many."""
+        self._guard = guard
         self._desk = desk
         self._tokens = tokens
 
@@ -62,6 +68,22 @@ class LeanOrders:
             b'{"success":true,"data":{"order_id":"%d","client_order_id":"%b","status":"pending"}}'
             % (order_id, client_order_id.encode()),
         )
+
+    async def batch(self, request: Request) -> Reply:
+        """POST /api/v1/orders/batch: in their order in the log, each with an answer of its own."""
+        identity = self._tokens.bearer(request.heads.authorization)
+        require_json(request.heads.content_type)
+        require_trader(identity)
+        placed: list[tuple[Future[int], str] | ApiError] = []
+        for number, body in enumerate(parse_batch(request.body)):
+            try:
+                order = parse_order(body)
+                if number:  # the first is charged as the request
+                    await self._guard.charge_command(identity, request.address, cancels=False)
+                placed.append(self._desk.place(identity, order, request.correlation_id))
+            except ApiError as error:
+                placed.append(error)
+        return Reply(202, encode([await _outcome(one) for one in placed]))
 
     async def check(self, request: Request) -> Reply:
         """POST /api/v1/orders/check: waits, for what is asked for is the answer."""
@@ -151,6 +173,12 @@ def openapi_paths() -> tuple[dict[str, Any], dict[str, Any]]:
     (order, amendment, timer), schemas = msgspec.json.schema_components(
         [OrderRequest, AmendRequest, CancelAfterRequest], ref_template="#/components/schemas/{name}"
     )
+    batch = {
+        "type": "object",
+        "properties": {"orders": {"type": "array", "items": order, "minItems": 1, "maxItems": limits.BATCH_ORDERS_MAX}},
+        "required": ["orders"],
+        "additionalProperties": False,
+    }
     wait = {
         "name": "wait",
         "in": "query",
@@ -199,6 +227,18 @@ def openapi_paths() -> tuple[dict[str, Any], dict[str, Any]]:
                 "responses": answers,
             },
         },
+        BATCH: {
+            "post": {
+                "tags": ["orders"],
+                "summary": "Place several orders",
+                "description": "They stand in the log in their order. Each is answered by itself: one that is refused "
+                "keeps none of the others back.",
+                "operationId": "place_orders",
+                "security": secured,
+                "requestBody": {"required": True, "content": {"application/json": {"schema": batch}}},
+                "responses": {"202": {"description": "An answer for each order, in their order"}},
+            },
+        },
         CHECK: {
             "post": {
                 "tags": ["orders"],
@@ -234,6 +274,19 @@ def openapi_paths() -> tuple[dict[str, Any], dict[str, Any]]:
             },
         },
     }, schemas
+
+
+async def _outcome(placed: tuple[Future[int], str] | ApiError) -> dict[str, Any]:
+    """What one order of a batch is answered with."""
+    if not isinstance(placed, ApiError):
+        acknowledged, client_order_id = placed
+        try:
+            told = {"order_id": str(await acknowledged), "client_order_id": client_order_id, "status": "pending"}
+        except ApiError as error:
+            placed = error
+        else:
+            return {"success": True, "data": told}
+    return {"success": False, "error": placed.body(None).error}
 
 
 def _order_id(path: str) -> int:

@@ -134,6 +134,13 @@ class CancelAfterRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     timeout: Timeout
 
 
+class BatchRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Several new orders."""
+
+    orders: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1, max_length=limits.BATCH_ORDERS_MAX)]
+
+
+_BATCH: Final = msgspec.json.Decoder(BatchRequest)
 _CANCEL_AFTER: Final = msgspec.json.Decoder(CancelAfterRequest)
 _AMEND: Final = msgspec.json.Decoder(AmendRequest)
 _ORDER: Final = msgspec.json.Decoder(OrderRequest)
@@ -142,6 +149,11 @@ _ORDER: Final = msgspec.json.Decoder(OrderRequest)
 def parse_order(body: bytes) -> OrderRequest:
     """The order in a body. Raises ApiError."""
     return parsed(_ORDER, body)
+
+
+def parse_batch(body: bytes) -> list[bytes]:
+    """The orders in a body, each as the body of one. Raises ApiError."""
+    return [bytes(order) for order in parsed(_BATCH, body).orders]
 
 
 def parse_amend(body: bytes) -> AmendRequest:

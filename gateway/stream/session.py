@@ -18,11 +18,10 @@ from gateway.auth.tokens import Identity, Tokens
 from gateway.correlation import CORRELATION, begin
 from gateway.database import Database
 from gateway.errors import ApiError, Code
-from gateway.guard import Guard
+from gateway.guard import Guard, address_of_scope
 from gateway.market.symbols import Symbols
 from gateway.metrics import Metrics
 from gateway.orders.desk import OrderDesk
-from gateway.rates import address_of
 from gateway.stream import requests, snapshots
 from gateway.stream.hub import Hub
 from gateway.stream.orders import Orders
@@ -69,7 +68,7 @@ class Session:
         self._door = door
         self._receive = receive
         self._send = send
-        self._address = address_of(scope["client"][0] if scope["client"] else "")
+        self._address = address_of_scope(scope)
         self._query = parse_qs(scope["query_string"].decode("latin-1"))
         self._heads = Heads.of(scope["headers"])
         self._correlation_id = begin(self._heads.correlation_id)

@@ -154,7 +154,7 @@ async def test_a_refused_handshake_is_a_problem_too(served: Any) -> None:
 
 
 async def test_a_path_of_the_lean_path_alone_names_its_method(served: Any, client: Any) -> None:
-    for path in ("/api/v1/orders/check", "/api/v1/orders/cancel-after"):
+    for path in ("/api/v1/orders/batch", "/api/v1/orders/check", "/api/v1/orders/cancel-after"):
         for method in ("GET", "PUT"):
             answer = await client.request(method, path, headers=served.bearer())
             assert (answer.status_code, answer.headers["allow"]) == (405, "POST")

@@ -1,0 +1,186 @@
+"""The objects that clients see, as schemas of the OpenAPI document; rows with their units."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Boolean, Column, Integer, Table
+
+from gateway.errors import Code
+from gateway.rows import Renderer
+from schemas import tables
+
+JsonObject = dict[str, Any]
+
+DECIMAL: Final = r"^-?[0-9]+(\.[0-9]{1,8})?$"
+_EXAMPLES: Final[Mapping[str, str]] = {
+    "symbol": "BTC-USD",
+    "account": "alice",
+    "currency": "USD",
+    "price_e8": "43210.5",
+    "quantity_e8": "0.015",
+    "ts_us": "2030-01-31T12:00:00Z",
+    "order_id": "281474976710656",
+    "client_order_id": "mine-1",
+    "side": "buy",
+    "status": "new",
+    "order_type": "limit",
+    "time_in_force": "gtc",
+}
+_BASE: Final = frozenset(
+    {"quantity_e8", "leaves_e8", "cumulative_e8", "last_quantity_e8", "display_quantity_e8", "volume_e8"}
+)
+"""Columns in base currency; the other decimals are in quote currency, or what their name says."""
+
+
+def _row(table: Table, *, without: Sequence[str] = (), more: JsonObject | None = None) -> JsonObject:
+    """The object that clients see of a row."""
+    renderer = Renderer(table, without=without)
+    properties = {str(name): _value(column) for name, column in zip(renderer.names, renderer.columns, strict=True)}
+    properties |= more or {}
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _value(column: Column[Any]) -> JsonObject:
+    schema: JsonObject
+    name = column.name
+    if name.endswith("_e8"):
+        unit = "base currency" if name in _BASE else "quote currency, or a fraction where it is a rate"
+        schema = {"type": "string", "format": "decimal", "pattern": DECIMAL, "description": f"Decimal, {unit}"}
+    elif name.endswith("_us"):
+        schema = {"type": "string", "format": "date-time", "description": "UTC, to the microsecond"}
+    elif isinstance(column.type, Boolean):
+        schema = {"type": "boolean"}
+    elif isinstance(column.type, (BigInteger, Integer)) and not name.endswith("_id"):
+        schema = {"type": "integer"}
+    else:
+        schema = {"type": "string"}
+    if name in _EXAMPLES:
+        schema["examples"] = [_EXAMPLES[name]]
+    return _or_null(schema) if column.nullable else schema
+
+
+def object_of(**properties: JsonObject) -> JsonObject:
+    """An object that always has these."""
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def reference(name: str) -> JsonObject:
+    """A schema of the document."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+TEXT: Final[JsonObject] = {"type": "string"}
+_ID: Final[JsonObject] = {"type": "string", "pattern": "^[0-9]{1,19}$", "description": "An id of 64 bits, as a string"}
+_NUMBER: Final[JsonObject] = {"type": "string", "pattern": DECIMAL, "description": "Decimal"}
+_TIME: Final[JsonObject] = {"type": "string", "format": "date-time"}
+_LEVELS: Final[JsonObject] = {
+    "type": "array",
+    "description": "[price in quote currency, quantity in base currency], best first",
+    "items": {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2},
+}
+
+
+def _or_null(schema: JsonObject) -> JsonObject:
+    return schema | {"type": [schema["type"], "null"]}
+
+
+SCHEMAS: Final[JsonObject] = {
+    "Order": _row(tables.orders),
+    "Execution": _row(tables.executions),
+    "LedgerEntry": _row(tables.ledger),
+    "Position": _row(tables.positions),
+    "Balance": _row(tables.balances),
+    "Account": _row(tables.account_states),
+    "Trade": _row(
+        tables.trades, without=("symbol", "maker_order_id", "taker_order_id", "maker_account", "taker_account")
+    ),
+    "Candle": _row(tables.candles, without=("symbol", "interval_s"), more={"symbol": TEXT, "interval": TEXT}),
+    "Report": {
+        "type": "object",
+        "description": "An execution, as the channel orders says it: what it has nothing to say of is null or left out",
+        "properties": _row(tables.executions)["properties"],
+        "required": ["kind", "reason"],
+    },
+    "Accepted": {
+        "type": "object",
+        "description": "The log has the command; what becomes of it is not known yet",
+        "properties": {
+            "order_id": _ID,
+            "command_id": _ID,
+            "client_order_id": TEXT,
+            "status": {"type": "string", "enum": ["pending"]},
+        },
+    },
+    "Outcome": {
+        "oneOf": [
+            object_of(success={"const": True}, data=reference("Accepted")),
+            object_of(success={"const": False}, error={"$ref": "#/components/schemas/Error/properties/error"}),
+        ]
+    },
+    "Symbol": object_of(
+        symbol=TEXT,
+        status=_or_null(TEXT),
+        base=_or_null(TEXT),
+        quote=_or_null(TEXT),
+        **{
+            name: _or_null(_NUMBER)
+            for name in ("tick", "lot", "quantity_min", "quantity_max", "notional_min", "notional_max")
+        },
+        price_band=_or_null(_NUMBER | {"description": "A fraction of the mark"}),
+        maker_fee=_or_null(_NUMBER | {"description": "A fraction of the notional"}),
+        taker_fee=_or_null(_NUMBER | {"description": "A fraction of the notional"}),
+    ),
+    "Book": object_of(
+        symbol=TEXT,
+        sequence={"type": "integer"},
+        bids=_LEVELS,
+        asks=_LEVELS,
+        checksum={"type": "integer", "description": "CRC32 of the whole book"},
+        time=_or_null(_TIME),
+    ),
+    "Health": {
+        "type": "object",
+        "properties": {"status": {"type": "string"}, "dependencies": {"type": "object"}},
+        "required": ["status"],
+    },
+    "Pagination": object_of(**{name: {"type": "integer"} for name in ("page", "page_size", "total", "total_pages")}),
+    "CursorPage": object_of(limit={"type": "integer"}, next_cursor=_or_null(TEXT)),
+    "ErrorCode": {"type": "string", "enum": list(Code)},
+    "ErrorEntry": object_of(
+        code=reference("ErrorCode"), status={"type": "integer"}, title=TEXT, meaning=TEXT, remedy=TEXT
+    ),
+    "Violation": {
+        "type": "object",
+        "properties": {"path": TEXT, "rule": TEXT, "value": {"description": "What was given, cut short"}},
+        "required": ["path", "rule"],
+    },
+    "Error": object_of(
+        success={"const": False},
+        error={
+            "type": "object",
+            "properties": {
+                "code": reference("ErrorCode"),
+                "message": TEXT,
+                "field": TEXT,
+                "details": {"description": "VALIDATION_FAILED: a list of Violation. CONFLICT: the report"},
+            },
+            "required": ["code", "message"],
+        },
+        correlation_id=TEXT,
+    ),
+    "Problem": {
+        "type": "object",
+        "description": "RFC 9457",
+        "properties": {
+            "type": {"type": "string", "format": "uri-reference"},
+            "title": TEXT,
+            "status": {"type": "integer"},
+            "detail": TEXT,
+            "code": reference("ErrorCode"),
+            "field": TEXT,
+            "details": {},
+            "correlation_id": TEXT,
+        },
+        "required": ["type", "title", "status", "detail", "code", "correlation_id"],
+    },
+}
