@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from gateway import limits
+from schemas.units import INT64_MAX
 
 
 class Code(StrEnum):
@@ -227,7 +228,7 @@ def violation(path: str, rule: str, value: Any = msgspec.UNSET) -> Violation:
 
 
 def _shown(value: Any) -> Any:
-    if value is None or isinstance(value, bool | int):
+    if value is None or (isinstance(value, bool | int) and -INT64_MAX <= value <= INT64_MAX):
         return value
     text = _encodable(value if isinstance(value, str) else json.dumps(value, default=str))
     if len(text) > limits.SHOWN_CHARACTERS_MAX:

@@ -22,7 +22,6 @@ UNKNOWN: Final = "is not a field of this"
 MISSING: Final = "is missing"
 _DECIMAL: Final = 'must be a decimal number in a string, such as "0.015", because JSON numbers lose digits'
 _NAME_CHARACTERS_MAX: Final = 64
-_DIGITS_MAX: Final = 20
 _PATH: Final = re.compile(r" - at `\$\.?([^`]*)`$")
 
 
@@ -123,13 +122,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return unique
 
 
-def _whole(digits: str) -> int | float:
-    """A whole number; Python refuses to read those of thousands of digits."""
-    return int(digits) if len(digits) <= _DIGITS_MAX else float(digits)
-
-
 def _no_number(name: str) -> Any:
     raise ValueError(f"{name} is no JSON number")
 
 
-_STRICT: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_int=_whole, parse_constant=_no_number)
+_STRICT: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_number)

@@ -111,6 +111,7 @@ async def test_the_busy_take_ahead_and_the_quiet_do_not(store: Store, clock: Clo
     for _ in range(5):
         clock.now_ms += 5_000
         assert await allowed(rates, MANY, "slow")
+        assert rates.spend("many slow") is None
     assert store.asked == 5
 
 
