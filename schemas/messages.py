@@ -720,6 +720,8 @@ class Execution(msgspec.Struct, frozen=True, gc=False):
     """What the order was to spend, quote currency in 10^-8; quantity_e8 is then what that buys of the book, from NEW
     on. Null for an order by quantity.
     """
+    reduce_only: bool = False
+    """The order may only reduce the account's position."""
 
 
 class Frame(msgspec.Struct, frozen=True, gc=False):
@@ -867,6 +869,8 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     """MARKET, BUY: spend at most so much, without fees, on at most quantity_e8; quote currency, 10^-8. The book finds
     the quantity. Null for all others.
     """
+    reduce_only: bool = False
+    """The order may only reduce the account's position: said in its executions."""
 
 
 class Position(msgspec.Struct, frozen=True, gc=False):

@@ -81,6 +81,7 @@ orders: Final = Table(
     Column("waits", Boolean, nullable=False, server_default=false()),
     _e8("display_quantity_e8", nullable=True),
     _e8("notional_e8", nullable=True),
+    Column("reduce_only", Boolean, nullable=False, server_default=false()),
     info={NEWEST_BY: ("execution_id",)},
     comment="One row an order, refused ones included: its newest state",
 )
@@ -133,6 +134,7 @@ executions: Final = Table(
     Column("waits", Boolean, nullable=False, server_default=false()),
     _e8("display_quantity_e8", nullable=True),
     _e8("notional_e8", nullable=True),
+    Column("reduce_only", Boolean, nullable=False, server_default=false()),
     info={NEWEST_BY: ()},
     comment="Everything that happened to orders and commands",
 )

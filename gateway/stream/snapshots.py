@@ -22,7 +22,7 @@ _POSITION: Final = Renderer(positions)
 _OPEN: Final = frozenset({"new", "partially_filled"})
 _CHANGES: Final = frozenset({"new", "amended", "triggered", "trade", "cancelled", "expired", "rejected"})
 """Kinds of executions that change an order. The others answer commands about it."""
-_LEFT_OUT: Final = {"waits": False}
+_LEFT_OUT: Final = {"waits": False, "reduce_only": False}
 """What a field means that a payload leaves out; null for the others."""
 
 

@@ -389,6 +389,12 @@ RISK_MUTATIONS: Final = (
     Mutation("limit: what is held does not count", LIMITS, "else sell_e8 - held_e8)", "else sell_e8)"),
     Mutation("limit: a way out is closed", LIMITS, "is not None and after_e8 > 0:", "is not None:"),
     Mutation("limit: equity without the holdings", LIMITS, "equity_e16 += balance.total_e8 * valued.mark_e8", "pass"),
+    Mutation(
+        "a repeated order forgets that it may only reduce",
+        "workers/risk/answers.py",
+        "reduce_only=order.reduce_only,\n            **_terms",
+        "**_terms",
+    ),
     Mutation("limit: leverage refuses what reduces", LIMITS, "open_e8) <= before_e8:", "open_e8) < 0:"),
     Mutation(
         "limit: the account's before the symbol's",

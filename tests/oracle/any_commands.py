@@ -62,6 +62,8 @@ orders = st.one_of(limits, limits, plain_orders(), plain_orders(), waiting_order
 def placings(draw: st.DrawFn) -> dict[str, Any]:
     """A new order, all but its account and its own id."""
     terms = {"symbol": draw(symbols), "side": draw(sides), "quantity_e8": draw(quantities), **draw(orders)}
+    if terms["order_type"] is OrderType.MARKET and terms["side"] is Side.BUY and draw(st.booleans()):
+        terms |= {"quantity_e8": None, "notional_e8": draw(st.integers(1, 700)) * UNIT}
     if draw(seldom):
         terms |= {"reduce_only": draw(st.booleans()), "self_trade_prevention": draw(preventions)}
     return terms

@@ -472,6 +472,7 @@ class NaiveBook:
             "waits": naive.waits and alive,
             "display_quantity_e8": order.display_quantity_e8,
             "notional_e8": order.notional_e8,
+            "reduce_only": order.reduce_only,
         }
         self.said.append(Execution(**(fields | more)))
 

@@ -90,6 +90,7 @@ def new_order(
     display_e8: int | None = None,
     slide: bool = False,
     notional_e8: int | None = None,
+    reduce_only: bool = False,
 ) -> Order:
     return Order(
         kind=OrderKind.NEW,
@@ -115,6 +116,7 @@ def new_order(
         display_quantity_e8=display_e8,
         slide=slide,
         notional_e8=notional_e8,
+        reduce_only=reduce_only,
     )
 
 
@@ -251,6 +253,7 @@ def random_orders(seed: int, count: int, *, prices: int = 24, accounts: int = 5)
             slide=rng.random() < 0.5,
             display_e8=rng.randint(1, 6) * LOT_E8 if not market and rng.random() < 0.2 else None,
             prevention=rng.choice(PREVENTIONS),
+            reduce_only=rng.random() < 0.1,
             expire_us=time_of(number) + rng.randint(-20, 300) if time_in_force is TimeInForce.GTD else None,
             **terms,
         )

@@ -121,8 +121,6 @@ class WholeVenue:
         order_id = self.log.append("commands", 0, account.encode(), value, headers)
         if kind is CommandKind.NEW:
             self.placed.append((account, fields["client_order_id"], fields["symbol"]))
-            if fields.get("reduce_only"):
-                self.witness.reducing.add(order_id)
         return order_id
 
     def next_client_id(self) -> str:

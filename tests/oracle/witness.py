@@ -54,8 +54,6 @@ class Witness:
         self.rates: dict[str, int] = {}
         """By symbol: the dearest fee. It may change only while nothing is under way."""
         self.pairs: dict[str, tuple[str, str]] = {}
-        self.reducing: set[int] = set()
-        """Orders that are reduce-only."""
         self.held: Counter[tuple[str, str]] = Counter()
         """By account and currency: from deposits and fills."""
         self.paid: set[tuple[str, str]] = set()
@@ -134,13 +132,16 @@ class Witness:
         assert execution.leaves_e8 == (execution.quantity_e8 - execution.cumulative_e8 if alive else 0), where
         assert execution.account == seen.order.account, where
         assert execution.side is seen.order.side, where
+        assert execution.reduce_only is seen.order.reduce_only, where
         if kind is ExecutionKind.TRADE:
             self._filled(seen, execution, where)
         assert execution.cumulative_e8 == seen.filled, where
         if not alive and seen.order.time_in_force is TimeInForce.FOK:
             assert seen.filled in {0, execution.quantity_e8}, where
         if kind is ExecutionKind.NEW:
-            assert execution.leaves_e8 == seen.order.quantity_e8, where
+            spends = seen.order.notional_e8 is not None
+            assert execution.leaves_e8 == seen.order.quantity_e8 or (spends and not execution.cumulative_e8), where
+            seen.leaves = execution.leaves_e8
             seen.limit = execution.price_e8 if execution.price_e8 is not None else seen.limit
         if kind is ExecutionKind.AMENDED:
             amend = seen.amends.pop(execution.command_id or 0, None)
@@ -166,7 +167,7 @@ class Witness:
         sign = 1 if order.side is Side.BUY else -1
         before = self.held[order.account, base]
         after = self.held[order.account, base] = before + sign * quantity
-        if order.order_id in self.reducing and (order.account, base) not in self.paid:
+        if order.reduce_only and (order.account, base) not in self.paid:
             assert abs(after) < abs(before), f"reduce-only increases {before} to {after}: {where}"
             assert after == 0 or (after > 0) is (before > 0), f"reduce-only turns {before} to {after}: {where}"
             self.happened["fill reduce-only"] += 1

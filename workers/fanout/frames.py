@@ -132,6 +132,8 @@ class OrderPayload(msgspec.Struct, gc=False):
     """Only of orders that do not show all."""
     notional: str | msgspec.UnsetType = msgspec.UNSET
     """Only of orders that spend a notional."""
+    reduce_only: bool | msgspec.UnsetType = msgspec.UNSET
+    """True of orders that are, and left out of all others."""
 
 
 class PositionPayload(msgspec.Struct, gc=False):
@@ -274,11 +276,13 @@ def order_payload(execution: Execution) -> bytes:
 
 def _terms(execution: Execution) -> dict[str, Any]:
     """What is said of few orders."""
+    reduces = {"reduce_only": True} if execution.reduce_only else {}
     if execution.notional_e8 is not None:
-        return {"notional": format_e8(execution.notional_e8)}
+        return {"notional": format_e8(execution.notional_e8), **reduces}
     if execution.trigger_by is None and execution.display_quantity_e8 is None:
-        return {}
+        return reduces
     return {
+        **reduces,
         "trigger_price": _set_e8(execution.trigger_price_e8),
         "trigger_by": msgspec.UNSET if execution.trigger_by is None else execution.trigger_by.lower(),
         "trail": _set_e8(execution.trail_e8),

@@ -81,6 +81,7 @@ class Answers:
             expire_us=expire_us,
             display_quantity_e8=command.display_quantity_e8,
             notional_e8=command.notional_e8,
+            reduce_only=command.reduce_only,
         )
         return (Output("executions", command.account, execution),)
 
@@ -139,6 +140,7 @@ class Answers:
             waits=order.waits,
             display_quantity_e8=order.display_quantity_e8,
             notional_e8=order.notional_e8,
+            reduce_only=order.reduce_only,
             **_terms(order),
         )
         return (Output("executions", command.account, execution),)
@@ -177,8 +179,9 @@ def to_book(
         order.expire_us,
         reason,
     )
-    if order.trigger is not None or order.display_quantity_e8 is not None or order.slide:
+    if order.trigger is not None or order.display_quantity_e8 is not None or order.slide or order.reduce_only:
         seldom = {"display_quantity_e8": order.display_quantity_e8, "slide": order.slide}
+        seldom |= {"notional_e8": order.notional_e8, "reduce_only": order.reduce_only}
         message = replace(message, **seldom, **_terms(order))
     elif order.notional_e8 is not None:
         message = replace(message, notional_e8=order.notional_e8)

@@ -206,6 +206,9 @@ def test_a_fill_tells_the_whole_order() -> None:
     }
     iceberg = json.loads(order_payload(replace(execution, display_quantity_e8=4)))
     assert (iceberg["display_quantity"], iceberg.get("trigger_by")) == ("0.00000004", None)
+    reduces = [replace(execution, reduce_only=True, **more) for more in ({}, waits, {"notional_e8": 4})]
+    assert [json.loads(order_payload(each))["reduce_only"] for each in reduces] == [True, True, True]
+    assert "reduce_only" not in iceberg
     spends = json.loads(order_payload(replace(execution, notional_e8=4)))
     assert (spends["notional"], iceberg.get("notional")) == ("0.00000004", None)
     trailing = json.loads(order_payload(replace(execution, trail_e8=2, trail_rate_e8=3, **waits)))

@@ -34,6 +34,21 @@ def test_it_may_bring_the_position_to_nothing_and_no_further(desk: Desk) -> None
     desk.placed(**SELL, quantity_e8=4 * E8)
 
 
+def test_its_executions_say_that_it_is(desk: Desk) -> None:
+    order = desk.placed(**SELL, quantity_e8=6 * E8, client_order_id="mine")
+    assert order.reduce_only
+    amended = desk.amend(order_id=order.order_id, quantity_e8=5 * E8)
+    assert isinstance(amended, Order)
+    assert amended.reduce_only
+    refused = desk.place(**SELL, quantity_e8=5 * E8)
+    repeated = desk.place(**SELL, quantity_e8=6 * E8, client_order_id="mine")
+    for answer, kind in ((refused, ExecutionKind.REJECTED), (repeated, ExecutionKind.STATUS)):
+        assert isinstance(answer, Execution)
+        assert (answer.kind, answer.reduce_only) == (kind, True)
+    other = desk.placed(side=Side.BUY)
+    assert not other.reduce_only
+
+
 def test_others_of_its_side_wait_until_it_has_ended(desk: Desk) -> None:
     reduces = desk.placed(**SELL, quantity_e8=6 * E8)
     assert desk.refused(side=Side.SELL, quantity_e8=5 * E8) == (Reason.REDUCE_ONLY_OPEN, 4 * E8, 5 * E8)

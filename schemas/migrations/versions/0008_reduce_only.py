@@ -1,0 +1,14 @@
+"""Whether an order may only reduce its account's position."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0008"
+down_revision = "0007"
+
+
+def upgrade() -> None:
+    """Add the column to orders and executions."""
+    for table in ("orders", "executions"):
+        column = sa.Column("reduce_only", sa.Boolean(), nullable=False, server_default=sa.false())
+        op.add_column(table, column)
