@@ -245,6 +245,7 @@ class Reason(StrEnum):
     STRATEGY_REDUCING = "STRATEGY_REDUCING"
     MARGIN_CALL = "MARGIN_CALL"
     LIQUIDATION = "LIQUIDATION"
+    TRADES_LIMIT = "TRADES_LIMIT"
 
 
 class SelfTradePrevention(StrEnum):

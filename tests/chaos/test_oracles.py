@@ -10,6 +10,8 @@ import pytest
 from tests.oracle.naive_book import NaiveBook
 from tests.oracle.order_stream import MAKER_FEE_E8, TAKER_FEE_E8, open_core, random_orders
 from tests.oracle.random_market import RandomMarket
+from tests.oracle.session_stream import random_breakers
+from tests.property import test_sessions
 from tests.property.test_matching import compare
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1_800)]
@@ -31,6 +33,14 @@ def test_the_books_say_what_the_naive_book_says(begin: int) -> None:
         orders = list(random_orders(seed, BOOK_STREAM, prices=8 + 4 * (seed % 5), accounts=2 + seed % 7))
         assert len(orders) == BOOK_STREAM
         compare(orders, open_core(), NaiveBook(MAKER_FEE_E8, TAKER_FEE_E8))
+
+
+@pytest.mark.parametrize("begin", range(0, OPERATIONS, BLOCK))
+def test_phases_and_circuit_breakers_are_those_of_the_naive_book(begin: int) -> None:
+    for at in range(begin, begin + BLOCK, BOOK_STREAM):
+        seed = FIRST_SEED + at // BOOK_STREAM
+        stream = list(random_breakers(seed, BOOK_STREAM, prices=8 + 4 * (seed % 5), accounts=2 + seed % 7))
+        test_sessions.compare(stream, test_sessions.session_core(), test_sessions.naive())
 
 
 @pytest.mark.parametrize("begin", range(0, OPERATIONS, BLOCK))

@@ -380,7 +380,7 @@ MATCHING_MUTATIONS: Final = (
     Mutation(
         "an auction without end",
         AUCTION,
-        "for _ in range(max(TRADES_MAX - numbers.made() // 2, 0)):",
+        "for _ in range(trades_left(numbers)):",
         "for _ in range(10**9):",
     ),
     Mutation("an auction is forgotten as the last price", AUCTION, "    book.last_e8 = price_e8\n", ""),
@@ -528,5 +528,40 @@ MATCHING_MUTATIONS: Final = (
         "workers/matching/executions.py",
         " or order.notional_e8 is not None",
         "",
+    ),
+    Mutation(
+        "an order trades without end",
+        MATCHER,
+        "and keys[-1] >= limit_key and self.execution_id < last_id:",
+        "and keys[-1] >= limit_key:",
+    ),
+    Mutation(
+        "the parts of one order have no end",
+        MATCHER,
+        "while leaves_e8 and maker is not None and self.execution_id < last_id:",
+        "while leaves_e8 and maker is not None:",
+    ),
+    Mutation("an order rests where it would trade on", MATCHER, "self.why_stopped(book, other, order) or why", "why"),
+    Mutation(
+        "fill or kill counts no trades", BOOK, "                if trades < 0:\n                    return False\n", ""
+    ),
+    Mutation("fill or kill counts no parts", BOOK, "trades -= maker.parts()", "trades -= 0"),
+    Mutation(
+        "own orders halt a symbol",
+        PLACING,
+        "if maker is not None and maker.account == order.account:",
+        "if False:",
+    ),
+    Mutation(
+        "one slides off the tick",
+        PLACING,
+        "else (best_e8 - 1) // tick_e8) * tick_e8",
+        "else best_e8 // tick_e8 - 1) * tick_e8",
+    ),
+    Mutation(
+        "triggered orders enter without end",
+        STOPS,
+        "book.session.trades and trades_left(matcher)",
+        "book.session.trades",
     ),
 )

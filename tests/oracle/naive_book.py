@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import takewhile
 from typing import Any
 
 from msgspec.structs import replace
@@ -147,7 +148,7 @@ class NaiveBook:
                 if isinstance(message, Trade):
                     self._see(TriggerBy.LAST, message.price_e8)
             seen = len(self.said)
-            if not self.due:
+            if not self.due or not self._trades():
                 return
             each = self.due.pop(0)
             each.order = replace(each.order, trigger_price_e8=each.told_trigger())
@@ -159,6 +160,18 @@ class NaiveBook:
             self._tell(each, ExecutionKind.TRIGGERED, OrderStatus.NEW, Reason.NONE)
             self._begin(each)
             self._tell_levels(before, self.levels())
+
+    def _trades(self) -> bool:
+        """Whether orders are matched as they come."""
+        return True
+
+    def _within(self, maker: NaiveOrder) -> bool:
+        """Whether a circuit breaker lets trade at its price."""
+        del maker
+        return True
+
+    def _halt(self) -> None:
+        """The breaker does not let an order trade on."""
 
     def _wait(self, each: NaiveOrder) -> None:
         """From now on."""
@@ -270,8 +283,9 @@ class NaiveBook:
         self._tell(old, ExecutionKind.AMENDED, OrderStatus.NEW, Reason.NONE, **answer)
 
     def _slid(self, order: Order, best: int) -> Order:
-        """At the best price that takes nothing."""
-        return replace(order, price_e8=best - self.tick if order.side is Side.BUY else best + self.tick)
+        """At the best price on a tick that takes nothing."""
+        beyond = best % self.tick
+        return replace(order, price_e8=best - (beyond or self.tick if order.side is Side.BUY else beyond - self.tick))
 
     def _makers(self, order: Order) -> list[NaiveOrder]:
         """Those that it would trade with, by priority."""
@@ -326,30 +340,27 @@ class NaiveBook:
     def _begin(self, taker: NaiveOrder) -> None:
         """An order comes to the book."""
         order = taker.order
-        makers = self._makers(order)
+        makers = list(takewhile(self._within, self._makers(order)))
         if order.time_in_force is TimeInForce.FOK and self._tradable(order, makers) < order.quantity_e8:
             self._tell_end(taker, ExecutionKind.EXPIRED, Reason.FILL_OR_KILL_UNFILLABLE)
             return
         self._work(taker)
 
-    def _work(self, taker: NaiveOrder) -> None:  # noqa: C901 - the rules of the rule book
+    def _work(self, taker: NaiveOrder) -> None:
         """Trade what is open of an order, and let the rest rest or end."""
         order = taker.order
         while makers := self._makers(order):
             maker = makers[0]
             if not taker.left:
                 return
-            if maker.order.account == order.account and order.self_trade_prevention is not SelfTradePrevention.NONE:
-                if order.self_trade_prevention is SelfTradePrevention.DECREMENT_AND_CANCEL:
-                    self._decrement(taker, maker)
-                    if not taker.left:
-                        return
-                    continue
-                if order.self_trade_prevention is not SelfTradePrevention.CANCEL_NEWEST:
-                    self.resting.remove(maker)
-                    self._tell_end(maker, ExecutionKind.CANCELLED, Reason.SELF_TRADE)
-                if order.self_trade_prevention is not SelfTradePrevention.CANCEL_OLDEST:
-                    self._tell_end(taker, ExecutionKind.CANCELLED, Reason.SELF_TRADE)
+            own, edge = maker.order.account == order.account, not self._within(maker)
+            if edge and not own:
+                if order.time_in_force is not TimeInForce.FOK:
+                    self._halt()
+                break
+            if own and (edge or order.self_trade_prevention is not SelfTradePrevention.NONE):
+                self._prevent(taker, maker)
+                if taker.ended:
                     return
             else:
                 self._trade(taker, maker)
@@ -362,6 +373,19 @@ class NaiveBook:
             self._tell_end(taker, ExecutionKind.EXPIRED, Reason.NO_LIQUIDITY)
         else:
             self._tell_end(taker, ExecutionKind.EXPIRED, Reason.IMMEDIATE_REMAINDER)
+
+    def _prevent(self, taker: NaiveOrder, maker: NaiveOrder) -> None:
+        """Two orders of one account meet."""
+        prevention = taker.order.self_trade_prevention
+        if prevention is SelfTradePrevention.DECREMENT_AND_CANCEL:
+            self._decrement(taker, maker)
+            return
+        if prevention in {SelfTradePrevention.CANCEL_OLDEST, SelfTradePrevention.CANCEL_BOTH}:
+            self.resting.remove(maker)
+            self._tell_end(maker, ExecutionKind.CANCELLED, Reason.SELF_TRADE)
+        if prevention is not SelfTradePrevention.CANCEL_OLDEST:
+            self._tell_end(taker, ExecutionKind.CANCELLED, Reason.SELF_TRADE)
+            taker.ended = True
 
     @staticmethod
     def _tradable(order: Order, makers: Iterable[NaiveOrder]) -> int:

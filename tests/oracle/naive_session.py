@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 from msgspec.structs import replace
@@ -9,6 +10,7 @@ from msgspec.structs import replace
 from schemas.messages import (
     BookChange,
     Control,
+    ControlKind,
     ExecutionKind,
     Liquidity,
     Mark,
@@ -42,6 +44,13 @@ class NaiveSession(NaiveBook):
         self.symbol, self.tick, self.reference = symbol, tick, reference
         self.phase = Phase.CONTINUOUS
         self.plan: dict[int, Phase] = {}
+        self.reopening: dict[int, Phase] = {}
+        """After a circuit breaker has halted it."""
+        self.breaker: tuple[Fraction, int, int] | None = None
+        """The move, as a fraction; the window and the halt, microseconds."""
+        self.seen: list[tuple[int, int]] = []
+        """The price at each tick since trading began."""
+        self.halts = self.told_halts = 0
         self.told: SessionChange | None = None
 
     def apply(self, message: Order | Tick | Mark | Control, ts_us: int) -> list[Message]:
@@ -55,8 +64,6 @@ class NaiveSession(NaiveBook):
             said = self.said
         else:
             said = super().apply(message, ts_us)
-        prices = [each.price_e8 for each in said if isinstance(each, Trade)]
-        self.reference = prices[-1] if prices else self.reference
         return said
 
     def _refusal(self, order: Order) -> Reason | None:
@@ -92,14 +99,62 @@ class NaiveSession(NaiveBook):
     def _collects(self) -> bool:
         return self.phase is not Phase.CONTINUOUS
 
+    def _trades(self) -> bool:
+        return not self._collects()
+
+    # The circuit breaker
+
+    def _look(self, price: int | None) -> None:
+        if price is not None:
+            self.seen.append((self.now_us, price))
+
+    def _within(self, maker: NaiveOrder) -> bool:
+        """Not further than the move from the price in force when the window began, of a list of all."""
+        if self.breaker is None or not self.seen:
+            return True
+        (_, reference), *_ = self._window()
+        return abs(maker.order.price_e8 - reference) <= self.breaker[0] * reference
+
+    def _window(self) -> list[tuple[int, int]]:
+        """What was seen in it, and before that the price with which it began."""
+        assert self.breaker is not None
+        begin = self.now_us - self.breaker[1]
+        return [each for each in self.seen if each[0] <= begin][-1:] + [each for each in self.seen if each[0] > begin]
+
+    def _halt(self) -> None:
+        assert self.breaker is not None
+        self.phase, halt = Phase.HALTED, self.breaker[2]
+        self.reopening = {self.now_us + halt: Phase.AUCTION, self.now_us + 2 * halt: Phase.CONTINUOUS}
+        self.halts += 1
+
+    def _last(self) -> int | None:
+        """The last trade, else the reference price."""
+        last = self.prices[TriggerBy.LAST]
+        return self.reference if last is None else last
+
+    def _set_symbol(self, control: Control) -> None:
+        """Another tick, and a breaker or none."""
+        self.tick = control.tick_e8 or 1
+        self.seen = [] if self.breaker is None else self._window()  # a longer window knows no more than that
+        window, halt = ((time_s or 0) * 1_000_000 for time_s in (control.breaker_window_s, control.breaker_halt_s))
+        if control.breaker_move_e8 is None:
+            self.breaker, self.seen = None, []
+        else:
+            self.breaker = Fraction(control.breaker_move_e8, 10**8), window, halt
+            self._look(self._last())
+        self._let_enter()
+
     def _makers(self, order: Order) -> list[NaiveOrder]:
         return [] if self._collects() else super()._makers(order)
 
     def _let_enter(self) -> None:
         """What is due enters when it may; until then it can be cancelled, or end."""
         self.due = [each for each in self.due if any(each is waits for waits in self.waiting)]
-        if not self._collects():
-            super()._let_enter()
+        traded = self._trades()
+        super()._let_enter()
+        if self._collects() and (traded or self.halts > self.told_halts):
+            self.told_halts = self.halts
+            self._tell_session()
 
     def _amend_waiting(self, old: NaiveOrder, order: Order, answer: dict[str, Any]) -> None:
         """A trigger that was met cannot be moved."""
@@ -114,12 +169,16 @@ class NaiveSession(NaiveBook):
         super()._amend_waiting(old, order, answer)
 
     def _decided(self, control: Control) -> None:
+        if control.kind is ControlKind.SYMBOL:
+            self._set_symbol(control)
+            return
         effective, phase = control.effective_us, control.phase
         if phase is None and effective is None:
             self.plan.clear()
         elif phase is None:
             self.plan.pop(effective or 0, None)
         elif effective is None or effective <= self.now_us:
+            self.reopening.clear()
             self._turn(phase)
         else:
             self.plan[effective] = phase
@@ -128,9 +187,16 @@ class NaiveSession(NaiveBook):
         super()._tick(tick)
         if self._collects():
             self._tell_session()
+        else:
+            self._look(self.prices[TriggerBy.LAST])
+            self._let_enter()
         for effective in sorted(self.plan):
             if effective <= tick.ts_us:
+                self.reopening.clear()
                 self._turn(self.plan.pop(effective))
+        for effective in sorted(self.reopening):
+            if effective <= tick.ts_us:
+                self._turn(self.reopening.pop(effective))
 
     def _turn(self, phase: Phase) -> None:
         before = self.levels()
@@ -146,6 +212,9 @@ class NaiveSession(NaiveBook):
             self._repeat_a_level(after)
         self._tell_session()
         if phase is Phase.CONTINUOUS:
+            self.seen = []
+            if self.breaker is not None:
+                self._look(self._last())
             self._let_enter()
         if phase is Phase.CLOSED:
             for each in (*self.resting, *self.waiting):
@@ -157,7 +226,7 @@ class NaiveSession(NaiveBook):
         """The phase and the outcome of an auction now, if that is not what was told last."""
         fields: dict[str, int] = {}
         if self.phase is Phase.AUCTION:
-            outcome = best_outcome(self._wishes(), self.tick, self.reference)
+            outcome = best_outcome(self._wishes(), self.tick, self._last())
             if outcome is not None:
                 fields = {"price_e8": outcome.price, "volume_e8": outcome.volume, "surplus_e8": outcome.surplus}
         sequence = 1 if self.told is None else self.told.sequence + 1
@@ -189,7 +258,7 @@ class NaiveSession(NaiveBook):
         return [Wish(each.order.side, each.order.price_e8, each.left) for each in self.resting]
 
     def _hold_auction(self) -> None:
-        outcome = best_outcome(self._wishes(), self.tick, self.reference)
+        outcome = best_outcome(self._wishes(), self.tick, self._last())
         while outcome is not None:
             buy = next((each for each in self.queue(Side.BUY) if each.order.price_e8 >= outcome.price), None)
             sell = next((each for each in self.queue(Side.SELL) if each.order.price_e8 <= outcome.price), None)

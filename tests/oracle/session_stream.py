@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from schemas.messages import Control, ControlKind, Order, OrderKind, Phase, TimeInForce
-from tests.oracle.order_stream import SYMBOL, Asked, number_of, random_orders, time_of
+from schemas.messages import Control, ControlKind, Order, OrderKind, Phase, Tick, TimeInForce
+from tests.oracle.order_stream import SYMBOL, TICK_E8, Asked, number_of, random_orders, symbol_control, time_of
 
 PHASES = tuple(phase for phase in Phase if phase is not Phase.UNKNOWN)
 WEIGHTS = {Phase.PRE_OPEN: 2, Phase.AUCTION: 3, Phase.CONTINUOUS: 6, Phase.HALTED: 1, Phase.CLOSED: 1}
@@ -22,6 +22,43 @@ def at(message: Asked | Control) -> int:
     if isinstance(message, Control):
         return int(message.control_id.rpartition("-")[2])
     return number_of(message)
+
+
+def breaker_control(number: int, rng: random.Random) -> Control:
+    """A breaker or none, and now and then another tick; times as `slowly` has them."""
+    move_e8 = rng.choice((None, 300_000, 800_000, 2_000_000))
+    seconds = {"breaker_window_s": rng.randint(1, 20), "breaker_halt_s": rng.randint(1, 10)}
+    fields = {} if move_e8 is None else {"breaker_move_e8": move_e8, **seconds}
+    fields |= {"tick_e8": TICK_E8 * rng.choice((1, 1, 1, 2)), "reference_price_e8": 1_003 * TICK_E8}
+    return symbol_control(control_id=f"breaker-{number}", **fields)
+
+
+def slowly(message: Asked | Control) -> Asked | Control:
+    """The same where a tenth of a second passes from one message to the next."""
+
+    def later(time_us: int) -> int:
+        return 1_000_000 + (time_us - 1_000_000) * 100_000
+
+    if isinstance(message, Tick):
+        return replace(message, ts_us=later(message.ts_us))
+    if isinstance(message, Order) and message.expire_us is not None:
+        return replace(message, expire_us=later(message.expire_us))
+    if isinstance(message, Control) and message.effective_us is not None:
+        return replace(message, effective_us=later(message.effective_us))
+    return message
+
+
+def random_breakers(seed: int, count: int, **options: int) -> Iterator[Asked | Control]:
+    """As `random_session`, and circuit breakers come, change and go."""
+    rng = random.Random(seed + 2_000_000)
+    for message in random_session(seed, count, **options):
+        number = at(message)
+        if number == 1 or rng.random() < 0.01:
+            yield breaker_control(number, rng)
+        elif isinstance(message, Control) and rng.random() < 0.5:
+            yield session_control(number, Phase.CONTINUOUS)
+        else:
+            yield slowly(message)
 
 
 def random_session(seed: int, count: int, **options: int) -> Iterator[Asked | Control]:

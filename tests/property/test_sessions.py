@@ -20,7 +20,7 @@ from tests.oracle.order_stream import (
     symbol_control,
     time_of,
 )
-from tests.oracle.session_stream import at, random_session, session_control
+from tests.oracle.session_stream import at, random_breakers, random_session, session_control
 from workers.matching.auction import clearing
 from workers.matching.book import Book
 from workers.matching.core import MatchingCore
@@ -74,6 +74,14 @@ def test_seeded_streams_with_phases_say_what_the_naive_book_says(seed: int) -> N
     options = {"prices": 8 + 4 * (seed % 5), "accounts": 2 + seed % 7}
     stream = list(random_session(seed, SEEDED_ORDERS // STREAMS, **options))
     assert compare(stream, session_core(), naive()) >= 5
+
+
+@pytest.mark.parametrize("seed", range(STREAMS))
+def test_seeded_streams_with_circuit_breakers_say_what_the_naive_book_says(seed: int) -> None:
+    options = {"prices": 8 + 4 * (seed % 5), "accounts": 2 + seed % 7}
+    oracle = naive()
+    compare(list(random_breakers(seed, SEEDED_ORDERS // STREAMS, **options)), session_core(), oracle)
+    assert oracle.halts
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -16,7 +16,7 @@ from workers.kernel.stage import Output
 from workers.matching.book import Book, Level, OpenOrder
 from workers.matching.executions import standing
 from workers.matching.matcher import Matcher
-from workers.matching.placing import interrupt, open_order, publish, slide
+from workers.matching.placing import open_order, publish, slide
 from workers.matching.waiting import Waiting
 
 _BUY: Final = Side.BUY
@@ -106,16 +106,18 @@ def _move(
     taken: list[Level] = []
     notional_e8 = resting.cumulative_notional_e8
     if continuous:
-        order, leaves_e8, notional_e8 = matcher.match(book, other, order, leaves_e8, notional_e8, ts_us, outputs, taken)
+        matcher.begin_order()
+        order, leaves_e8, notional_e8 = matcher.trade(book, other, order, leaves_e8, notional_e8, ts_us, outputs, taken)
     mine = {before.price_e8: before}
-    if leaves_e8:
+    stopped = matcher.why_stopped(book, other, order) if leaves_e8 and continuous else None
+    if stopped is not None:
+        outputs.append(matcher.close(stopped, order, book.symbol, leaves_e8, notional_e8, ts_us))
+    elif leaves_e8:
         level = mine[order.price_e8] = book.level(order.side, order.price_e8)
         book.append(open_order(order, leaves_e8, notional_e8, level))
     # Asks from the best on, then bids from the best on, as every change of the book is told.
     changed = [level for level in mine.values() if level.shown() != shown.get(level.price_e8)]
     levels = sorted(changed, key=lambda level: level.price_e8, reverse=order.side is _BUY)
-    if book.breaker is not None and leaves_e8 and continuous:
-        interrupt(book, other, order)
     publish(book, [*taken, *levels] if order.side is _BUY else [*levels, *taken], ts_us, outputs)
     if book.session.trades:
         book.assert_uncrossed()

@@ -15,7 +15,8 @@ from workers.matching.book import Book, Level, OpenOrder
 from workers.matching.executions import Counting, ended, standing, traded
 
 TRADES_MAX: Final = 10_000
-"""Trades of auctions that one record makes; the next ticks make the rest at the same prices."""
+"""Trades of auctions that one record makes; the next ticks make the rest at the same prices. Also those that one order
+makes as it comes, and after which no further one enters with the record that has met its trigger."""
 
 _SELF_TRADE: Final = (ExecutionKind.CANCELLED, Reason.SELF_TRADE)
 _UNKNOWN: Final = Side.UNKNOWN
@@ -115,6 +116,11 @@ def _near(span: _Span, reference_e8: int, tick_e8: int) -> tuple[int, ...]:
     return below_e8, min(below_e8 + tick_e8, span.high_e8)
 
 
+def trades_left(numbers: TradeCounting) -> int:
+    """Trades that this record may still make."""
+    return max(TRADES_MAX - numbers.made() // 2, 0)
+
+
 def uncross(
     numbers: TradeCounting, book: Book, price_e8: int, ts_us: int, outputs: list[Output], changed: list[Level]
 ) -> bool:
@@ -127,7 +133,7 @@ def uncross(
     bids, asks = book.bids, book.asks
     touched: dict[tuple[Side, int], tuple[Level, tuple[int, int]]] = {}
     done = False
-    for _ in range(max(TRADES_MAX - numbers.made() // 2, 0)):
+    for _ in range(trades_left(numbers)):
         done = not bids.best_e8 >= price_e8 >= asks.best_e8
         if done:
             break

@@ -80,6 +80,11 @@ class OpenOrder(msgspec.Struct, gc=False):
         self.level.quantity_e8 -= shown_e8
         return shown_e8
 
+    def parts(self) -> int:
+        """How many parts follow the one that is shown."""
+        shown_e8 = None if self.terms is None else self.terms.display_quantity_e8
+        return -(-self.hidden_e8 // shown_e8) if shown_e8 else 0
+
     @property
     def open_e8(self) -> int:
         """All that is open of it."""
@@ -157,37 +162,33 @@ class BookSide:
         """The levels from the best price to the worst."""
         return (self.levels[key * self.sign] for key in reversed(self.keys))
 
-    def can_fill(self, order: Order, limit_e8: int) -> bool:
-        """Whether an aggressor would trade all of its quantity here, within a limit.
+    def can_fill(self, order: Order, limit_e8: int, trades: int) -> bool:
+        """Whether an aggressor would trade all of its quantity here, within a limit and with so many trades.
 
         Its account's own orders count only if it may trade with them; when one would end the aggressor, nothing behind
-        it counts.
+        it counts. Takes time in proportion to the trades.
         """
-        missing_e8 = order.quantity_e8
+        account = None if order.self_trade_prevention is SelfTradePrevention.NONE else order.account
+        missing_e8, skips_own = order.quantity_e8, order.self_trade_prevention is SelfTradePrevention.CANCEL_OLDEST
         for level in self._within(limit_e8):
-            missing_e8 -= level.all_e8()
-            if missing_e8 <= 0:
-                break
-        if missing_e8 > 0 or order.self_trade_prevention is SelfTradePrevention.NONE:
-            return missing_e8 <= 0
-        return self._can_fill_with_others(order, limit_e8)
-
-    def _can_fill_with_others(self, order: Order, limit_e8: int) -> bool:
-        account, missing_e8 = order.account, order.quantity_e8
-        skips_own = order.self_trade_prevention is SelfTradePrevention.CANCEL_OLDEST
-        for level in self._within(limit_e8):
-            hidden_e8 = 0  # comes after all that is shown at its price
+            icebergs: list[OpenOrder] = []
             for maker in level.orders():
+                trades -= 1
+                if trades < 0:
+                    return False
                 if maker.account != account:
                     missing_e8 -= maker.leaves_e8
-                    hidden_e8 += maker.hidden_e8
+                    if maker.hidden_e8:
+                        icebergs.append(maker)
                     if missing_e8 <= 0:
                         return True
                 elif not skips_own:
                     return False
-            missing_e8 -= hidden_e8
+            for maker in icebergs:  # what is hidden comes after all that is shown at its price
+                missing_e8 -= maker.hidden_e8
+                trades -= maker.parts()
             if missing_e8 <= 0:
-                return True
+                return trades >= 0
         return False
 
     def _within(self, limit_e8: int) -> Iterator[Level]:

@@ -94,8 +94,10 @@ class MatchingCore:
                 return self._on_order_apart(message, record.ts_us)
             kind = message.kind
             if kind is _NEW and message.time_in_force is _GTC and message.trigger_by is None:
-                outputs = self._enter(book, message, record.ts_us)
-                return self._follow(book, outputs, record.ts_us) if book.waiting or book.breaker else outputs
+                if not book.waiting and book.breaker is None:
+                    return self._enter(book, message, record.ts_us)
+                self._matcher.begin()
+                return self._follow(book, self._enter(book, message, record.ts_us), record.ts_us)
             if kind is _CANCEL:
                 return self._cancel(book, message, record.ts_us)
             if kind in _SELDOM:
@@ -146,6 +148,7 @@ class MatchingCore:
         """A new order that is not good till cancelled or waits for a trigger, an amendment, or a removal."""
         if order.kind is _REMOVE:
             return remove(self._matcher, book, order, ts_us)
+        self._matcher.begin()
         found = book.find(order.order_id)
         late = order.expire_us is not None and order.expire_us <= self._expiries.now_us
         if late and order.kind is _NEW:

@@ -28,9 +28,19 @@ from schemas.messages import (
 )
 from schemas.units import E8, INT64_MAX, make_id
 from workers.kernel.stage import Output
+from workers.matching.auction import TRADES_MAX
 from workers.matching.book import ORDERS_MAX, Book, BookSide, Level, OpenOrder
 from workers.matching.executions import accepted, ended, is_special, refused, with_terms
-from workers.matching.placing import RESTING, interrupt, open_order, publish, slide, why_ended, worst_e8
+from workers.matching.placing import (
+    RESTING,
+    interrupt,
+    open_order,
+    publish,
+    slide,
+    why_ended,
+    worst_e8,
+    would_trade,
+)
 from workers.matching.self_trade import prevent
 from workers.matching.waiting import Waiting
 
@@ -65,14 +75,14 @@ _PREVENT_NONE: Final = SelfTradePrevention.NONE
 class Matcher:
     """Applies orders to books; counts the executions and trades of its shard."""
 
-    __slots__ = ("_begun_id", "execution_id", "trade_id")
+    __slots__ = ("_begun_id", "_last_id", "execution_id", "trade_id")
 
     def __init__(self, shard: int) -> None:
         self.execution_id = make_id(shard, 0)
         """The last one given."""
         self.trade_id = make_id(shard, 0)
         """The last one given."""
-        self._begun_id = self.execution_id
+        self._begun_id = self._last_id = self.execution_id
 
     def begin(self) -> None:
         """A record begins that may be work for many orders: what is made from now on counts against its limits."""
@@ -81,6 +91,10 @@ class Matcher:
     def made(self) -> int:
         """Executions made since then."""
         return self.execution_id - self._begun_id
+
+    def begin_order(self) -> None:
+        """An order begins to trade: it does so TRADES_MAX times at most."""
+        self._last_id = self.execution_id + 2 * TRADES_MAX
 
     def enter(self, book: Book, order: Order, ts_us: int) -> Sequence[Output]:
         """A new order: the answer, its fills, what ends its remainder, and the levels that changed.
@@ -294,21 +308,57 @@ class Matcher:
         """Trade what can be of an order that was accepted; the rest rests if it may, and ends if not."""
         changed: list[Level] = []
         leaves_e8, notional_e8 = order.quantity_e8, 0
-        if order.time_in_force is not _FOK or other.can_fill(order, worst_e8(book, order, other)):
-            order, leaves_e8, notional_e8 = self.match(book, other, order, leaves_e8, 0, ts_us, outputs, changed)
+        self.begin_order()
+        if order.time_in_force is not _FOK or other.can_fill(order, worst_e8(book, order, other), TRADES_MAX):
+            order, leaves_e8, notional_e8 = self.trade(book, other, order, leaves_e8, 0, ts_us, outputs, changed)
         if leaves_e8:
-            why = why_ended(book, order, leaves_e8)
+            why = self.why_stopped(book, other, order) or why_ended(book, order, leaves_e8)
             if why is None:
                 level = book.level(order.side, order.price_e8)
                 book.append(open_order(order, leaves_e8, notional_e8, level))
                 changed.insert(0 if order.side is _SELL else len(changed), level)
             else:
-                outputs.append(self._end(why, order, book.symbol, leaves_e8, notional_e8, ts_us))
-        if book.breaker is not None and leaves_e8:
-            interrupt(book, other, order)
+                outputs.append(self.close(why, order, book.symbol, leaves_e8, notional_e8, ts_us))
         publish(book, changed, ts_us, outputs)
         if book.session.trades:
             book.assert_uncrossed()
+
+    def why_stopped(self, book: Book, other: BookSide, order: Order) -> tuple[ExecutionKind, Reason] | None:
+        """How what is left of an order ends that has traded as often as it may, and would again; None if not so."""
+        stopped = self.execution_id >= self._last_id and order.time_in_force is not _FOK and would_trade(other, order)
+        return (ExecutionKind.CANCELLED, Reason.TRADES_LIMIT) if stopped and book.session.trades else None
+
+    def trade(
+        self,
+        book: Book,
+        other: BookSide,
+        order: Order,
+        leaves_e8: int,
+        notional_e8: int,
+        ts_us: int,
+        outputs: list[Output],
+        changed: list[Level],
+    ) -> tuple[Order, int, int]:
+        """As `match`; what is left may halt the symbol where its circuit breaker stops the order.
+
+        Beyond the breaker's edge an order that meets one of its account does as its self-trade prevention says, NONE as
+        CANCEL_NEWEST: they do not trade there, and do not halt the symbol.
+        """
+        while True:
+            order, leaves_e8, notional_e8 = self.match(
+                book, other, order, leaves_e8, notional_e8, ts_us, outputs, changed
+            )
+            if book.breaker is None or not leaves_e8 or self.execution_id >= self._last_id:
+                return order, leaves_e8, notional_e8
+            own = interrupt(book, other, order)
+            if own is None:
+                return order, leaves_e8, notional_e8
+            level, shown = own.level, own.level.shown()
+            order, leaves_e8 = prevent(self, book, own, order, leaves_e8, notional_e8, ts_us, outputs)
+            if level.shown() != shown and level not in changed:
+                changed.append(level)
+            if not leaves_e8:
+                return order, leaves_e8, notional_e8
 
     def match(
         self,
@@ -330,13 +380,13 @@ class Matcher:
         quantity_e8, prevention = order.quantity_e8, order.self_trade_prevention
         command_us, correlation_id, expire_us = order.command_us, order.correlation_id, order.expire_us
         limit_e8 = order.price_e8 if order_type is _LIMIT or order_type is _STOP_LIMIT else None
-        symbol, maker_fee_e8, taker_fee_e8 = book.symbol, book.maker_fee_e8, book.taker_fee_e8
+        symbol, maker_fee_e8, taker_fee_e8, last_id = book.symbol, book.maker_fee_e8, book.taker_fee_e8, self._last_id
         keys, limit_key, special = other.keys, worst_e8(book, order, other) * other.sign, is_special(order)
-        while leaves_e8 and keys and keys[-1] >= limit_key:
+        while leaves_e8 and keys and keys[-1] >= limit_key and self.execution_id < last_id:
             level = other.levels[keys[-1] * other.sign]
             price_e8, level_e8, order_count = level.price_e8, level.quantity_e8, level.order_count
             maker = level.oldest
-            while leaves_e8 and maker is not None:
+            while leaves_e8 and maker is not None and self.execution_id < last_id:
                 newer, maker_account = maker.newer, maker.account
                 if maker_account == account and prevention is not _PREVENT_NONE:
                     order, leaves_e8 = prevent(
@@ -453,7 +503,7 @@ class Matcher:
                 changed.append(level)
         return order, leaves_e8, cumulative_notional_e8
 
-    def _end(
+    def close(
         self,
         ending: tuple[ExecutionKind, Reason],
         order: Order | OpenOrder,

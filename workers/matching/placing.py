@@ -44,18 +44,33 @@ def worst_e8(book: Book, order: Order, other: BookSide) -> int:
     return order.price_e8 if book.breaker is None else book.breaker.limit_e8(order, other.best_e8)
 
 
-def interrupt(book: Book, other: BookSide, order: Order) -> None:
+def would_trade(other: BookSide, order: Order) -> bool:
+    """Whether an order agrees with the best price of the other side."""
+    return bool(other.keys) and other.keys[-1] >= order.price_e8 * other.sign
+
+
+def interrupt(book: Book, other: BookSide, order: Order) -> OpenOrder | None:
     """Halt a symbol if an order would have traded on, had the circuit breaker let it. Fill or kill never asks for more.
 
-    The book may be crossed then. What follows from a halt is up to the caller.
+    The book may be crossed then. What follows from a halt is up to the caller. Nobody halts a symbol with orders of his
+    own: returns the one that comes next, if it is of the same account.
     """
-    if order.time_in_force is not _FOK and other.keys and other.keys[-1] >= order.price_e8 * other.sign:
-        book.session.phase = Phase.HALTED
+    if order.time_in_force is _FOK or not would_trade(other, order):
+        return None
+    maker = other.levels[other.best_e8].oldest
+    if maker is not None and maker.account == order.account:
+        return maker
+    book.session.phase = Phase.HALTED
+    return None
 
 
 def slide(book: Book, order: Order, other: BookSide) -> Order | None:
-    """The post-only order at the best price that takes nothing; None if it does not ask for that, or there is none."""
-    price_e8 = other.best_e8 + (book.tick_e8 if order.side is _SELL else -book.tick_e8)
+    """The post-only order at the best price that takes nothing; None if it does not ask for that, or there is none.
+
+    Resting orders may be off the tick, where that has changed since they came.
+    """
+    best_e8, tick_e8 = other.best_e8, book.tick_e8
+    price_e8 = (best_e8 // tick_e8 + 1 if order.side is _SELL else (best_e8 - 1) // tick_e8) * tick_e8
     fits = 0 < price_e8 <= INT64_MAX and price_e8 * order.quantity_e8 <= INT64_MAX * E8
     return replace(order, price_e8=price_e8) if order.slide and fits else None
 

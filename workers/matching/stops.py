@@ -13,6 +13,7 @@ from schemas.messages import ExecutionKind, Order, Reason, Side, Trade, TriggerB
 from schemas.units import E8
 from workers.kernel.stage import Output
 from workers.matching.amend import refuse
+from workers.matching.auction import trades_left
 from workers.matching.book import Book
 from workers.matching.executions import accepted, standing
 from workers.matching.matcher import Matcher
@@ -65,7 +66,8 @@ def proceed(matcher: Matcher, book: Book, outputs: Sequence[Output], ts_us: int)
                 price_e8 = output.message.price_e8
                 book.triggers.see(TriggerBy.LAST, price_e8)
         shown = len(told)
-        order = book.triggers.next_due() if entered < TRIGGERED_MAX and book.session.trades else None
+        enters = entered < TRIGGERED_MAX and book.session.trades and trades_left(matcher)
+        order = book.triggers.next_due() if enters else None
         if order is None:
             return told
         entered += 1

@@ -13,6 +13,7 @@ from schemas.messages import (
     OrderType,
     Phase,
     Reason,
+    SelfTradePrevention,
     SessionChange,
     Side,
     Tick,
@@ -235,6 +236,24 @@ class NaiveWindow:
             self.seen = [(now_us, auction[-1] if auction else before)]
         elif isinstance(asked, Tick):
             self.seen.append((now_us, self.last))
+
+
+@pytest.mark.parametrize("prevention", SelfTradePrevention)
+def test_nobody_halts_a_symbol_with_orders_of_his_own(prevention: SelfTradePrevention) -> None:
+    mine = market("120 1 zoe\n---\n95 1 dave")
+    ended = mine.buy("zoe", 1, 125, prevention=prevention)[1:]
+    assert (phase(mine), [line for line in ended if line.startswith("trade")]) == (Phase.CONTINUOUS, [])
+    assert "zoe CANCELLED SELF_TRADE" in ended
+    others = market("120 1 zoe, 1 ann\n---\n95 1 dave")
+    others.buy("zoe", 1, 125, prevention=prevention)
+    halts = prevention is SelfTradePrevention.CANCEL_OLDEST
+    assert phase(others) is (Phase.HALTED if halts else Phase.CONTINUOUS)
+
+
+def test_what_lies_behind_an_order_of_his_own_is_traded_as_far_as_the_edge() -> None:
+    behind = market("115 1 ann\n---\n112 1 zoe\n109 1 dave")
+    sold = behind.sell("zoe", 1, 100, prevention=SelfTradePrevention.CANCEL_OLDEST)
+    assert sold[1:] == ["zoe CANCELLED SELF_TRADE", "zoe FILLED leaves 0", "dave FILLED leaves 0", "trade 1 at 109"]
 
 
 @pytest.mark.parametrize(
