@@ -39,7 +39,7 @@ CODEC = local_codec()
 START_US = 1_700_000_000_000_000
 STAGE_NAMES = ("risk", "matching", "positions")
 WITNESSED = {"orders": "Order", "executions": "Execution", "trades": "Trade", "book": "BookChange"}
-WITNESSED |= {"ledger": "LedgerEntry"}
+WITNESSED |= {"transfers": "Transfer", "ledger": "LedgerEntry"}
 SYMBOLS = {"BTC-USD": ("BTC", "USD"), "ETH-USD": ("ETH", "USD"), "BTC-EUR": ("BTC", "EUR")}
 ACCOUNTS = {"alice": None, "bob": None, "mary": 3, "max": 10}
 """And the leverage; None of a cash account."""
@@ -162,6 +162,11 @@ class WholeVenue:
         self.witness.paid.add((account, currency))
         self.witness.held[account, currency] += amount_e8
         self.control(ControlKind.FUNDS, account=account, currency=currency, amount_e8=amount_e8)
+
+    def transfer(self, account: str, to_account: str, currency: str, amount_e8: int) -> None:
+        self.witness.paid |= {(account, currency), (to_account, currency)}
+        fields = {"account": account, "to_account": to_account, "currency": currency, "amount_e8": amount_e8}
+        self.control(ControlKind.TRANSFER, **fields)
 
     def mark(self, symbol: str, price_e8: int) -> None:
         self._count += 1

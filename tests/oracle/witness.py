@@ -20,6 +20,8 @@ from schemas.messages import (
     Side,
     TimeInForce,
     Trade,
+    Transfer,
+    TransferKind,
 )
 from schemas.order_states import ANSWERS_ONLY, FINAL, may_become
 from schemas.units import RISK_BIT
@@ -79,6 +81,8 @@ class Witness:
                     self._changed(message)
                 case LedgerEntry():
                     self._posted(message)
+                case Transfer():
+                    self._transferred(message)
                 case _:
                     raise AssertionError(message)
         for seen in self.open_orders():
@@ -92,7 +96,8 @@ class Witness:
         """When nothing is under way: what cash accounts hold for open orders, and what margin accounts have open."""
         self.paid.clear()
         assert len(self.fills) == len(self.trades)
-        assert not any(amount for (name, _), amount in self.ledger.items() if name == "venue:clearing")
+        between = {"venue:clearing", "venue:transit"}
+        assert not any(amount for (name, _), amount in self.ledger.items() if name in between)
         accounts = {key: amount for key, amount in self.ledger.items() if not key[0].startswith("venue:") and amount}
         assert accounts == {key: amount for key, amount in self.held.items() if amount}
         for currency in {currency for _, currency in self.ledger}:
@@ -189,6 +194,11 @@ class Witness:
         assert (change.quantity_e8 > 0) is (change.order_count > 0), change
         if change.order_count:
             levels[key] = change.quantity_e8, change.order_count
+
+    def _transferred(self, half: Transfer) -> None:
+        sign = {TransferKind.SENT: -1, TransferKind.RECEIVED: 1}.get(half.kind, 0)
+        self.held[half.account, half.currency] += sign * half.amount_e8
+        self.happened[f"transfer {half.kind}"] += 1
 
     def _posted(self, entry: LedgerEntry) -> None:
         assert entry.amount_e8 > 0

@@ -186,6 +186,11 @@ class Venue(RuleBasedStateMachine):
     def pay(self, account: str, currency: str, amount: int) -> None:
         self.venue.funds(account, currency, amount * UNIT)
 
+    @rule(giver=accounts, taker=accounts, currency=st.sampled_from(CURRENCIES), amount=st.integers(1, 3_000))
+    def transfer(self, giver: str, taker: str, currency: str, amount: int) -> None:
+        if giver != taker:
+            self.venue.transfer(giver, taker, currency, amount * UNIT // 10)
+
     @rule(account=accounts, lots=st.integers(-30, 30))
     def hold(self, account: str, lots: int) -> None:
         """Leave it so little BTC, or let it owe some, that orders turn the position."""

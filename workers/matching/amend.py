@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from schemas.messages import ExecutionKind, Order, Reason, Side, TimeInForce
+from schemas.messages import ExecutionKind, Order, Reason, Side
 from schemas.units import INT64_MAX
 from workers.kernel.stage import Output
 from workers.matching.book import Book, Level, OpenOrder
@@ -37,8 +37,6 @@ def amend(matcher: Matcher, book: Book, order: Order, ts_us: int) -> Sequence[Ou
         raise AssertionError(message)
     if not order.quantity_e8:
         order = replace(order, quantity_e8=resting.quantity_e8)
-    if resting.time_in_force is TimeInForce.DAY:
-        order = replace(order, expire_us=resting.expire_us)  # the end of its day, once that has come
     leaves_e8 = order.quantity_e8 - (resting.quantity_e8 - resting.open_e8)
     if leaves_e8 <= 0:
         # It ends as it stood: with its old price and quantity.
@@ -54,6 +52,7 @@ def amend(matcher: Matcher, book: Book, order: Order, ts_us: int) -> Sequence[Ou
             numbers = other.best_e8, order.price_e8
             return refuse(matcher, book, resting, order, Reason.POST_ONLY_WOULD_TRADE, ts_us, *numbers)
         order = slid
+    book.session.changed = True
     shows_as_before = order.display_quantity_e8 == (None if terms is None else terms.display_quantity_e8)
     if order.price_e8 == resting.price_e8 and leaves_e8 <= resting.open_e8 and shows_as_before:
         return _shrink(matcher, book, resting, order, leaves_e8, ts_us)

@@ -108,7 +108,8 @@ class MatchingCore:
         """The books as MessagePack, symbols sorted, orders as they came to rest; and which controls were seen."""
         books, apart = ([BookState.of(by[symbol]) for symbol in sorted(by)] for by in (self.books, self.apart))
         counters = self._matcher.execution_id, self._matcher.trade_id
-        return encode(ShardState(*counters, books, self._gate.dump(), apart, self._expiries.now_us))
+        expiries = self._expiries
+        return encode(ShardState(*counters, books, self._gate.dump(), apart, expiries.now_us, expiries.days_over()))
 
     def load(self, state: bytes, behaviour: int) -> None:
         """Replace everything by what `dump` gave. Raises ValueError for a state that this release cannot read."""
@@ -129,7 +130,7 @@ class MatchingCore:
         self._all = ChainMap(self.books, self.apart)
         self._plans_due_us = 0
         self._gate.load(shard.gate)
-        self._expiries = Expiries(self._all, shard.now_us)
+        self._expiries = Expiries(self._all, shard.now_us, shard.days_over)
 
     def _on_others(self, record: Input) -> Sequence[Output]:
         """What is no order."""
@@ -315,6 +316,7 @@ class MatchingCore:
         if book.breaker is not None:
             book.breaker.see(self._expiries.now_us, book.last_e8 or book.reference_e8)
         session = book.session
+        session.changed = True
         session.killed = session.killed or control.cancel_open
         session.resumes = session.killed and control.symbol_status is SymbolStatus.TRADING
         outputs = self._place(book, [], ts_us)

@@ -270,6 +270,7 @@ class Matcher:
             del book.waiting[order.order_id]
         else:
             book.remove(order)
+            book.session.changed = True
             publish(book, [order.level], ts_us, outputs)
         return outputs
 

@@ -30,6 +30,7 @@ def collect(matcher: Matcher, book: Book, order: Order, ts_us: int) -> Sequence[
     if order.quantity_e8 > room_e8:
         return matcher.refuse(order, Reason.BOOK_FULL, ts_us, room_e8, order.quantity_e8)
     book.append(open_order(order, order.quantity_e8, 0, level))
+    book.session.changed = True
     matcher.execution_id += 1
     outputs = [Output("executions", order.account, accepted(order, matcher.execution_id, ts_us))]
     publish(book, [level], ts_us, outputs)
@@ -47,6 +48,7 @@ def turn(matcher: Matcher, expiries: Expiries, book: Book, phase: Phase, ts_us: 
     session.target = None
     if phase is session.phase:
         return []
+    session.changed = True
     if phase is _CONTINUOUS or (phase is Phase.CLOSED and session.phase is Phase.AUCTION):
         session.target = phase
         found = clearing(book)
@@ -62,6 +64,9 @@ def tell(book: Book, ts_us: int) -> list[Output]:
     """What is new about a session: its phase, or what its auction would do. One that always traded says nothing."""
     session = book.session
     price_e8 = volume_e8 = surplus_e8 = None
+    if session.phase is Phase.AUCTION and not session.changed:
+        return []
+    session.changed = False
     if session.phase is Phase.AUCTION and (found := clearing(book)) is not None:
         price_e8, volume_e8 = found.price_e8, min(found.volume_e8, INT64_MAX)
         surplus_e8 = max(min(found.surplus_e8, INT64_MAX), INT64_MIN)
@@ -81,6 +86,7 @@ def hold_auction(matcher: Matcher, expiries: Expiries, book: Book, ts_us: int) -
     changed: list[Level] = []
     if session.target is None or (session.killed and not book.is_empty()):
         return outputs
+    session.changed = True
     trade_id = matcher.trade_id
     done = not session.price_e8 or uncross(matcher, book, session.price_e8, ts_us, outputs, changed)
     if matcher.trade_id != trade_id:

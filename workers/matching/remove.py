@@ -4,11 +4,14 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Final
 
+from msgspec.structs import replace
+
 from schemas.messages import ExecutionKind, Order, Reason, TimeInForce
 from workers.kernel.stage import Output
 from workers.matching.book import Book
 from workers.matching.expiry import Expiries
 from workers.matching.matcher import Matcher
+from workers.matching.waiting import Waiting
 
 REMOVALS_MAX: Final = 20_000
 """Orders that one record ends for time or for the operator; the next ticks end the rest. A transaction holds them."""
@@ -37,8 +40,12 @@ def expire(matcher: Matcher, expiries: Expiries, ts_us: int) -> list[Output]:
         due = expiries.take()
         if due is None:
             break
-        book, order = due
+        book, order, end_us = due
         ending = _DAY_OVER if order.time_in_force is TimeInForce.DAY else _EXPIRED
+        if isinstance(order, Waiting):
+            order.order = replace(order.order, expire_us=end_us)
+        else:
+            order.expire_us = end_us
         outputs += matcher.end(book, order, ending, ts_us)
     return outputs
 

@@ -32,13 +32,15 @@ class SessionState(msgspec.Struct, frozen=True, array_like=True):
 class Session:
     """One symbol's session."""
 
-    __slots__ = ("killed", "phase", "plan", "price_e8", "reopening", "resumes", "sequence", "target", "told")
+    __slots__ = ("changed", "killed", "phase", "plan", "price_e8", "reopening", "resumes", "sequence", "target", "told")
 
     def __init__(self) -> None:
         self.phase = _CONTINUOUS
         self.plan = Plan()
         self.reopening = Plan()
         """After its circuit breaker has halted it. Any other change of phase takes its place."""
+        self.changed = True
+        """Its orders are not those any more that its auction was last reckoned with."""
         self.killed = False
         """It takes nothing before its symbol trades again and its book is empty."""
         self.resumes = False

@@ -10,6 +10,7 @@ from schemas.messages import Order, OrderType, Side, TimeInForce
 from workers.kernel.controls import Pair
 from workers.matching.book import Book, OpenOrder
 from workers.matching.breaker import Breaker
+from workers.matching.expiry import DaysOver
 from workers.matching.session import Session, SessionState
 from workers.matching.triggers import Kept, KeptOrder, Triggers
 
@@ -142,6 +143,7 @@ class ShardState(msgspec.Struct, frozen=True, array_like=True):
     apart: list[BookState] = []
     """Those that do not trade continuously; before behaviour version 7, those that were killed."""
     now_us: int = 0
+    days_over: DaysOver = []
 
 
 encode = msgspec.msgpack.Encoder().encode

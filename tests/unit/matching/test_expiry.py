@@ -13,6 +13,7 @@ from workers.matching import matcher, remove
 from workers.matching.core import MatchingCore
 
 SECOND_US = 1_000_000
+DAY_US = 86_400 * SECOND_US
 
 
 def dated(number: int, expire_us: int) -> Order:
@@ -136,3 +137,31 @@ def test_a_removal_and_a_cancel_of_a_dated_order_work_as_of_any_other() -> None:
     outputs = core.apply(as_input(replace(removal, kind=OrderKind.REMOVE), 4))
     assert [o.message.expire_us for o in outputs if isinstance(o.message, Execution)] == [SECOND_US]
     assert expired(core, SECOND_US) == []
+
+
+def day(number: int) -> Order:
+    return new_order(number, Side.BUY, 99 * E8, E8, time_in_force=TimeInForce.DAY)
+
+
+def test_a_day_that_is_over_ends_its_orders_in_pieces_and_after_a_restart_and_keeps_what_came_since(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(remove, "REMOVALS_MAX", 2)
+    core = open_core()
+    for number in (5, 1, 4, 2, 3):
+        core.apply(as_input(day(number), number))
+    assert expired(core, DAY_US) == [1, 2]
+    core.apply(as_input(day(9), 9))
+    core.apply(as_input(amend_order(10, day(3), 98 * E8, E8), 10))
+    restarted = MatchingCore(0, 1)
+    restarted.load(core.dump(), core.behaviour)
+    assert restarted.dump() == core.dump()
+    for each in (core, restarted):
+        told = [output.message for output in each.apply(as_input(Tick(sequence=2, ts_us=DAY_US + 5), 11))]
+        ends = [message for message in told if isinstance(message, Execution)]
+        assert [(end.order_id, end.expire_us, end.reason) for end in ends] == [
+            (3, DAY_US, Reason.SESSION_CLOSED),
+            (4, DAY_US, Reason.SESSION_CLOSED),
+        ]
+        assert expired(each, DAY_US + 9) == [5]
+        assert expired(each, 2 * DAY_US) == [9]

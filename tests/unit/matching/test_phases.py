@@ -5,12 +5,14 @@ from msgspec.structs import replace
 
 from schemas.messages import (
     BookChange,
+    Control,
     DeadLetter,
     Execution,
     ExecutionKind,
     Liquidity,
     Message,
     Order,
+    OrderKind,
     Phase,
     Reason,
     SessionChange,
@@ -25,7 +27,8 @@ from tests.oracle.order_stream import SYMBOL, amend_order, as_input, cancel_orde
 from tests.oracle.session_stream import session_control
 from tests.unit.matching.ladder import Market, rungs
 from workers.kernel import sessions
-from workers.matching import auction, remove
+from workers.matching import auction, phases, remove
+from workers.matching.book import Book
 from workers.matching.core import MatchingCore
 
 SECOND_US = 1_000_000
@@ -360,3 +363,30 @@ def test_a_state_from_before_the_sessions_is_read() -> None:
     older.load(core.dump(), 6)
     assert older.apart["ETH-USD"].session.killed
     assert SYMBOL in older.books
+
+
+def test_what_an_auction_would_do_is_reckoned_only_when_its_orders_have_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reckoned: list[Book] = []
+
+    def count(book: Book) -> auction.Clearing | None:
+        reckoned.append(book)
+        return auction.clearing(book)
+
+    monkeypatch.setattr(phases, "clearing", count)
+    core = open_core()
+    said(core, session_control(1, Phase.AUCTION))
+    ask, bid = (
+        new_order(2, Side.SELL, 99 * E8, 2 * E8, account="ask"),
+        new_order(3, Side.BUY, 99 * E8, E8, account="bid"),
+    )
+    removal = replace(cancel_order(6, bid), kind=OrderKind.REMOVE)
+    changes: list[Message] = [ask, bid, amend_order(4, ask, 98 * E8, 2 * E8), amend_order(5, ask, 98 * E8, E8), removal]
+    changes += [symbol_control(control_id="tick", tick_e8=E8 // 2), cancel_order(7, ask)]
+    for change in changes:
+        said(core, change)
+        before = len(reckoned)
+        for second in range(3):
+            clock(core, second)
+        assert len(reckoned) - before == (0 if isinstance(change, Control) else 1), change
