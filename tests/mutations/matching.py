@@ -39,16 +39,16 @@ MATCHING_MUTATIONS: Final = (
     Mutation(
         "fill or kill fills in part",
         MATCHER,
-        "if order.time_in_force is not _FOK or other.can_fill(order, worst_e8(book, order, other)):",
+        "if order.time_in_force is not _FOK or other.can_fill(order, worst_e8(book, order, other), TRADES_MAX):",
         "if True:",
     ),
     Mutation(
         "an aggressor trades beyond its limit",
         MATCHER,
-        "while leaves_e8 and keys and keys[-1] >= limit_key:",
-        "while leaves_e8 and keys:",
+        "while leaves_e8 and keys and keys[-1] >= limit_key and",
+        "while leaves_e8 and keys and",
     ),
-    Mutation("an aggressor stops at its limit", MATCHER, "keys[-1] >= limit_key:", "keys[-1] > limit_key:"),
+    Mutation("an aggressor stops at its limit", MATCHER, "keys[-1] >= limit_key and", "keys[-1] > limit_key and"),
     Mutation(
         "the newest is filled first",
         MATCHER,
@@ -180,8 +180,8 @@ MATCHING_MUTATIONS: Final = (
     Mutation(
         "an order ends a tick late",
         EXPIRY,
-        "if entry is None or entry[0] > self.now_us:",
-        "if entry is None or entry[0] >= self.now_us:",
+        "if entry is not None and entry[0] <= self.now_us and",
+        "if entry is not None and entry[0] < self.now_us and",
     ),
     Mutation(
         "the first date counts",
@@ -301,9 +301,7 @@ MATCHING_MUTATIONS: Final = (
         "            waiting.order = replace(order, trigger_price_e8=trigger_e8)\n",
         "            del self.orders[order.order_id]\n            self.add(order, newest_e8)\n",
     ),
-    Mutation(
-        "any number enters with one record", STOPS, " if entered < TRIGGERED_MAX and book.session.trades else None", ""
-    ),
+    Mutation("any number enters with one record", STOPS, "enters = entered < TRIGGERED_MAX and ", "enters = "),
     Mutation("any number waits", STOPS, "if len(book.waiting) >= WAITING_MAX:", "if False:"),
     Mutation("what one trades triggers no other", STOPS, "        shown = len(told)\n", "        shown = 1 << 60\n"),
     Mutation("a met trigger can be moved", AMEND, "order.trigger_price_e8 != terms.trigger_price_e8:", "False:"),
@@ -317,8 +315,8 @@ MATCHING_MUTATIONS: Final = (
     Mutation(
         "fill or kill counts only what is shown",
         BOOK,
-        "missing_e8 -= level.all_e8()",
-        "missing_e8 -= level.quantity_e8",
+        "                missing_e8 -= maker.hidden_e8\n",
+        "",
     ),
     Mutation(
         "the shown part is reduced first",
@@ -328,7 +326,10 @@ MATCHING_MUTATIONS: Final = (
     ),
     Mutation("another display quantity keeps the place", AMEND, " and shows_as_before:", ":"),
     Mutation(
-        "an order slides onto the other side", PLACING, "book.tick_e8 if order.side is _SELL else -book.tick_e8", "0"
+        "an order slides onto the other side",
+        PLACING,
+        "if order.side is _SELL else (best_e8 - 1) //",
+        "if order.side is _SELL else best_e8 //",
     ),
     Mutation(
         "a hidden part is lost in a snapshot", MATCHING_STATE, "                    hidden_e8=order.hidden_e8,\n", ""
@@ -466,20 +467,18 @@ MATCHING_MUTATIONS: Final = (
         "while len(prices) > begun + 1 and prices[begun + 1][0] <= now_us - self.window_us:",
         "while len(prices) > begun + 1:",
     ),
-    Mutation(
-        "fill or kill trips the breaker", PLACING, "if order.time_in_force is not _FOK and other.keys", "if other.keys"
-    ),
+    Mutation("fill or kill trips the breaker", PLACING, "if order.time_in_force is _FOK or not would", "if not would"),
     Mutation(
         "fill or kill looks beyond the breaker",
         MATCHER,
-        "other.can_fill(order, worst_e8(book, order, other))",
-        "other.can_fill(order, order.price_e8)",
+        "other.can_fill(order, worst_e8(book, order, other), TRADES_MAX)",
+        "other.can_fill(order, order.price_e8, TRADES_MAX)",
     ),
     Mutation(
         "triggered orders enter a book that has halted",
         STOPS,
-        "and book.session.trades else None",
-        "else None",
+        "and book.session.trades and trades_left(matcher)",
+        "and trades_left(matcher)",
     ),
     Mutation(
         "the breaker reopens what the operator closed",

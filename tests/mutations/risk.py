@@ -436,10 +436,8 @@ RISK_MUTATIONS: Final = (
     Mutation("loss: a daily loss never ends", LOSSES, "now_us // DAY_US > loss.day", "False"),
     Mutation("loss: a day opens with what it is now", LOSSES, "day, worth.equity_e8\n", "day, equity_e8\n"),
     Mutation("loss: unrealised does not count", LOSSES, "equity_e8 += usage.net_e8 * symbol.mark_e8 // E8", "pass"),
-    Mutation(
-        "loss: every mark is looked at", LOSSES, "if now_us - rules.assessed_us < ASSESSED_EVERY_US:", "if False:"
-    ),
-    Mutation("loss: those who are flat are looked at", LOSSES, "        if usage.net_e8:\n", "        if True:\n"),
+    Mutation("loss: every mark is looked at", LOSSES, "if now_us - rules.assessed_us < ASSESSED_EVERY_US or", "if"),
+    Mutation("loss: those who are flat are looked at", LOSSES, "if usage.net_e8 and not held:", "if not held:"),
     Mutation("loss: nothing is taken out", LOSSES, "side, self._venue) > 0:", "side, self._venue) > 0 and False:"),
     Mutation("loss: what reduces is taken out", LOSSES, "side, self._venue) > 0:", "side, self._venue) > -(1 << 62):"),
     Mutation(
@@ -475,8 +473,8 @@ RISK_MUTATIONS: Final = (
     Mutation(
         "loss: holders are forgotten",
         RISK,
-        "                self._losses.follow(account, symbol, usage)",
-        "                pass",
+        "            self._losses.load(account)",
+        "            pass",
     ),
     Mutation(
         "a timer runs out late",
@@ -602,4 +600,13 @@ RISK_MUTATIONS: Final = (
         "            and self.notional_e8 == other.notional_e8\n",
         "",
     ),
+    Mutation("loss: who is left is not assessed", LOSSES, "                rules.assessed_to = name\n", ""),
+    Mutation(
+        "loss: the next tick assesses the same again",
+        LOSSES,
+        "first = bisect_right(names, rules.assessed_to)",
+        "first = 0",
+    ),
+    Mutation("loss: what is left stays in the book", LOSSES, "rest=len(removals) >= most)", "rest=False)"),
+    Mutation("loss: what is left is forgotten by a restart", LOSSES, "if account.leaves:", "if False:"),
 )

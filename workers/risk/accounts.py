@@ -69,6 +69,7 @@ class Account:
         "finals",
         "keys",
         "kind",
+        "leaves",
         "leverage_e8",
         "liquidating",
         "loss",
@@ -94,6 +95,8 @@ class Account:
         """Its status as the operator decided it."""
         self.loss: Loss | None = None
         """Why it may only reduce, even if the operator has it ACTIVE."""
+        self.leaves = False
+        """Its loss has more orders to take out than one record does."""
         self.status = AccountStatus.UNKNOWN
         """What follows from both."""
         self.called = False

@@ -145,8 +145,7 @@ class RiskCore:
         self._losses = LossWatch(self._limits, self._venue, self._accounts)
         self._liquidations = Liquidations(self._shard, self._losses, self._venue, liquidations)
         for account in self._accounts.values():
-            for symbol, usage in account.usages.items():
-                self._losses.follow(account, symbol, usage)
+            self._losses.load(account)
 
     # What the operator decides
 
@@ -232,6 +231,7 @@ class RiskCore:
             message = f"clock carries Tick records, not {type(tick).__name__}"
             raise TypeError(message)
         outputs = run_out(self._timers, tick.ts_us, self._accounts, self._answers)
+        outputs += self._losses.go_on(record.ts_us)
         return outputs + self._liquidations.tick(record.ts_us)
 
     def _on_transfer(self, record: Input) -> Sequence[Output]:

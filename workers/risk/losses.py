@@ -6,6 +6,7 @@ currency, is neither profit nor loss. A margin call is of the equity that covers
 """
 
 from collections.abc import Mapping, Sequence
+from heapq import nsmallest
 from typing import Final
 
 from msgspec.structs import replace
@@ -13,7 +14,7 @@ from msgspec.structs import replace
 from schemas.messages import AccountKind, AccountState, AccountStatus, Reason, Side
 from schemas.units import DAY_US, E8, SECOND_US
 from workers.kernel.stage import Output
-from workers.risk.accounts import Account
+from workers.risk.accounts import REMOVALS_MAX, Account
 from workers.risk.answers import removal
 from workers.risk.limit_table import Limits, LimitTable
 from workers.risk.limits import Venue, beyond_flat_e8
@@ -24,6 +25,9 @@ from workers.risk.usage import Loss, Usage, Worth
 
 ASSESSED_EVERY_US: Final = SECOND_US
 """Marks of a symbol are looked at once in so much of the log's time; an order or a fill of the account always."""
+
+ASSESSED_MAX: Final = 1_000
+"""Accounts that one record assesses for a mark; the next ticks go on with the others that hold the symbol."""
 
 _BUY: Final = Side.BUY
 _DAILY: Final = Reason.DAILY_LOSS_LIMIT
@@ -47,6 +51,8 @@ class LossWatch:
         """Whether anything is to be looked at."""
         self._holders: dict[str, dict[str, Account]] = {}
         """By symbol: the accounts whose position is not flat."""
+        self._leaving: dict[str, Account] = {}
+        """Accounts with more orders to take out than one record does."""
         self.decided()
 
     def decided(self) -> None:
@@ -84,15 +90,51 @@ class LossWatch:
         if self.quotes:
             self._hold(account, self._venue.symbols[symbol].base)
 
+    def load(self, account: Account) -> None:
+        """Follow an account of a snapshot."""
+        for symbol, usage in account.usages.items():
+            self.follow(account, symbol, usage)
+        if account.leaves:
+            self._leaving[account.name] = account
+
     def marked(self, rules: SymbolRules, now_us: int) -> Sequence[Output]:
-        """What a new mark makes of those who hold the symbol."""
-        if now_us - rules.assessed_us < ASSESSED_EVERY_US:
+        """What a new mark makes of those who hold the symbol, ASSESSED_MAX of them at most."""
+        if now_us - rules.assessed_us < ASSESSED_EVERY_US or rules.assessed_to:
             return ()
         rules.assessed_us = now_us
+        return self._assess_some(rules, now_us, ASSESSED_MAX)[0]
+
+    def go_on(self, now_us: int) -> list[Output]:
+        """With a tick: what records before it have left to do."""
+        outputs: list[Output] = []
+        for name in sorted(self._leaving):
+            account = self._leaving[name]
+            if account.loss is None:
+                self._leave(account, rest=False)
+            elif len(outputs) < REMOVALS_MAX:
+                outputs += self._removals(account, account.loss, now_us, REMOVALS_MAX - len(outputs))
+        room = ASSESSED_MAX
+        for rules in self._venue.symbols.values():
+            if rules.assessed_to and room > 0 and len(outputs) < REMOVALS_MAX:
+                more, count = self._assess_some(rules, now_us, room)
+                outputs += more
+                room -= count
+        return outputs
+
+    def _assess_some(self, rules: SymbolRules, now_us: int, most: int) -> tuple[list[Output], int]:
+        """Assess those who hold a symbol, on from where that was left, by name; how many that were."""
         holders = self._holders.get(rules.symbol, {}) if self._limits.losses else {}
         if self.quotes and self._venue.pairs[rules.base, rules.quote] is rules:
             holders = holders | self._margined.get(rules.base, {})
-        return [output for name in sorted(holders) for output in self.assess(holders[name], now_us)]
+        before, rules.assessed_to = rules.assessed_to, ""
+        names = nsmallest(most + 1, (name for name in holders if name > before))
+        outputs: list[Output] = []
+        for count, name in enumerate(names[:most], 1):
+            outputs += self.assess(holders[name], now_us)
+            if (count == most or len(outputs) >= REMOVALS_MAX) and name != names[-1]:
+                rules.assessed_to = name
+                return outputs, count
+        return outputs, len(names)
 
     def assess(self, account: Account, now_us: int) -> Sequence[Output]:
         """Compare an account with its limits: how it stands from now on, and removals of what would add to a loss."""
@@ -109,7 +151,7 @@ class LossWatch:
             return ()
         account.lose(passed)
         state = account_state(account, now_us)
-        return (state, *self._removals(account, passed, now_us)) if passed is not None else (state,)
+        return (state, *self._removals(account, passed, now_us, REMOVALS_MAX)) if passed is not None else (state,)
 
     def called_accounts(self) -> list[Account]:
         """Those whose margin was called when they were last looked at, or that are liquidated still, by name."""
@@ -175,15 +217,26 @@ class LossWatch:
                 equity_e8 += usage.net_e8 * symbol.mark_e8 // E8
         return int64(equity_e8)
 
-    def _removals(self, account: Account, loss: Loss, now_us: int) -> list[Output]:
-        """Take out all orders of a symbol's side that, filled together, would do more than reduce what is held."""
+    def _removals(self, account: Account, loss: Loss, now_us: int, most: int) -> list[Output]:
+        """Take out orders of a symbol's side that, filled together, would do more than reduce what is held.
+
+        So many at most: with the next tick the rest.
+        """
         removals: list[Output] = []
         for name, side in sorted(account.removable):
             if beyond_flat_e8(account, self._venue.symbols[name].base, side, self._venue) > 0:
-                removals += [
-                    removal(account.name, order, loss.reason, now_us) for order in account.take_out(name, side)
-                ]
+                taken = account.take_out(name, side, most=most - len(removals))
+                removals += [removal(account.name, order, loss.reason, now_us) for order in taken]
+        self._leave(account, rest=len(removals) >= most)
         return removals
+
+    def _leave(self, account: Account, *, rest: bool) -> None:
+        """Whether orders of an account are left to take out."""
+        account.leaves = rest
+        if rest:
+            self._leaving[account.name] = account
+        else:
+            self._leaving.pop(account.name, None)
 
 
 def _loss(worth: Worth, limits: Limits) -> Loss | None:

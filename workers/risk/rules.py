@@ -69,6 +69,9 @@ class SymbolRules(msgspec.Struct, array_like=True, gc=False):
     maintenance_e8: int = 0
     """The part of a position's value that a margin account must maintain as equity; 0 asks for none."""
 
+    assessed_to: str = ""
+    """The last account of them that was, while others are left."""
+
     def set_mark(self, mark_e8: int | None) -> None:
         """Value at this price from now on; the band moves with it."""
         self.mark_e8 = mark_e8

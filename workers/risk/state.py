@@ -51,6 +51,7 @@ class _Account(msgspec.Struct, array_like=True, gc=False):
     """Those that may not place all; sorted."""
     called: bool = False
     liquidating: bool = False
+    leaves: bool = False
 
 
 class _State(msgspec.Struct, array_like=True, gc=False):
@@ -139,6 +140,7 @@ def _dump_account(account: Account) -> _Account:
         sorted(account.strategies.items()),
         account.called,
         account.liquidating,
+        account.leaves,
     )
 
 
@@ -154,6 +156,7 @@ def _load_account(item: _Account, symbols: dict[str, SymbolRules]) -> Account:
     account.self_trade_prevention = item.self_trade_prevention
     account.cancel_after_us = item.cancel_after_us
     account.strategies = dict(item.strategies)
+    account.leaves = item.leaves
     account.keys = {key_id: public_key(raw) for key_id, raw in item.keys}
     account.balances = {currency: Balance(total_e8) for currency, total_e8 in item.balances}
     account.finals = deque(item.finals)

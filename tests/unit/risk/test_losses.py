@@ -1,11 +1,14 @@
 """Losses beyond the limit, and what an account that may only reduce may do."""
 
+from itertools import pairwise
+
 import msgspec
 import pytest
 
 from schemas.messages import AccountKind, AccountStatus, ControlKind, Execution, Order, OrderKind, Reason, Side
 from schemas.units import DAY_US, E8
 from tests.oracle.risk_desk import SECRETS, Desk, open_desk
+from workers.risk import losses
 from workers.risk.core import RiskCore
 
 SECOND_US = 1_000_000
@@ -220,3 +223,65 @@ def test_a_record_about_something_else_does_not_touch_the_keys() -> None:
     at = open_desk(alice={"USD": 1_000 * E8})
     at.control(ControlKind.SESSION, account="alice", key_id="mine", public_key=b"xx", symbol="BTC-USD")
     assert at.core._accounts["alice"].keys == {}
+
+
+def holders(count: int) -> Desk:
+    """So many accounts as Alice in `desk`, which may lose 1,000."""
+    at = desk()
+    at.control(ControlKind.LIMITS, max_daily_loss_e8=1000 * E8)
+    for number in range(count):
+        name = f"holder-{number}"
+        at.account(name, account_kind=AccountKind.MARGIN, leverage_e8=5 * E8, funds={"USD": 10_000 * E8})
+        at.filled(at.placed(name, quantity_e8=4 * E8), 4 * E8, 1000 * E8)
+    at.tick()
+    marked(at, 1000)
+    return at
+
+
+def restarted(at: Desk) -> None:
+    """The desk goes on with a core that was loaded from the dump of its own."""
+    state, core = at.core.dump(), RiskCore(0, 1, seal_secrets=SECRETS)
+    core.load(state, core.behaviour)
+    assert core.dump() == state
+    at.core = core
+
+
+def test_a_mark_assesses_so_many_accounts_and_the_ticks_after_it_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = holders(4)
+    monkeypatch.setattr(losses, "ASSESSED_MAX", 2)
+    reducing = [len(at.stands)]
+    marked(at, 700)
+    reducing.append(len(at.stands))
+    marked(at, 1000)  # the others are assessed at the newest mark, when their turn comes
+    marked(at, 700)
+    for _ in range(3):
+        restarted(at)
+        at.aside(at.tick())
+        reducing.append(len(at.stands))
+    assert [later - earlier for earlier, later in pairwise(reducing)] == [2, 2, 1, 0]
+    assert [state.account for state in at.stands[-5:]] == ["alice", *(f"holder-{number}" for number in range(4))]
+
+
+def test_a_loss_takes_out_so_many_orders_and_the_ticks_after_it_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(losses, "REMOVALS_MAX", 2)
+    at = desk(max_daily_loss_e8=1000 * E8)
+    for _ in range(5):
+        at.placed(quantity_e8=E8)
+    marked(at, 700)
+    counts = [len(at.removed)]
+    for _ in range(3):
+        restarted(at)
+        at.aside(at.tick())
+        counts.append(len(at.removed))
+    assert counts == [2, 4, 5, 5]
+
+
+def test_what_is_left_of_a_loss_is_forgotten_when_it_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(losses, "REMOVALS_MAX", 2)
+    at = desk(max_daily_loss_e8=1000 * E8)
+    for _ in range(5):
+        at.placed(quantity_e8=E8)
+    marked(at, 700)
+    at.account("alice", account_kind=AccountKind.MARGIN, leverage_e8=5 * E8, resume=True)
+    at.aside(at.tick())
+    assert len(at.removed) == 2

@@ -172,8 +172,7 @@ def test_a_state_from_before_there_were_timers_loads(desk: Desk) -> None:
     order = desk.placed()
     before = msgspec.msgpack.decode(desk.core.dump())
     for account in before[4]:
-        assert [account.pop() for _ in range(3)] == [False, False, []]
-        assert account.pop() is None
+        del account[16:]
     desk.core.load(msgspec.msgpack.encode(before), desk.core.behaviour)
     assert desk.core._accounts["alice"].cancel_after_us is None
     assert taken(desk, armed(desk, 1)) == [order.order_id]
