@@ -437,7 +437,7 @@ RISK_MUTATIONS: Final = (
     Mutation("loss: a day opens with what it is now", LOSSES, "day, worth.equity_e8\n", "day, equity_e8\n"),
     Mutation("loss: unrealised does not count", LOSSES, "equity_e8 += usage.net_e8 * symbol.mark_e8 // E8", "pass"),
     Mutation("loss: every mark is looked at", LOSSES, "if now_us - rules.assessed_us < ASSESSED_EVERY_US or", "if"),
-    Mutation("loss: those who are flat are looked at", LOSSES, "if usage.net_e8 and not held:", "if not held:"),
+    Mutation("loss: those who are flat are looked at", LOSSES, "        if usage.net_e8:\n", "        if True:\n"),
     Mutation("loss: nothing is taken out", LOSSES, "side, self._venue) > 0:", "side, self._venue) > 0 and False:"),
     Mutation("loss: what reduces is taken out", LOSSES, "side, self._venue) > 0:", "side, self._venue) > -(1 << 62):"),
     Mutation(
@@ -604,8 +604,8 @@ RISK_MUTATIONS: Final = (
     Mutation(
         "loss: the next tick assesses the same again",
         LOSSES,
-        "first = bisect_right(names, rules.assessed_to)",
-        "first = 0",
+        "(name for name in holders if name > before)",
+        "holders",
     ),
     Mutation("loss: what is left stays in the book", LOSSES, "rest=len(removals) >= most)", "rest=False)"),
     Mutation("loss: what is left is forgotten by a restart", LOSSES, "if account.leaves:", "if False:"),

@@ -21,6 +21,7 @@ from schemas.messages import (
 from stream_topology.sharding import partition_of
 from workers.kernel.controls import ControlGate, Pair
 from workers.kernel.stage import Input, Output
+from workers.kernel.wide import decode, encode, int64
 from workers.positions.holding import Holding
 from workers.positions.ledger import Ledger
 
@@ -95,22 +96,16 @@ class PositionsCore:
 
     def dump(self) -> bytes:
         """The whole state. Equal states give equal bytes."""
-        return _ENCODER.encode(
-            _State(
-                self._gate.dump(),
-                self._ledger.sequence,
-                self._ledger.balances,
-                self._markets,
-                list(self._waiting.items()),
-            )
-        )
+        waiting = list(self._waiting.items())
+        ledger = self._ledger.sequence, self._ledger.balances
+        return encode(_ENCODER, _State(self._gate.dump(), *ledger, self._markets, waiting))
 
     def load(self, state: bytes, behaviour: int) -> None:
         """Replace the state by one that `dump` gave."""
         if not 1 <= behaviour <= BEHAVIOUR:
             message = f"a state of behaviour version {behaviour}: this release reads versions 1 to {BEHAVIOUR}"
             raise ValueError(message)
-        loaded = _DECODER.decode(state)
+        loaded = decode(_DECODER, state)
         self._gate.load(loaded.gate)
         self._ledger.sequence = loaded.ledger_sequence
         self._ledger.balances = loaded.balances
@@ -216,12 +211,12 @@ def _position(
         account,
         symbol,
         holding.sequence,
-        holding.quantity_e8,
-        holding.cost_e8,
-        holding.average_price_e8(),
-        holding.realised_e8,
-        holding.unrealised_e8(mark_e8) if mark_e8 else 0,
-        holding.fees_e8,
+        int64(holding.quantity_e8),
+        int64(holding.cost_e8),
+        int64(holding.average_price_e8()),
+        int64(holding.realised_e8),
+        int64(holding.unrealised_e8(mark_e8)) if mark_e8 else 0,
+        int64(holding.fees_e8),
         mark_e8,
         ts_us,
         trade_id,

@@ -11,6 +11,7 @@ from schemas.messages import Execution, LedgerEntry, LedgerKind, Side
 from schemas.units import NUMBER_BITS
 from workers.kernel.controls import Pair
 from workers.kernel.stage import Output
+from workers.kernel.wide import int64
 
 WORLD: Final = "venue:world"
 CLEARING: Final = "venue:clearing"
@@ -58,7 +59,7 @@ class Ledger:
             credit_account=other if gets else account,
             currency=currency,
             amount_e8=abs(amount_e8),
-            balance_e8=balance_e8,
+            balance_e8=int64(balance_e8),
             ts_us=ts_us,
             control_id=control_id,
         )
@@ -87,7 +88,7 @@ class Ledger:
                 other if change_e8 > 0 else account,
                 currency,
                 abs(change_e8),
-                balance_e8,
+                int64(balance_e8),
                 ts_us,
                 symbol,
                 trade_id,

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final
 from schemas.messages import AccountKind, AccountStatus, Reason, SelfTradePrevention, Side
 from schemas.units import E8
 from workers.kernel.controls import Pair
+from workers.kernel.wide import int64
 from workers.risk.margin import order_refusal
 from workers.risk.orders import RiskOrder
-from workers.risk.refusal import Refusal, int64
+from workers.risk.refusal import Refusal
 from workers.risk.rules import SymbolRules
 from workers.risk.usage import Bucket, Loss, Usage, Worth
 

@@ -10,11 +10,12 @@ from typing import Final, NamedTuple
 from schemas.messages import AccountStatus, Reason, Side
 from schemas.units import E8, INT64_MAX, SECOND_US
 from workers.kernel.controls import Pair
+from workers.kernel.wide import int64
 from workers.risk.accounts import Account
 from workers.risk.limit_table import Limits
 from workers.risk.orders import RiskOrder
 from workers.risk.prices import around_e8
-from workers.risk.refusal import Refusal, int64
+from workers.risk.refusal import Refusal
 from workers.risk.rules import SymbolRules
 from workers.risk.usage import Bucket
 from workers.risk.value_at_risk import MarkHistory

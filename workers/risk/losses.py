@@ -14,12 +14,12 @@ from msgspec.structs import replace
 from schemas.messages import AccountKind, AccountState, AccountStatus, Reason, Side
 from schemas.units import DAY_US, E8, SECOND_US
 from workers.kernel.stage import Output
+from workers.kernel.wide import int64
 from workers.risk.accounts import REMOVALS_MAX, Account
 from workers.risk.answers import removal
 from workers.risk.limit_table import Limits, LimitTable
 from workers.risk.limits import Venue, beyond_flat_e8
 from workers.risk.margin import maintenance
-from workers.risk.refusal import int64
 from workers.risk.rules import SymbolRules
 from workers.risk.usage import Loss, Usage, Worth
 

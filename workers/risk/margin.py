@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from schemas.messages import Reason, Side
 from schemas.units import E8
 from workers.kernel.controls import Pair
-from workers.risk.refusal import Refusal, int64
+from workers.kernel.wide import int64
+from workers.risk.refusal import Refusal
 from workers.risk.rules import SymbolRules
 
 if TYPE_CHECKING:

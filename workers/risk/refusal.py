@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 from schemas.messages import Reason
-from schemas.units import INT64_MAX, INT64_MIN
 
 
 class Refusal(NamedTuple):
@@ -12,8 +11,3 @@ class Refusal(NamedTuple):
     reason: Reason
     limit_e8: int | None = None
     actual_e8: int | None = None
-
-
-def int64(value: int) -> int:
-    """The nearest number that a record can carry."""
-    return min(max(value, INT64_MIN), INT64_MAX)

@@ -9,6 +9,7 @@ from schemas.messages import AccountKind, AccountStatus, SelfTradePrevention, Si
 from schemas.order_states import FINAL
 from schemas.seal import public_key
 from workers.kernel.controls import ControlGate, Pair
+from workers.kernel.wide import decode, encode
 from workers.risk.accounts import Account, Balance, OpenQuantity
 from workers.risk.limit_table import Limits, LimitTable
 from workers.risk.orders import RiskOrder
@@ -81,7 +82,8 @@ def dump(
     liquidations: int,
 ) -> bytes:
     """The state as MessagePack; equal states give equal bytes."""
-    return _ENCODER.encode(
+    return encode(
+        _ENCODER,
         _State(
             sequence,
             gate.dump(),

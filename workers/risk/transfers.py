@@ -11,9 +11,10 @@ from typing import Final
 from schemas.messages import AccountKind, Control, Reason, Transfer, TransferKind
 from workers.kernel.controls import Pair
 from workers.kernel.stage import Output
+from workers.kernel.wide import int64
 from workers.risk.accounts import Account
 from workers.risk.margin import transfer_refusal
-from workers.risk.refusal import Refusal, int64
+from workers.risk.refusal import Refusal
 from workers.risk.rules import SymbolRules
 
 _NOTHING: Final = Refusal(Reason.NONE)
