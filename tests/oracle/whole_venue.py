@@ -66,7 +66,9 @@ class Twins:
 
     def apply(self, record: Input) -> Sequence[Output]:
         outputs = list(self.core.apply(record))
-        assert self.twin is None or list(self.twin.apply(record)) == outputs, record
+        if self.twin is not None:
+            again = list(self.twin.apply(record))
+            assert again == outputs, f"{record} gives {outputs}, after a restart {again}"
         return outputs
 
     def split(self) -> None:

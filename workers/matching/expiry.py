@@ -76,8 +76,8 @@ class Expiries:
         return [(at_us, symbol, [order_id for (order_id,) in orders]) for at_us, symbol, orders in kept if orders]
 
     def symbols(self) -> list[str]:
-        """Those that have, or had, orders that are good for the day."""
-        return list(self._days)
+        """Those that have, or had, orders that are good for the day, sorted: a restart meets them in another order."""
+        return sorted(self._days)
 
     def _day(self, symbol: str, order_ids: Iterable[int] = ()) -> Heap[Day]:
         books = self._books

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from schemas.codec import local_codec
 from schemas.messages import Execution, ExecutionKind, Order, OrderKind, Reason, Side, Tick, TimeInForce
 from schemas.units import E8
-from tests.oracle.order_stream import amend_order, as_input, cancel_order, new_order, open_core
+from tests.oracle.order_stream import amend_order, as_input, cancel_order, new_order, open_core, symbol_control
 from tests.unit.matching.ladder import Market, rungs
 from workers.kernel.heap import SWEEP_FROM
 from workers.matching import matcher, remove
@@ -165,3 +165,13 @@ def test_a_day_that_is_over_ends_its_orders_in_pieces_and_after_a_restart_and_ke
         ]
         assert expired(each, DAY_US + 9) == [5]
         assert expired(each, 2 * DAY_US) == [9]
+
+
+def test_days_of_several_symbols_end_in_one_order_whatever_came_first_and_after_a_restart() -> None:
+    core = open_core()
+    core.apply(as_input(symbol_control("ETH-USD"), 1))
+    for number, symbol in ((2, "ETH-USD"), (3, "BTC-USD")):
+        core.apply(as_input(replace(day(number), symbol=symbol), number))
+    restarted = MatchingCore(0, 1)
+    restarted.load(core.dump(), core.behaviour)
+    assert expired(core, DAY_US) == expired(restarted, DAY_US) == [3, 2]
