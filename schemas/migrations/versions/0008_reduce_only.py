@@ -10,5 +10,5 @@ down_revision = "0007"
 def upgrade() -> None:
     """Add the column to orders and executions."""
     for table in ("orders", "executions"):
-        column = sa.Column("reduce_only", sa.Boolean(), nullable=False, server_default=sa.false())
+        column: sa.Column[bool] = sa.Column("reduce_only", sa.Boolean(), nullable=False, server_default=sa.false())
         op.add_column(table, column)
