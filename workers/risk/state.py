@@ -93,7 +93,7 @@ def dump(
             limits.dump(),
             history.dump(),
             liquidations,
-        )
+        ),
     )
 
 
@@ -101,7 +101,7 @@ def load(
     state_bytes: bytes, gate: ControlGate, limits: LimitTable, history: MarkHistory, behaviour: int
 ) -> tuple[int, dict[str, SymbolRules], dict[str, int], dict[str, Account], int]:
     """Execution sequence, symbols, marks, accounts and how many orders liquidated; the others take their parts."""
-    state = _DECODER.decode(state_bytes)
+    state = decode(_DECODER, state_bytes)
     gate.load(state.gate)
     limits.load(state.limits)
     history.load(state.history)
