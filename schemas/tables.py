@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary,
 
 METADATA: Final = MetaData(naming_convention={"pk": "pk_%(table_name)s"})
 
-REVISION: Final = "0007"
+REVISION: Final = "0008"
 """The migration that these tables are the result of."""
 
 NEWEST_BY: Final = "newest_by"
