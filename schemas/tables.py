@@ -4,7 +4,7 @@ Every projected row is a fold of one topic and its primary key is an identity fr
 again changes nothing. Money and quantities are BIGINT of 10^-8 (`_e8`), times BIGINT of microseconds since 1970 UTC
 (`_us`), enums their names as TEXT. What a column means stands in `schemas/avro/`, under the same name.
 
-`users` belongs to the gateway; all other tables are written by the projections only.
+`users`, `sessions` and `api_keys` belong to the gateway; all other tables are written by the projections only.
 """
 
 from typing import Any, Final
@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary,
 
 METADATA: Final = MetaData(naming_convention={"pk": "pk_%(table_name)s"})
 
-REVISION: Final = "0007"
+REVISION: Final = "0009"
 """The migration that these tables are the result of."""
 
 NEWEST_BY: Final = "newest_by"
@@ -256,8 +256,48 @@ users: Final = Table(
     _text("account"),
     _text("role"),
     _us("created_us"),
+    _us("disabled_us", nullable=True),
     comment="Who may log in, and for which account they act",
 )
+
+SESSION_HAS_ENDED: Final = text("sessions.revoked_us IS NOT NULL")
+"""Condition for sessions that were ended before their time. Written out for `ix_sessions_revoked`."""
+
+sessions: Final = Table(
+    "sessions",
+    METADATA,
+    _key("session_id"),
+    _text("username"),
+    _text("family_hash"),
+    _text("token_hash"),
+    _us("created_us"),
+    _us("expires_us"),
+    _us("revoked_us", nullable=True),
+    _text("revoked_because", nullable=True),
+    comment="Logins: SHA-256 of a refresh token's family, which stays, and of its secret, which changes",
+)
+Index("ix_sessions_family", sessions.c.family_hash, unique=True)
+Index("ix_sessions_user", sessions.c.username, sessions.c.created_us)
+Index("ix_sessions_revoked", sessions.c.revoked_us, postgresql_where=SESSION_HAS_ENDED)
+
+KEY_WAS_REVOKED: Final = text("api_keys.revoked_us IS NOT NULL")
+"""Condition for API keys that are good no more. Written out for `ix_api_keys_revoked`."""
+
+api_keys: Final = Table(
+    "api_keys",
+    METADATA,
+    _key("key_id"),
+    _text("username"),
+    _text("name"),
+    _text("secret_hash"),
+    _text("scopes"),
+    _text("addresses"),
+    _us("created_us"),
+    _us("revoked_us", nullable=True),
+    comment="Keys of programs: SHA-256 of the secret; scopes and addresses are separated by spaces",
+)
+Index("ix_api_keys_user", api_keys.c.username, api_keys.c.created_us)
+Index("ix_api_keys_revoked", api_keys.c.revoked_us, postgresql_where=KEY_WAS_REVOKED)
 
 projection_offsets: Final = Table(
     "projection_offsets",
