@@ -9,11 +9,24 @@ again changes nothing. Money and quantities are BIGINT of 10^-8 (`_e8`), times B
 
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text, false, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    false,
+    func,
+    text,
+)
 
 METADATA: Final = MetaData(naming_convention={"pk": "pk_%(table_name)s"})
 
-REVISION: Final = "0009"
+REVISION: Final = "0010"
 """The migration that these tables are the result of."""
 
 NEWEST_BY: Final = "newest_by"
@@ -81,16 +94,20 @@ orders: Final = Table(
     Column("waits", Boolean, nullable=False, server_default=false()),
     _e8("display_quantity_e8", nullable=True),
     _e8("notional_e8", nullable=True),
+    _id("group_id", nullable=True),
     info={NEWEST_BY: ("execution_id",)},
     comment="One row an order, refused ones included: its newest state",
 )
-# An account's orders are of one shard, so a larger order_id is a newer order.
-Index("ix_orders_account", orders.c.account, orders.c.order_id)
+ORDER_AGE: Final = (func.coalesce(orders.c.group_id, orders.c.order_id), orders.c.order_id)
+"""What an account's orders are sorted by from the oldest on: they are of one shard, and the ids of a group's later
+members lie above those of all commands."""
+
+Index("ix_orders_account", orders.c.account, *ORDER_AGE)
 Index("ix_orders_client_order_id", orders.c.account, orders.c.client_order_id)
 Index(
     "ix_orders_open",
     orders.c.account,
-    orders.c.order_id,
+    *ORDER_AGE,
     postgresql_where=ORDER_IS_OPEN,
 )
 
@@ -133,6 +150,7 @@ executions: Final = Table(
     Column("waits", Boolean, nullable=False, server_default=false()),
     _e8("display_quantity_e8", nullable=True),
     _e8("notional_e8", nullable=True),
+    _id("group_id", nullable=True),
     info={NEWEST_BY: ()},
     comment="Everything that happened to orders and commands",
 )

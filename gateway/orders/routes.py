@@ -15,6 +15,7 @@ from gateway.pages import Page, PageSize, answer, require_window
 from gateway.rows import Renderer
 from schemas.tables import (
     EXECUTION_IS_OF_A_REPEATED_COMMAND,
+    ORDER_AGE,
     ORDER_IS_OPEN,
     account_states,
     balances,
@@ -57,7 +58,8 @@ def router(database: Database) -> APIRouter:
             statement = statement.where(orders.c.symbol == symbol)
         if client_order_id is not None:
             statement = statement.where(orders.c.client_order_id == _storable(client_order_id))
-        rows, total = await database.page(statement.order_by(orders.c.order_id.desc()), page, page_size)
+        newest_first = statement.order_by(*(column.desc() for column in ORDER_AGE))
+        rows, total = await database.page(newest_first, page, page_size)
         return answer([_ORDER(row) for row in rows], Pagination.of(page, page_size, total))
 
     @routes.get("/orders/{order_id}", tags=["orders"])

@@ -132,6 +132,8 @@ class OrderPayload(msgspec.Struct, gc=False):
     """Only of orders that do not show all."""
     notional: str | msgspec.UnsetType = msgspec.UNSET
     """Only of orders that spend a notional."""
+    group_id: str | msgspec.UnsetType = msgspec.UNSET
+    """Only of orders that were placed together."""
 
 
 class PositionPayload(msgspec.Struct, gc=False):
@@ -276,7 +278,7 @@ def _terms(execution: Execution) -> dict[str, Any]:
     """What is said of few orders."""
     if execution.notional_e8 is not None:
         return {"notional": format_e8(execution.notional_e8)}
-    if execution.trigger_by is None and execution.display_quantity_e8 is None:
+    if execution.trigger_by is None and execution.display_quantity_e8 is None and execution.group_id is None:
         return {}
     return {
         "trigger_price": _set_e8(execution.trigger_price_e8),
@@ -285,6 +287,7 @@ def _terms(execution: Execution) -> dict[str, Any]:
         "trail_rate": _set_e8(execution.trail_rate_e8),
         "waits": execution.waits or msgspec.UNSET,
         "display_quantity": _set_e8(execution.display_quantity_e8),
+        "group_id": msgspec.UNSET if execution.group_id is None else str(execution.group_id),
     }
 
 

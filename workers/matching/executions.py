@@ -62,7 +62,9 @@ def has_limit(order_type: OrderType) -> bool:
 
 def is_special(order: Order) -> bool:
     """Whether more was asked of an order than of most."""
-    return order.trigger_by is not None or order.display_quantity_e8 is not None or order.notional_e8 is not None
+    if order.trigger_by is not None or order.display_quantity_e8 is not None:
+        return True
+    return order.notional_e8 is not None or order.group_id is not None
 
 
 def with_terms(execution: Execution, terms: Order, *, waits: bool = False) -> Execution:
@@ -75,6 +77,7 @@ def with_terms(execution: Execution, terms: Order, *, waits: bool = False) -> Ex
         trail_rate_e8=terms.trail_rate_e8,
         display_quantity_e8=terms.display_quantity_e8,
         notional_e8=terms.notional_e8,
+        group_id=terms.group_id,
         waits=waits,
     )
 
