@@ -32,6 +32,7 @@ from gateway.orders.answers import Answers
 from gateway.orders.desk import OrderDesk
 from gateway.orders.requests import OrderRequest
 from gateway.producer import CommandProducer
+from gateway.rights import Right, require
 from gateway.settings import load
 from schemas.registry import connect
 from stream_topology.subjects import subjects
@@ -83,7 +84,7 @@ def plain() -> FastAPI:
     application = FastAPI()
 
     async def who(request: Request) -> Identity:
-        return tokens.bearer(request.headers.get("authorization", "").encode())
+        return tokens.verify(request.headers.get("authorization", "").removeprefix("Bearer "))
 
     @application.get("/health/ready")
     async def ready() -> dict[str, bool]:
@@ -91,6 +92,7 @@ def plain() -> FastAPI:
 
     @application.post("/api/v1/orders", status_code=202)
     async def place(order: OrderBody, identity: Annotated[Identity, Depends(who)]) -> PlacedAnswer:
+        require(identity.rights, Right.TRADE)
         acknowledged, client_order_id = desk.place(identity, OrderRequest(**order.model_dump()), os.urandom(16).hex())
         return PlacedAnswer(data=Placed(order_id=str(await acknowledged), client_order_id=client_order_id))
 
@@ -129,7 +131,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=64)
     chosen = parser.parse_args()
     settings = load()
-    token, _ = Tokens(settings.jwt_secret, settings.jwt_expiry_s).issue("bench", "bench", "trader")
+    token, _ = Tokens(settings.jwt_secret, settings.jwt_expiry_s).issue("bench", "bench", "trader", "bench")
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[-1]})
     commands = {"lean": ["-m", "gateway"], "plain": ["-m", "bench.gateway", "--serve-plain"]}

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import structlog
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
@@ -21,6 +21,7 @@ from gateway.asgi import (
     Scope,
     Send,
     error_reply,
+    host_of,
     read_body,
     require_json,
     respond,
@@ -28,12 +29,15 @@ from gateway.asgi import (
     with_security,
 )
 from gateway.asgi import Request as LeanRequest
+from gateway.auth.callers import Callers
 from gateway.correlation import CORRELATION, begin
 from gateway.errors import CATALOGUE, ApiError, Code, Violation, violation
-from gateway.guard import Guard, address_of_scope
+from gateway.guard import Guard
 from gateway.metrics import Metrics
 from gateway.openapi import complete
 from gateway.orders.lean import BATCH, CANCEL_AFTER, CHECK, ORDER, ORDERS, LeanOrders, openapi_paths
+from gateway.rates import address_of
+from gateway.rights import EVERYBODY, ROUTES
 from gateway.stream.session import Door, Session, deny
 from gateway.strict import MISSING, UNKNOWN, refused, require_strict
 
@@ -98,8 +102,13 @@ class Gateway:
                 route, status = await self._framework(scope, heads, body, send, named)
                 self._counted(scope["method"], route, status, started)
                 return
+            right = ROUTES[scope["method"], route]
+            assert right is not EVERYBODY
+            host = host_of(scope)
+            identity = await self._door.callers.admit(heads.authorization, right, host)
+            query = scope["query_string"]
             reply = await handler(
-                LeanRequest(scope["path"], scope["query_string"], heads, correlation, body, address_of_scope(scope))
+                LeanRequest(scope["path"], query, heads, correlation, body, identity, address_of(host))
             )
         except ApiError as error:
             reply = error_reply(error, correlation, heads.accept)
@@ -181,8 +190,16 @@ class Gateway:
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-def make_application(lifespan: Any) -> FastAPI:
-    """FastAPI without routes, with our errors and the lean path in its document."""
+def make_application(lifespan: Any, callers: Callers) -> FastAPI:
+    """FastAPI without routes, with the guard of all routes, our errors, and the lean path in its document."""
+
+    async def guard(request: Request) -> None:
+        """Raises ApiError for one who may not. A route that is not in the table is not served."""
+        right = ROUTES[request.method, request.scope["route"].path]
+        if right is not EVERYBODY:
+            authorization = Heads.of(request.scope["headers"]).authorization
+            request.state.identity = await callers.admit(authorization, right, host_of(request.scope))
+
     application = FastAPI(
         title="TradSys",
         version="0.1.0",
@@ -190,6 +207,7 @@ def make_application(lifespan: Any) -> FastAPI:
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        dependencies=[Depends(guard)],
         lifespan=lifespan,
         generate_unique_id_function=lambda route: route.name,
         redirect_slashes=False,

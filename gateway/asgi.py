@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway import limits
+from gateway.auth.tokens import Identity
 from gateway.errors import ApiError, Code
 
 Scope = MutableMapping[str, Any]
@@ -80,6 +81,8 @@ class Request(msgspec.Struct):
     heads: Heads
     correlation_id: str
     body: bytes
+    identity: Identity
+    """Who asks, and has the right to."""
     address: str
     """Whence it came, as budgets count."""
 
@@ -94,6 +97,12 @@ class Reply(msgspec.Struct):
 
 
 Handler = Callable[[Request], Awaitable[Reply]]
+
+
+def host_of(scope: Scope) -> str:
+    """From where a client asks."""
+    client = scope.get("client")
+    return str(client[0]) if client else "unknown"
 
 
 async def read_body(heads: Heads, receive: Receive) -> bytes:

@@ -7,19 +7,36 @@ bridge would cost another dependency.
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import URL, Connection, Row, Select, create_engine, func, select
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Row,
+    Select,
+    create_engine,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert, ReturningUpdate
 
 from gateway import limits
 from gateway.errors import ApiError, Code, unavailable
 
 T = TypeVar("T")
 
+NOW_US: Final[ColumnElement[int]] = literal_column("(extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
+"""The database's time in microseconds since 1970 UTC, so that gateways with different clocks agree."""
+
+Statement = Select[Any] | CompoundSelect[Any] | ReturningInsert[Any] | ReturningUpdate[Any] | ReturningDelete[Any]
+
 
 class Database:
-    """Reads with a limit on connections, on time and on those who wait."""
+    """Queries with a limit on connections, on time and on those who wait."""
 
     def __init__(self, url: URL) -> None:
         """Connects when it is first asked."""
@@ -39,8 +56,8 @@ class Database:
         self._threads = ThreadPoolExecutor(limits.DB_CONNECTIONS, thread_name_prefix="database")
         self._waiting = 0
 
-    async def rows(self, statement: Select[Any]) -> Sequence[Row[Any]]:
-        """What a query gives. Raises ApiError when the database is away, too slow or too busy."""
+    async def rows(self, statement: Statement) -> Sequence[Row[Any]]:
+        """What a query gives, or a change returns. Raises ApiError when the database is away, too slow or too busy."""
         return await self._run(lambda connection: connection.execute(statement).all())
 
     async def page(self, statement: Select[Any], page: int, page_size: int) -> tuple[Sequence[Row[Any]], int]:

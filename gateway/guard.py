@@ -1,10 +1,10 @@
 """What every request passes before it is handled: its query's size, its origin, its budgets."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from gateway import limits
-from gateway.asgi import Headers, Heads
+from gateway.asgi import Headers, Heads, host_of
 from gateway.auth.tokens import Identity
 from gateway.errors import ApiError, Code
 from gateway.rates import Budget, Charge, Rates, address_of
@@ -47,12 +47,12 @@ class Guard:
     def __init__(
         self,
         rates: Rates,
-        who: Callable[[bytes | None], Identity],
+        who: Callable[[bytes | None, str], Awaitable[Identity]],
         *,
         budgets: Budgets = Budgets(),  # noqa: B008 - immutable
         origins: Sequence[str] = (),
     ) -> None:
-        """Who an Authorization header says one is, else ApiError; origins whose pages may ask from a browser."""
+        """Who sends an Authorization header from a host, else ApiError; origins whose pages may ask from a browser."""
         self._rates = rates
         self._who = who
         self._budgets = budgets
@@ -69,8 +69,9 @@ class Guard:
             )
         if path in FREE:
             return []
-        identity = self._identity(heads.authorization)
-        address = address_of_scope(scope)
+        host = host_of(scope)
+        identity = await self._identity(heads.authorization, host)
+        address = address_of(host)
         budgets = self._budgets
         if identity is None:
             caller, budget = f"address:{address}", budgets.public
@@ -123,16 +124,11 @@ class Guard:
             told = await self._rates.charge(name, charges)
         return told
 
-    def _identity(self, authorization: bytes | None) -> Identity | None:
+    async def _identity(self, authorization: bytes | None, host: str) -> Identity | None:
         """None for one who shows no good token; the route will say so."""
         if authorization is None:
             return None
         try:
-            return self._who(authorization)
+            return await self._who(authorization, host)
         except ApiError:
             return None
-
-
-def address_of_scope(scope: Any) -> str:
-    """Whence a connection comes, as budgets count."""
-    return address_of(scope["client"][0] if scope["client"] else "")

@@ -77,6 +77,8 @@ RATE_ASK_AGAIN_S: Final = 1.0
 
 # Identity
 USERNAME_MAX: Final = 64
+PASSWORD_MIN: Final = 12
+"""Shortest new password."""
 PASSWORD_MAX: Final = 256
 TOKEN_BYTES_MAX: Final = 2_048
 TOKENS_REMEMBERED: Final = 10_000
@@ -89,6 +91,28 @@ LOGIN_FAILURES_PER_USER: Final = 10
 LOGIN_FAILURES_PER_IP: Final = 50
 TICKET_S: Final = 30
 """A WebSocket ticket is good once, for so long."""
+SESSION_S: Final = 30 * 86_400
+"""After so long a login cannot be refreshed any more."""
+SESSIONS_PER_HOUR: Final = 600
+"""Successful logins of one user; beyond it 429. It bounds what is kept of sessions that were ended."""
+REFRESH_TOKEN_CHARACTERS_MAX: Final = 128
+API_KEYS_PER_USER: Final = 20
+"""Keys of one user that were not revoked."""
+API_KEY_NAME_MAX: Final = 64
+API_KEY_ADDRESSES_MAX: Final = 16
+"""Addresses and networks in a key's list, and addresses remembered of those it was used from."""
+API_KEYS_REMEMBERED: Final = 10_000
+API_KEY_LOOKUPS_MAX: Final = 4
+"""Keys looked up at a time that this process does not know; beyond it 503. So wrong keys keep few connections busy."""
+SIGNING_KEYS_PER_ACCOUNT: Final = 10
+SIGNING_KEY_CHANGES_PER_DAY: Final = 100
+"""Registrations and revocations of one account: each is a record that every stage reads."""
+DECISIONS_WAITING_MAX: Final = 8
+"""Decisions of one process that wait for the log; beyond it 503."""
+REVOCATION_POLL_S: Final = 1.0
+"""A session that was ended at another process, or by the operator, ends here within so long."""
+REVOCATION_OVERLAP_S: Final = 60
+"""Each look for sessions that were ended reaches back so far again, for those that were written late."""
 
 # Stream
 WS_CONNECTIONS_MAX: Final = 10_000

@@ -25,6 +25,7 @@ class Said(NamedTuple):
 _ORDER_WITH_EXECUTIONS: Final = {
     "allOf": [reference("Order"), object_of(executions={"type": "array", "items": reference("Execution")})]
 }
+_REVOKED: Final = object_of(key_id=TEXT, status={"const": "revoked"})
 _COMMAND: Final = (Code.FORBIDDEN, Code.OUTCOME_UNKNOWN)
 ANSWERS: Final[Mapping[tuple[str, str], Said]] = {
     ("get", "/api/v1/orders"): Said(reference("Order"), is_list=True, is_paged=True),
@@ -41,6 +42,18 @@ ANSWERS: Final[Mapping[tuple[str, str], Said]] = {
     ("post", "/api/v1/orders/cancel-after"): Said(reference("Report"), others=(*_COMMAND, Code.CONFLICT)),
     ("patch", "/api/v1/orders/{order_id}"): Said(reference("Report"), others=(*_COMMAND, Code.CONFLICT)),
     ("delete", "/api/v1/orders/{order_id}"): Said(reference("Report"), others=(*_COMMAND, Code.CONFLICT)),
+    ("post", "/auth/login"): Said(reference("Login"), others=(Code.UNAUTHORIZED,)),
+    ("post", "/auth/refresh"): Said(reference("Login"), others=(Code.UNAUTHORIZED,)),
+    ("post", "/auth/logout"): Said(object_of(sessions_ended={"type": "integer"}), others=(Code.FORBIDDEN,)),
+    ("post", "/auth/ticket"): Said(object_of(ticket=TEXT, expires_in_s={"type": "integer"}), others=(Code.FORBIDDEN,)),
+    ("post", "/api/v1/api-keys"): Said(reference("NewApiKeyAnswer"), others=(Code.FORBIDDEN, Code.LIMIT_EXCEEDED)),
+    ("get", "/api/v1/api-keys"): Said(reference("ApiKey"), is_list=True, others=(Code.FORBIDDEN,)),
+    ("delete", "/api/v1/api-keys/{key_id}"): Said(_REVOKED, others=(Code.FORBIDDEN,)),
+    ("post", "/api/v1/signing-keys"): Said(
+        reference("SigningKey"), others=(*_COMMAND, Code.CONFLICT, Code.LIMIT_EXCEEDED)
+    ),
+    ("get", "/api/v1/signing-keys"): Said(reference("SigningKey"), is_list=True),
+    ("delete", "/api/v1/signing-keys/{key_id}"): Said(_REVOKED, others=_COMMAND),
     ("get", "/api/v1/symbols"): Said(reference("Symbol"), is_list=True),
     ("get", "/api/v1/book/{symbol}"): Said(reference("Book")),
     ("get", "/api/v1/trades"): Said(reference("Trade"), is_list=True, is_paged=True, others=(Code.NOT_FOUND,)),
@@ -74,6 +87,12 @@ _BODIES: Final[Mapping[tuple[str, str], JsonObject]] = {
     },
     ("post", "/api/v1/orders/cancel-after"): {"in a minute": {"timeout": 60}, "never": {"timeout": 0}},
     ("patch", "/api/v1/orders/{order_id}"): {"price": {"price": "43000"}, "quantity": {"quantity": "0.01"}},
+    ("post", "/api/v1/api-keys"): {
+        "market maker": {"name": "market maker", "scopes": ["read", "trade"], "addresses": ["203.0.113.0/24"]}
+    },
+    ("post", "/api/v1/signing-keys"): {"bot": {"key_id": "bot-1", "public_key": "ab" * 32}},
+    ("post", "/auth/refresh"): {"refresh": {"refresh_token": "as the last answer gave it"}},  # nosec B105
+    ("post", "/auth/logout"): {"here": {}, "everywhere": {"everywhere": True}},
     ("post", "/auth/login"): {"login": {"username": "alice", "password": "as the operator gave it"}},  # nosec B105
 }
 """Examples of what is sent."""

@@ -5,7 +5,9 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, Boolean, Column, Integer, Table
 
+from gateway.auth.keys import GIVEN
 from gateway.errors import Code
+from gateway.rights import ROLES
 from gateway.rows import Renderer
 from schemas import tables
 
@@ -84,6 +86,14 @@ def _or_null(schema: JsonObject) -> JsonObject:
     return schema | {"type": [schema["type"], "null"]}
 
 
+_API_KEY: Final = object_of(
+    key_id=TEXT,
+    name=TEXT,
+    scopes={"type": "array", "items": {"type": "string", "enum": sorted(GIVEN)}},
+    addresses={"type": "array", "items": TEXT, "description": "Networks; none: from everywhere"},
+    created_time=_TIME,
+)
+
 SCHEMAS: Final[JsonObject] = {
     "Order": _row(tables.orders),
     "Execution": _row(tables.executions),
@@ -143,6 +153,20 @@ SCHEMAS: Final[JsonObject] = {
         "properties": {"status": {"type": "string"}, "dependencies": {"type": "object"}},
         "required": ["status"],
     },
+    "Login": object_of(
+        token=TEXT | {"description": "The access token"},
+        token_type={"const": "Bearer"},
+        expires_at=_TIME,
+        refresh_token=TEXT | {"description": "Good once, for POST /auth/refresh"},
+        refresh_expires_at=_TIME,
+        account=TEXT,
+        role={"type": "string", "enum": list(ROLES)},
+    ),
+    "ApiKey": _API_KEY,
+    "NewApiKeyAnswer": {"allOf": [_API_KEY, object_of(key=TEXT | {"description": "The key itself, shown this once"})]},
+    "SigningKey": object_of(
+        key_id=TEXT, public_key={"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "Ed25519, hexadecimal"}
+    ),
     "Pagination": object_of(**{name: {"type": "integer"} for name in ("page", "page_size", "total", "total_pages")}),
     "CursorPage": object_of(limit={"type": "integer"}, next_cursor=_or_null(TEXT)),
     "ErrorCode": {"type": "string", "enum": list(Code)},

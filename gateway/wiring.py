@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -15,9 +16,16 @@ from valkey.exceptions import ValkeyError
 
 from gateway import catalogue, limits, swagger
 from gateway.app import Gateway, make_application
+from gateway.auth import key_routes
 from gateway.auth import routes as auth_routes
 from gateway.auth.attempts import Attempts
+from gateway.auth.callers import Callers
+from gateway.auth.keys import ApiKeys
+from gateway.auth.logins import Logins
 from gateway.auth.passwords import Passwords
+from gateway.auth.revocations import Revocations
+from gateway.auth.sessions import Sessions
+from gateway.auth.signing_keys import SigningKeys
 from gateway.auth.tickets import Tickets
 from gateway.auth.tokens import Tokens
 from gateway.broker import UNREACHABLE
@@ -41,6 +49,7 @@ from gateway.stream.hub import Hub
 from gateway.stream.session import Door
 from schemas.codec import Codec
 from schemas.messages import Control, Frame
+from stream_topology.decisions import write_decisions
 
 SEARCH_AGAIN_S: Final = 1.0
 
@@ -58,7 +67,9 @@ class Parts:
     answers: Answers
     hub: Hub
     symbols: Symbols
+    signing_keys: SigningKeys
     tokens: Tokens
+    revocations: Revocations
     passwords: Passwords
     attempts: Attempts
     tickets: Tickets
@@ -73,11 +84,14 @@ class Parts:
 def assemble(parts: Parts, lifespan: Lifespan) -> Gateway:
     """The ASGI application over these parts."""
     desk = OrderDesk(parts.log, parts.codec, parts.answers)
-    guard = Guard(parts.rates, parts.tokens.bearer, budgets=parts.budgets, origins=parts.origins)
+    keys = ApiKeys(parts.database, parts.revocations)
+    callers = Callers(parts.tokens, keys, parts.revocations)
+    guard = Guard(parts.rates, callers.of_header, budgets=parts.budgets, origins=parts.origins)
     door = Door(
         hub=parts.hub,
         desk=desk,
-        tokens=parts.tokens,
+        callers=callers,
+        revocations=parts.revocations,
         tickets=parts.tickets,
         database=parts.database,
         symbols=parts.symbols,
@@ -85,23 +99,24 @@ def assemble(parts: Parts, lifespan: Lifespan) -> Gateway:
         guard=guard,
         per_account={},
     )
-    application = make_application(lifespan)
+    application = make_application(lifespan, callers)
     application.include_router(
         auth_routes.router(
-            database=parts.database,
+            logins=Logins(parts.database, parts.passwords, parts.attempts),
+            sessions=Sessions(parts.database, parts.revocations),
             tokens=parts.tokens,
-            passwords=parts.passwords,
-            attempts=parts.attempts,
             tickets=parts.tickets,
         )
     )
-    application.include_router(orders_routes.router(database=parts.database, tokens=parts.tokens))
-    application.include_router(history.router(database=parts.database, tokens=parts.tokens))
+    application.include_router(key_routes.router(keys))
+    application.include_router(key_routes.signing_router(parts.signing_keys))
+    application.include_router(orders_routes.router(parts.database))
+    application.include_router(history.router(parts.database))
     application.include_router(market_routes.router(database=parts.database, symbols=parts.symbols, hub=parts.hub))
     application.include_router(health_routes.router(parts.checks, parts.metrics))
     application.include_router(catalogue.router())
     application.include_router(swagger.router(application.openapi))
-    return Gateway(application, LeanOrders(desk, parts.tokens, guard), door, guard, parts.metrics)
+    return Gateway(application, LeanOrders(desk, guard), door, guard, parts.metrics)
 
 
 def build(settings: Settings, codec: Codec) -> Gateway:
@@ -111,6 +126,7 @@ def build(settings: Settings, codec: Codec) -> Gateway:
     database = Database(settings.database)
     valkey = _valkey(settings)
     passwords = Passwords()
+    revocations = Revocations(settings.jwt_expiry_s)
     # 2. The log: commands out, control and frames in.
     answers = Answers()
     hub = Hub(answers.saw)
@@ -118,11 +134,18 @@ def build(settings: Settings, codec: Codec) -> Gateway:
     producer = CommandProducer(settings)
     metrics.in_flight.set_function(lambda: producer.in_flight)
 
+    decide = partial(write_decisions, settings.kafka_bootstrap, settings.prefix, settings.shards)
+    signing_keys = SigningKeys(codec, decide, settings.seal_key)
+
+    def decided(controls: list[Control]) -> None:
+        symbols.apply_all(controls)
+        signing_keys.apply_all(controls)
+
     def take(frames: list[Frame]) -> None:
         metrics.frames_in.inc(len(frames))
         hub.apply(frames)
 
-    control = LogReader(settings, codec, "control", Control, symbols.apply_all, partitions=[0], window_ms=None)
+    control = LogReader(settings, codec, "control", Control, decided, partitions=[0], window_ms=None)
     stream = LogReader(settings, codec, "stream", Frame, take, partitions=range(settings.shards), window_ms=WINDOW_MS)
 
     async def search() -> None:
@@ -134,9 +157,10 @@ def build(settings: Settings, codec: Codec) -> Gateway:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         control.start()
         stream.start()
-        searching = asyncio.create_task(search())
+        tasks = [asyncio.create_task(search()), asyncio.create_task(revocations.follow(database))]
         yield
-        searching.cancel()
+        for task in tasks:
+            task.cancel()
         for reader in (control, stream):
             reader.close()
         producer.close()
@@ -151,7 +175,9 @@ def build(settings: Settings, codec: Codec) -> Gateway:
         answers=answers,
         hub=hub,
         symbols=symbols,
+        signing_keys=signing_keys,
         tokens=Tokens(settings.jwt_secret, settings.jwt_expiry_s),
+        revocations=revocations,
         passwords=passwords,
         attempts=Attempts(valkey, settings.prefix),
         tickets=Tickets(valkey, settings.prefix),

@@ -33,7 +33,8 @@ BREAKER_S_MAX: Final = 3_600
 
 _SYMBOL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", re.ASCII)
 _CURRENCY: Final = re.compile(r"[A-Za-z0-9]{1,16}", re.ASCII)
-_ACCOUNT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", re.ASCII)
+ACCOUNT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", re.ASCII)
+"""What an account may be called, and a user."""
 _STRATEGY: Final = re.compile(rf"[ -~]{{1,{STRATEGY_CHARACTERS_MAX}}}", re.ASCII)
 _KEY_ID: Final = re.compile(rf"[!-~]{{1,{KEY_ID_CHARACTERS_MAX}}}", re.ASCII)
 
@@ -184,7 +185,7 @@ def _session(control: Control) -> str | None:
 
 
 def _account_name(control: Control) -> str | None:
-    if control.account is None or not _ACCOUNT.fullmatch(control.account):
+    if control.account is None or not ACCOUNT.fullmatch(control.account):
         return f"account {control.account!r} must be 1 to 64 letters, digits, '.', '_', '@', '+' or '-'"
     return None
 
@@ -223,7 +224,7 @@ def _funds(control: Control) -> str | None:
 def _transfer(control: Control) -> str | None:
     if (detail := _account_name(control) or _currency(control)) is not None:
         return detail
-    if control.to_account is None or not _ACCOUNT.fullmatch(control.to_account):
+    if control.to_account is None or not ACCOUNT.fullmatch(control.to_account):
         return f"to_account {control.to_account!r} must be 1 to 64 letters, digits, '.', '_', '@', '+' or '-'"
     if control.to_account == control.account:
         return f"account and to_account are both {control.account!r}: nothing would move"

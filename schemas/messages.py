@@ -96,6 +96,13 @@ class FrameKind(StrEnum):
     UPDATE = "UPDATE"
 
 
+class GroupKind(StrEnum):
+    """How orders that are placed together belong together."""
+
+    UNKNOWN = "UNKNOWN"
+    OCO = "OCO"
+
+
 class LedgerKind(StrEnum):
     """What the posting is for."""
 
@@ -124,6 +131,7 @@ class OrderKind(StrEnum):
     CANCEL = "CANCEL"
     AMEND = "AMEND"
     REMOVE = "REMOVE"
+    OCO = "OCO"
 
 
 class OrderStatus(StrEnum):
@@ -245,6 +253,9 @@ class Reason(StrEnum):
     STRATEGY_REDUCING = "STRATEGY_REDUCING"
     MARGIN_CALL = "MARGIN_CALL"
     LIQUIDATION = "LIQUIDATION"
+    GROUP_INVALID = "GROUP_INVALID"
+    GROUP_QUANTITY = "GROUP_QUANTITY"
+    ONE_CANCELS_OTHER = "ONE_CANCELS_OTHER"
     TRADES_LIMIT = "TRADES_LIMIT"
 
 
@@ -443,8 +454,8 @@ class Command(msgspec.Struct, frozen=True, gc=False):
     end, null to keep it.
     """
     trigger_price_e8: int | None = None
-    """NEW STOP, STOP_LIMIT, TAKE_PROFIT: the price at which the order stops waiting, 10^-8 quote. AMEND: the new one,
-    null to keep it.
+    """NEW STOP, STOP_LIMIT, TAKE_PROFIT: the price at which the order stops waiting, 10^-8 quote. NEW of a group: that
+    of its stop order. AMEND: the new one, null to keep it.
     """
     trigger_by: TriggerBy | None = None
     """NEW, of an order that waits for a trigger: the price that must reach it; null is LAST, the last trade's."""
@@ -470,6 +481,13 @@ class Command(msgspec.Struct, frozen=True, gc=False):
     """
     strategy: str | None = None
     """NEW: the account's own name for what places the order, 1 to 64 characters; the operator may stop it alone."""
+    group: GroupKind | None = None
+    """NEW: the order is the first of a group that is placed with it. OCO: a limit order, and a stop order of the same
+    account, symbol, side, quantity and time in force, with trigger_price_e8, trigger_by and stop_price_e8;
+    whichever trades, is triggered or ends first cancels the other.
+    """
+    stop_price_e8: int | None = None
+    """NEW of a group: the limit of its stop order, which is STOP_LIMIT then; null makes it STOP. 10^-8 quote."""
 
 
 class Control(msgspec.Struct, frozen=True, gc=False):
@@ -721,6 +739,8 @@ class Execution(msgspec.Struct, frozen=True, gc=False):
     """What the order was to spend, quote currency in 10^-8; quantity_e8 is then what that buys of the book, from NEW
     on. Null for an order by quantity.
     """
+    group_id: int | None = None
+    """The group that the order belongs to: the order_id of the group's first order; null for an order on its own."""
     reduce_only: bool = False
     """The order may only reduce the account's position."""
 
@@ -816,7 +836,8 @@ class Order(msgspec.Struct, frozen=True, gc=False):
 
     kind: OrderKind
     """NEW enters the book, CANCEL leaves it, AMEND changes its price or quantity there. REMOVE leaves it for a command
-    about many orders, which risk has answered.
+    about many orders, which risk has answered. OCO enters as two orders of which one cancels the other: the one
+    that the fields of a NEW describe, and a stop order.
     """
     command_id: int
     """The position of the command: shard << 48 | offset."""
@@ -870,6 +891,14 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     """MARKET, BUY: spend at most so much, without fees, on at most quantity_e8; quote currency, 10^-8. The book finds
     the quantity. Null for all others.
     """
+    group_id: int | None = None
+    """The group that it belongs to: the order_id of the group's first order."""
+    stop_price_e8: int | None = None
+    """OCO: the limit of the stop order, or the worst price the band allows around its trigger; its trigger stands in
+    trigger_price_e8 and trigger_by. 10^-8 quote.
+    """
+    stop_limit: bool = False
+    """OCO: the stop order is a STOP_LIMIT."""
     reduce_only: bool = False
     """The order may only reduce the account's position: said in its executions."""
 

@@ -4,16 +4,29 @@ Every projected row is a fold of one topic and its primary key is an identity fr
 again changes nothing. Money and quantities are BIGINT of 10^-8 (`_e8`), times BIGINT of microseconds since 1970 UTC
 (`_us`), enums their names as TEXT. What a column means stands in `schemas/avro/`, under the same name.
 
-`users` belongs to the gateway; all other tables are written by the projections only.
+`users`, `sessions` and `api_keys` belong to the gateway; all other tables are written by the projections only.
 """
 
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text, false, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    false,
+    func,
+    text,
+)
 
 METADATA: Final = MetaData(naming_convention={"pk": "pk_%(table_name)s"})
 
-REVISION: Final = "0008"
+REVISION: Final = "0011"
 """The migration that these tables are the result of."""
 
 NEWEST_BY: Final = "newest_by"
@@ -81,17 +94,21 @@ orders: Final = Table(
     Column("waits", Boolean, nullable=False, server_default=false()),
     _e8("display_quantity_e8", nullable=True),
     _e8("notional_e8", nullable=True),
+    _id("group_id", nullable=True),
     Column("reduce_only", Boolean, nullable=False, server_default=false()),
     info={NEWEST_BY: ("execution_id",)},
     comment="One row an order, refused ones included: its newest state",
 )
-# An account's orders are of one shard, so a larger order_id is a newer order.
-Index("ix_orders_account", orders.c.account, orders.c.order_id)
+ORDER_AGE: Final = (func.coalesce(orders.c.group_id, orders.c.order_id), orders.c.order_id)
+"""What an account's orders are sorted by from the oldest on: they are of one shard, and the ids of a group's later
+members lie above those of all commands."""
+
+Index("ix_orders_account", orders.c.account, *ORDER_AGE)
 Index("ix_orders_client_order_id", orders.c.account, orders.c.client_order_id)
 Index(
     "ix_orders_open",
     orders.c.account,
-    orders.c.order_id,
+    *ORDER_AGE,
     postgresql_where=ORDER_IS_OPEN,
 )
 
@@ -134,6 +151,7 @@ executions: Final = Table(
     Column("waits", Boolean, nullable=False, server_default=false()),
     _e8("display_quantity_e8", nullable=True),
     _e8("notional_e8", nullable=True),
+    _id("group_id", nullable=True),
     Column("reduce_only", Boolean, nullable=False, server_default=false()),
     info={NEWEST_BY: ()},
     comment="Everything that happened to orders and commands",
@@ -258,8 +276,48 @@ users: Final = Table(
     _text("account"),
     _text("role"),
     _us("created_us"),
+    _us("disabled_us", nullable=True),
     comment="Who may log in, and for which account they act",
 )
+
+SESSION_HAS_ENDED: Final = text("sessions.revoked_us IS NOT NULL")
+"""Condition for sessions that were ended before their time. Written out for `ix_sessions_revoked`."""
+
+sessions: Final = Table(
+    "sessions",
+    METADATA,
+    _key("session_id"),
+    _text("username"),
+    _text("family_hash"),
+    _text("token_hash"),
+    _us("created_us"),
+    _us("expires_us"),
+    _us("revoked_us", nullable=True),
+    _text("revoked_because", nullable=True),
+    comment="Logins: SHA-256 of a refresh token's family, which stays, and of its secret, which changes",
+)
+Index("ix_sessions_family", sessions.c.family_hash, unique=True)
+Index("ix_sessions_user", sessions.c.username, sessions.c.created_us)
+Index("ix_sessions_revoked", sessions.c.revoked_us, postgresql_where=SESSION_HAS_ENDED)
+
+KEY_WAS_REVOKED: Final = text("api_keys.revoked_us IS NOT NULL")
+"""Condition for API keys that are good no more. Written out for `ix_api_keys_revoked`."""
+
+api_keys: Final = Table(
+    "api_keys",
+    METADATA,
+    _key("key_id"),
+    _text("username"),
+    _text("name"),
+    _text("secret_hash"),
+    _text("scopes"),
+    _text("addresses"),
+    _us("created_us"),
+    _us("revoked_us", nullable=True),
+    comment="Keys of programs: SHA-256 of the secret; scopes and addresses are separated by spaces",
+)
+Index("ix_api_keys_user", api_keys.c.username, api_keys.c.created_us)
+Index("ix_api_keys_revoked", api_keys.c.revoked_us, postgresql_where=KEY_WAS_REVOKED)
 
 projection_offsets: Final = Table(
     "projection_offsets",

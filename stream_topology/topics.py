@@ -63,7 +63,7 @@ _TOPICS: Final = (
         Key.EVERY,
         "What the operator decides",
         broker_time=True,
-        writers=("operator",),
+        writers=("operator", "gateway"),
         readers=("gateway",),
     ),
     Topic("clock", "Tick", Key.EVERY, "The venue's time"),  # for ever: the books' state follows from it too

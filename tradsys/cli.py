@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "symbols": "Show what can be traded, make a symbol, or change it.",
     "sessions": "Show how symbols trade and what is planned, or open, halt, auction or close them.",
     "accounts": "Show who may trade, make an account, change it, or move its funds.",
+    "users": "Show who may log in, make users, change their passwords, disable them.",
     "limits": "Show what accounts may do at most, change it, or show who changed it.",
     "orders": "Show orders as the database has them, or all that happened to one.",
     "kill": "Stop a symbol, an account or all symbols, and take out what rests.",

@@ -2,7 +2,7 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Final, NamedTuple
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -17,6 +17,13 @@ NOBODY: Final = HASHER.hash("nobody has this password")
 """Verified when a user does not exist, so that the answer takes as long."""
 
 
+class Verdict(NamedTuple):
+    """Whether a password is right, and its hash as it is made now where the one that is kept was made otherwise."""
+
+    is_right: bool
+    new_hash: str | None = None
+
+
 class Passwords:
     """Verifies passwords beside the event loop."""
 
@@ -24,25 +31,30 @@ class Passwords:
         self._threads = ThreadPoolExecutor(limits.HASH_THREADS, thread_name_prefix="argon2")
         self._waiting = 0
 
-    async def verify(self, password_hash: str | None, password: str) -> bool:
+    async def verify(self, password_hash: str | None, password: str) -> Verdict:
         """Whether the password is right; None stands for a user that does not exist. Raises ApiError when too busy."""
         if self._waiting >= limits.HASH_WAITING_MAX:
             raise ApiError(Code.SERVICE_UNAVAILABLE, "Too many logins at once; try again.")
         self._waiting += 1
         try:
             loop = asyncio.get_running_loop()
-            matches = await loop.run_in_executor(self._threads, _matches, password_hash or NOBODY, password)
+            verdict = await loop.run_in_executor(self._threads, _verdict, password_hash or NOBODY, password)
         finally:
             self._waiting -= 1
-        return matches and password_hash is not None
+        return _WRONG if password_hash is None else verdict
 
     def close(self) -> None:
         """Stop the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _matches(password_hash: str, password: str) -> bool:
+_WRONG: Final = Verdict(is_right=False)
+
+
+def _verdict(password_hash: str, password: str) -> Verdict:
     try:
-        return HASHER.verify(password_hash, password)
+        HASHER.verify(password_hash, password)
     except (VerificationError, InvalidHashError):
-        return False
+        return _WRONG
+    is_old = HASHER.check_needs_rehash(password_hash)
+    return Verdict(is_right=True, new_hash=HASHER.hash(password) if is_old else None)

@@ -1,24 +1,22 @@
-"""POST /auth/login and POST /auth/ticket; and who asks, for all other routes."""
+"""POST /auth/login, /auth/refresh, /auth/logout and /auth/ticket; and who asks, for all other routes."""
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway import limits
-from gateway.auth.attempts import Attempts
-from gateway.auth.passwords import Passwords
+from gateway.asgi import host_of
+from gateway.auth.logins import Logins
+from gateway.auth.sessions import Session, Sessions
 from gateway.auth.tickets import Tickets
 from gateway.auth.tokens import Identity, Tokens
-from gateway.auth.users import find
-from gateway.database import Database
-from gateway.errors import ApiError, Code
 from gateway.pages import answer
 from schemas.units import format_us
 
 BEARER: Final = Depends(HTTPBearer(auto_error=False, description="An access token of POST /auth/login"))
-"""Only for the OpenAPI document: `Who` reads the header, so that all refusals are alike."""
+"""Only for the OpenAPI document: the application's guard reads the header, so that all refusals are alike."""
 
 
 class Login(BaseModel):
@@ -30,60 +28,79 @@ class Login(BaseModel):
     password: Annotated[str, Field(min_length=1, max_length=limits.PASSWORD_MAX)]
 
 
-class Who:
-    """A dependency of routes: the identity in the request's token."""
+class Refresh(BaseModel):
+    """A refresh token, which is used up."""
 
-    def __init__(self, tokens: Tokens) -> None:
-        """What verifies tokens."""
-        self._tokens = tokens
+    model_config = ConfigDict(extra="forbid", strict=True)
 
-    def __call__(self, request: Request) -> Identity:
-        """Raises ApiError without a good token."""
-        header = request.headers.get("authorization")
-        return self._tokens.bearer(None if header is None else header.encode("latin-1"))
+    refresh_token: Annotated[str, Field(min_length=1, max_length=limits.REFRESH_TOKEN_CHARACTERS_MAX)]
+
+
+class Logout(BaseModel):
+    """Which sessions end."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    everywhere: Annotated[bool, Field(description="All sessions of the user, not only this one")] = False
+
+
+async def who(request: Request) -> Identity:
+    """A dependency of routes that need a right: who asks, as the application's guard has found out."""
+    identity: Identity = request.state.identity
+    return identity
+
+
+Caller = Annotated[Identity, Depends(who)]
+"""Who asks, in routes that need a right."""
 
 
 def router(
-    *, database: Database, tokens: Tokens, passwords: Passwords, attempts: Attempts, tickets: Tickets
+    *,
+    logins: Logins,
+    sessions: Sessions,
+    tokens: Tokens,
+    tickets: Tickets,
 ) -> APIRouter:
     """The routes under /auth."""
     routes = APIRouter(prefix="/auth", tags=["auth"])
-    who = Who(tokens)
 
     @routes.post("/login")
     async def login(request: Request, login: Login) -> Response:
-        """Give an access token for a name and a password."""
-        address = request.client.host if request.client else "unknown"
-        attempt = await attempts.begin(login.username, address)
-        try:
-            user = await find(database, login.username) if _can_be(login.username) else None
-            is_right = await passwords.verify(user.password_hash if user else None, login.password)
-        except ApiError:
-            await attempts.forget(attempt)  # nobody could look at the password: an outage must lock nobody out
-            raise
-        if user is None or not is_right:
-            raise ApiError(Code.UNAUTHORIZED, "Username or password is wrong.")
-        await attempts.forget(attempt)
-        token, identity = tokens.issue(login.username, user.account, user.role)
-        return answer(
-            {
-                "token": token,
-                "token_type": "Bearer",  # nosec B105
-                "expires_at": format_us(identity.expires_s * 1_000_000),
-                "account": identity.account,
-                "role": identity.role,
-            }
-        )
+        """Give an access token and a refresh token for a name and a password."""
+        user = await logins.user(login.username, login.password, host_of(request.scope))
+        return _told(await sessions.begin(login.username, user.account, user.role))
+
+    @routes.post("/refresh")
+    async def refresh(refresh: Refresh) -> Response:
+        """Give a new access token and a new refresh token for a refresh token that was not used before.
+
+        One that was used ends its session: somebody else has it too.
+        """
+        return _told(await sessions.refresh(refresh.refresh_token))
+
+    @routes.post("/logout", dependencies=[BEARER])
+    async def logout(identity: Caller, logout: Logout | None = None) -> Response:
+        """End the session of the access token, or all of its user: access, refresh and WebSocket."""
+        if logout is not None and logout.everywhere:
+            return answer({"sessions_ended": await sessions.end_all(identity.username)})
+        return answer({"sessions_ended": await sessions.end(identity.session_id)})
 
     @routes.post("/ticket", dependencies=[BEARER])
-    async def ticket(request: Request) -> Response:
+    async def ticket(identity: Caller) -> Response:
         """Give a ticket that opens one WebSocket: /ws?ticket=..."""
-        identity = who(request)
         return answer({"ticket": await tickets.issue(identity), "expires_in_s": limits.TICKET_S})
 
+    def _told(session: Session) -> Response:
+        token, expires_s = tokens.issue(session.username, session.account, session.role, session.session_id)
+        told: dict[str, Any] = {
+            "token": token,
+            "token_type": "Bearer",  # nosec B105
+            "expires_at": format_us(expires_s * 1_000_000),
+            "refresh_token": session.refresh_token,
+            "refresh_expires_at": format_us(session.expires_us),
+            "account": session.account,
+            "role": session.role,
+        }
+        return answer(told)
+
     return routes
-
-
-def _can_be(username: str) -> bool:
-    """PostgreSQL's text holds no NUL."""
-    return "\0" not in username

@@ -10,17 +10,13 @@ import msgspec
 
 from gateway import limits
 from gateway.errors import ApiError, Code
+from gateway.rights import ROLES, Right
 
 ALGORITHM: Final = "HS256"
 ISSUER: Final = "tradsys"
 AUDIENCE: Final = "tradsys-api"
 KIND: Final = "access"
-_REQUIRED: Final = ["sub", "account", "role", "typ", "iss", "aud", "iat", "nbf", "exp", "jti"]
-
-ADMIN: Final = "admin"
-TRADER: Final = "trader"
-VIEWER: Final = "viewer"
-ROLES: Final = (ADMIN, TRADER, VIEWER)
+_REQUIRED: Final = ["sub", "sid", "account", "role", "typ", "iss", "aud", "iat", "nbf", "exp", "jti"]
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -29,13 +25,11 @@ class Identity(msgspec.Struct, frozen=True):
     username: str
     account: str
     role: str
-    expires_s: int
-    """When the token ends, in seconds since 1970 UTC."""
-
-    @property
-    def may_trade(self) -> bool:
-        """Viewers only look."""
-        return self.role in {ADMIN, TRADER}
+    expires_s: int | None
+    """When the token ends, in seconds since 1970 UTC; None for an API key."""
+    session_id: str
+    """What a logout ends; the id of an API key."""
+    rights: frozenset[Right]
 
 
 class Tokens:
@@ -46,14 +40,14 @@ class Tokens:
         self._secret = secret
         self._expiry_s = expiry_s
         self._clock = clock
-        self._remembered: dict[str, Identity] = {}
+        self._remembered: dict[str, tuple[Identity, int]] = {}
 
-    def issue(self, username: str, account: str, role: str) -> tuple[str, Identity]:
-        """A new token and what it says."""
+    def issue(self, username: str, account: str, role: str, session_id: str) -> tuple[str, int]:
+        """A new token, and when it ends, in seconds since 1970 UTC."""
         now_s = int(self._clock())
-        identity = Identity(username, account, role, now_s + self._expiry_s)
         claims: dict[str, Any] = {
             "sub": username,
+            "sid": session_id,
             "account": account,
             "role": role,
             "typ": KIND,
@@ -61,34 +55,26 @@ class Tokens:
             "aud": AUDIENCE,
             "iat": now_s,
             "nbf": now_s,
-            "exp": identity.expires_s,
+            "exp": now_s + self._expiry_s,
             "jti": os.urandom(16).hex(),
         }
-        return jwt.encode(claims, self._secret, algorithm=ALGORITHM), identity
+        return jwt.encode(claims, self._secret, algorithm=ALGORITHM), claims["exp"]
 
     def verify(self, token: str) -> Identity:
         """The identity in a token. Raises ApiError when it is not ours, altered, not yet or no longer good."""
-        identity = self._remembered.get(token)
-        if identity is None:
-            identity = self._decode(token)
+        remembered = self._remembered.get(token)
+        if remembered is None:
+            remembered = self._decode(token)
             if len(self._remembered) >= limits.TOKENS_REMEMBERED:
                 del self._remembered[next(iter(self._remembered))]
-            self._remembered[token] = identity
-        elif identity.expires_s <= self._clock():
+            self._remembered[token] = remembered
+        elif remembered[1] <= self._clock():
             del self._remembered[token]
-            raise _refused("The token has expired; log in again.")
-        return identity
+            raise _refused("The token has expired; refresh it, or log in again.")
+        return remembered[0]
 
-    def bearer(self, authorization: bytes | None) -> Identity:
-        """The identity in an Authorization header. Raises ApiError."""
-        if authorization is None:
-            raise _refused("This needs a token: send it as `Authorization: Bearer TOKEN`; POST /auth/login gives one.")
-        scheme, _, token = authorization.partition(b" ")
-        if scheme.lower() != b"bearer" or not token:
-            raise _refused("The Authorization header must be `Bearer TOKEN`.")
-        return self.verify(token.decode("latin-1"))
-
-    def _decode(self, token: str) -> Identity:
+    def _decode(self, token: str) -> tuple[Identity, int]:
+        """Who it is, and when the token ends."""
         if len(token) > limits.TOKEN_BYTES_MAX:
             raise _refused("The token is not one of ours.")
         try:
@@ -100,16 +86,23 @@ class Tokens:
                 issuer=ISSUER,
                 options={"require": _REQUIRED, "verify_exp": False, "verify_nbf": False, "verify_iat": False},
             )
-            identity = Identity(str(claims["sub"]), str(claims["account"]), str(claims["role"]), int(claims["exp"]))
-            begins_s = int(claims["nbf"])
-        except (jwt.InvalidTokenError, ValueError, TypeError):
+            begins_s, ends_s = int(claims["nbf"]), int(claims["exp"])
+            identity = Identity(
+                str(claims["sub"]),
+                str(claims["account"]),
+                str(claims["role"]),
+                ends_s,
+                str(claims["sid"]),
+                ROLES[claims["role"]],
+            )
+        except (jwt.InvalidTokenError, KeyError, ValueError, TypeError):
             raise _refused("The token is not one of ours.") from None
         now_s = self._clock()
-        if identity.expires_s <= now_s:
-            raise _refused("The token has expired; log in again.")
-        if begins_s > now_s or claims["typ"] != KIND or identity.role not in ROLES:
+        if ends_s <= now_s:
+            raise _refused("The token has expired; refresh it, or log in again.")
+        if begins_s > now_s or claims["typ"] != KIND:
             raise _refused("The token is not one of ours.")
-        return identity
+        return identity, ends_s
 
 
 def _refused(message: str) -> ApiError:

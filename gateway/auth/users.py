@@ -1,52 +1,35 @@
-"""Who may log in: the rows of `users`."""
+"""Who may log in: the rows of `users`.
 
-import time
+What the operator does takes an `engine` for the database of the read models; what ends a user's right to be there also
+ends the user's sessions.
+"""
+
 from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Engine, select
+from sqlalchemy import ColumnElement, Connection, Engine, and_, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from gateway import limits
 from gateway.auth.passwords import HASHER
-from gateway.auth.tokens import ROLES
-from gateway.database import Database
-from schemas.tables import users
+from gateway.database import NOW_US, Database
+from gateway.rights import ROLES
+from schemas.controls import ACCOUNT
+from schemas.tables import api_keys, sessions, users
+
+
+class UserError(ValueError):
+    """What the operator asks cannot be done; the text says why."""
 
 
 class NewUser(msgspec.Struct, frozen=True):
-    """A user to seed."""
+    """A user to make."""
 
     username: str
     password: str
     account: str
     role: str
-
-
-def seed(engine: Engine, new_users: Iterable[NewUser]) -> None:
-    """Create users, or give them this password, account and role. The caller makes passwords: there are no defaults.
-
-    `engine` is a synchronous one for the database of the read models.
-    """
-    rows = []
-    for user in new_users:
-        if user.role not in ROLES:
-            raise ValueError(f"The role of {user.username} is {user.role!r}; it must be one of {', '.join(ROLES)}.")
-        rows.append(
-            {
-                "username": user.username,
-                "password_hash": HASHER.hash(user.password),
-                "account": user.account,
-                "role": user.role,
-                "created_us": time.time_ns() // 1_000,
-            }
-        )
-    if not rows:
-        return
-    statement = insert(users)
-    replaced = {name: statement.excluded[name] for name in ("password_hash", "account", "role")}
-    with engine.begin() as connection:
-        connection.execute(statement.on_conflict_do_update(index_elements=[users.c.username], set_=replaced), rows)
 
 
 class User(NamedTuple):
@@ -55,10 +38,131 @@ class User(NamedTuple):
     password_hash: str
     account: str
     role: str
+    disabled_us: int | None
+
+
+class Listed(NamedTuple):
+    """What the operator sees of a user."""
+
+    username: str
+    account: str
+    role: str
+    created_us: int
+    disabled_us: int | None
+    sessions: int
+    """That have not ended."""
 
 
 async def find(database: Database, username: str) -> User | None:
     """A user, None if there is none of that name. Raises ApiError when the database is away."""
-    statement = select(users.c.password_hash, users.c.account, users.c.role).where(users.c.username == username)
-    rows = await database.rows(statement)
+    columns = (users.c.password_hash, users.c.account, users.c.role, users.c.disabled_us)
+    rows = await database.rows(select(*columns).where(users.c.username == username))
     return User(*tuple(rows[0])) if rows else None
+
+
+async def upgrade_hash(database: Database, username: str, old_hash: str, new_hash: str) -> None:
+    """Replace the hash of a password, unless the password was changed meanwhile. Raises ApiError."""
+    is_as_it_was = (users.c.username == username, users.c.password_hash == old_hash)
+    changed = update(users).values(password_hash=new_hash).where(*is_as_it_was).returning(users.c.username)
+    await database.rows(changed)
+
+
+def create(engine: Engine, user: NewUser) -> None:
+    """Make a user. Raises UserError, also when there is one of that name."""
+    statement = insert(users).values(_row(user)).on_conflict_do_nothing().returning(users.c.username)
+    with engine.begin() as connection:
+        if connection.execute(statement).first() is None:
+            raise UserError(f"There is a user {user.username} already.")
+
+
+def seed(engine: Engine, new_users: Iterable[NewUser]) -> None:
+    """Make users, or give those there are this password, account and role. Raises UserError."""
+    for user in new_users:
+        row = _row(user)
+        statement = insert(users).values(row).on_conflict_do_update(index_elements=[users.c.username], set_=row)
+        with engine.begin() as connection:
+            connection.execute(statement)
+            _end_sessions(connection, user.username, "password")
+            _revoke_keys(connection, user.username)
+
+
+def set_password(engine: Engine, username: str, password: str) -> int:
+    """Change a password; how many sessions that ended. Raises UserError."""
+    return _change(engine, username, "password", password_hash=_hashed(password))
+
+
+def disable(engine: Engine, username: str) -> int:
+    """Let a user log in no more and revoke the user's keys; how many sessions that ended. Raises UserError."""
+    ended = _change(engine, username, "disabled", disabled_us=func.coalesce(users.c.disabled_us, NOW_US))
+    with engine.begin() as connection:
+        _revoke_keys(connection, username)
+    return ended
+
+
+def enable(engine: Engine, username: str) -> None:
+    """Let a user who was disabled log in again. Raises UserError."""
+    _change(engine, username, "disabled", disabled_us=None)
+
+
+def listed(engine: Engine) -> list[Listed]:
+    """All users, by name."""
+    columns = (users.c.username, users.c.account, users.c.role, users.c.created_us, users.c.disabled_us)
+    goes_on = and_(sessions.c.username == users.c.username, *_goes_on())
+    statement = (
+        select(*columns, func.count(sessions.c.session_id))
+        .select_from(users.outerjoin(sessions, goes_on))
+        .group_by(users.c.username)
+        .order_by(users.c.username)
+    )
+    with engine.connect() as connection:
+        return [Listed(*tuple(row)) for row in connection.execute(statement)]
+
+
+def _change(engine: Engine, username: str, because: str, **values: object) -> int:
+    changed = update(users).values(**values).where(users.c.username == username).returning(users.c.username)
+    with engine.begin() as connection:
+        if connection.execute(changed).first() is None:
+            raise UserError(f"There is no user {username}.")
+        return _end_sessions(connection, username, because)
+
+
+def _end_sessions(connection: Connection, username: str, because: str) -> int:
+    ended = update(sessions).values(revoked_us=NOW_US, revoked_because=because)
+    return connection.execute(ended.where(sessions.c.username == username, *_goes_on())).rowcount
+
+
+def _revoke_keys(connection: Connection, username: str) -> None:
+    mine = (api_keys.c.username == username, api_keys.c.revoked_us.is_(None))
+    connection.execute(update(api_keys).values(revoked_us=NOW_US).where(*mine))
+
+
+def _goes_on() -> tuple[ColumnElement[bool], ...]:
+    return sessions.c.revoked_us.is_(None), sessions.c.expires_us > NOW_US
+
+
+def _row(user: NewUser) -> dict[str, object]:
+    """Raises UserError for what cannot be a user."""
+    for what, name in (("name", user.username), ("account", user.account)):
+        if not ACCOUNT.fullmatch(name):
+            raise UserError(
+                f"{name!r} cannot be the {what} of a user: 1 to 64 letters, digits, '.', '_', '@', '+' or '-'."
+            )
+    if user.role not in ROLES:
+        raise UserError(f"The role of {user.username} is {user.role!r}; it must be one of {', '.join(ROLES)}.")
+    return {
+        "username": user.username,
+        "password_hash": _hashed(user.password),
+        "account": user.account,
+        "role": user.role,
+        "created_us": NOW_US,
+        "disabled_us": None,
+    }
+
+
+def _hashed(password: str) -> str:
+    """The hash of a new password. Raises UserError for one that is too short or too long."""
+    if not limits.PASSWORD_MIN <= len(password) <= limits.PASSWORD_MAX:
+        raise UserError(
+            f"The password has {len(password)} characters; {limits.PASSWORD_MIN} to {limits.PASSWORD_MAX} are needed."
+        )
+    return HASHER.hash(password)

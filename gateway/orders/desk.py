@@ -8,7 +8,6 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from gateway.auth.tokens import Identity
-from gateway.errors import ApiError, Code
 from gateway.orders.answers import Answers
 from gateway.orders.requests import (
     AmendRequest,
@@ -48,43 +47,31 @@ class OrderDesk:
 
     def place(self, identity: Identity, request: OrderRequest, correlation_id: str) -> tuple[Future[int], str]:
         """Send a new order: the future of its id, and its client_order_id. Raises ApiError, then nothing was sent."""
-        require_trader(identity)
         command = new_order(request, identity.account, self._clock_us(), correlation_id)
         assert command.client_order_id is not None
         return self._log.send(identity.account, self._encode(command), correlation_id), command.client_order_id
 
     def check(self, identity: Identity, request: OrderRequest, correlation_id: str) -> Future[int]:
         """Ask whether an order would pass, and place none: the future of the command's id. Raises as `place`."""
-        require_trader(identity)
         placing = new_order(request, identity.account, self._clock_us(), correlation_id)
         return self._log.send(identity.account, self._encode(replace(placing, kind=CommandKind.CHECK)), correlation_id)
 
     def amend(self, identity: Identity, order_id: int, request: AmendRequest, correlation_id: str) -> Future[int]:
         """Ask for another price or quantity: the future of the command's id. Raises ApiError, then nothing was sent."""
-        require_trader(identity)
         command = amend_order(order_id, request, identity.account, self._clock_us(), correlation_id)
         return self._log.send(identity.account, self._encode(command), correlation_id)
 
     def cancel_all(self, identity: Identity, symbol: str | None, side: Side | None, correlation_id: str) -> Future[int]:
         """Ask for the end of all open orders, or of those of a symbol or a side; as `cancel`."""
-        require_trader(identity)
         command = cancel_all_orders(identity.account, symbol, side, self._clock_us(), correlation_id)
         return self._log.send(identity.account, self._encode(command), correlation_id)
 
     def cancel_after(self, identity: Identity, timeout_s: int, correlation_id: str) -> Future[int]:
         """Set the account's dead man's timer, or call it off with 0; as `cancel`."""
-        require_trader(identity)
         command = cancel_orders_after(identity.account, timeout_s, self._clock_us(), correlation_id)
         return self._log.send(identity.account, self._encode(command), correlation_id)
 
     def cancel(self, identity: Identity, order_id: int, correlation_id: str) -> Future[int]:
         """Ask for the end of an order: the future of the command's id. Raises ApiError, then nothing was sent."""
-        require_trader(identity)
         command = cancel_order(order_id, identity.account, self._clock_us(), correlation_id)
         return self._log.send(identity.account, self._encode(command), correlation_id)
-
-
-def require_trader(identity: Identity) -> None:
-    """Raises ApiError for one who may only look."""
-    if not identity.may_trade:
-        raise ApiError(Code.FORBIDDEN, f"The role {identity.role} may look, not trade.")

@@ -9,12 +9,11 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 from sqlalchemy import Column, Row, Select, Table, select, tuple_
 
 from gateway import limits
-from gateway.auth.routes import BEARER, Who
-from gateway.auth.tokens import Identity, Tokens
+from gateway.auth.routes import BEARER, Caller
 from gateway.database import Database
 from gateway.envelope import CursorPage, encode
 from gateway.errors import ApiError, Code
@@ -43,14 +42,13 @@ Cursor = Annotated[str | None, Query(max_length=40, description="`next_cursor` o
 Limit = Annotated[int, Query(ge=1, le=limits.PAGE_SIZE_MAX, description="Rows of one answer")]
 
 
-def router(*, database: Database, tokens: Tokens) -> APIRouter:
+def router(database: Database) -> APIRouter:
     """The routes of an account's past."""
     routes = APIRouter(prefix="/api/v1", dependencies=[BEARER])
-    who = Depends(Who(tokens))
 
     @routes.get("/executions", tags=["orders"])
     async def list_executions(
-        identity: Annotated[Identity, who],
+        identity: Caller,
         symbol: Symbol = None,
         order_id: Annotated[str | None, Query(description="Of this order only")] = None,
         kind: Kind = None,
@@ -74,7 +72,7 @@ def router(*, database: Database, tokens: Tokens) -> APIRouter:
 
     @routes.get("/ledger", tags=["positions"])
     async def list_ledger(
-        identity: Annotated[Identity, who],
+        identity: Caller,
         symbol: Symbol = None,
         currency: Annotated[str | None, Query(pattern=SYMBOL, description="Of this currency only")] = None,
         kind: EntryKind = None,

@@ -12,12 +12,11 @@ import msgspec
 
 from gateway import limits
 from gateway.asgi import Reply, Request, require_json
-from gateway.auth.tokens import Tokens
 from gateway.envelope import encode
 from gateway.errors import ApiError, Code, violation
 from gateway.guard import Guard
 from gateway.orders.answers import Report, report_of
-from gateway.orders.desk import OrderDesk, require_trader
+from gateway.orders.desk import OrderDesk
 from gateway.orders.refusals import sentence
 from gateway.orders.requests import (
     SYMBOL,
@@ -46,19 +45,17 @@ _ALL_BY: Final = frozenset({"symbol", "side", "wait"})
 class LeanOrders:
     """Handlers of the lean path."""
 
-    def __init__(self, desk: OrderDesk, tokens: Tokens, guard: Guard) -> None:
-        """Where orders go, who may send them, and how many."""
+    def __init__(self, desk: OrderDesk, guard: Guard) -> None:
+        """Where orders go, and how many may."""
         self._guard = guard
         self._desk = desk
-        self._tokens = tokens
 
     async def place(self, request: Request) -> Reply:
         """POST /api/v1/orders."""
-        identity = self._tokens.bearer(request.heads.authorization)
         require_json(request.heads.content_type)
         order = parse_order(request.body)
         wait_s = self._wait_s(request.query)
-        acknowledged, client_order_id = self._desk.place(identity, order, request.correlation_id)
+        acknowledged, client_order_id = self._desk.place(request.identity, order, request.correlation_id)
         order_id = await acknowledged
         if wait_s and (payload := await self._desk.answers.wait(order_id, wait_s)):
             return _told(payload, report_of(payload))
@@ -71,50 +68,44 @@ class LeanOrders:
 
     async def batch(self, request: Request) -> Reply:
         """POST /api/v1/orders/batch: in their order in the log, each with an answer of its own."""
-        identity = self._tokens.bearer(request.heads.authorization)
         require_json(request.heads.content_type)
-        require_trader(identity)
         placed: list[tuple[Future[int], str] | ApiError] = []
         for number, body in enumerate(parse_batch(request.body)):
             try:
                 order = parse_order(body)
                 if number:  # the first is charged as the request
-                    await self._guard.charge_command(identity, request.address, cancels=False)
-                placed.append(self._desk.place(identity, order, request.correlation_id))
+                    await self._guard.charge_command(request.identity, request.address, cancels=False)
+                placed.append(self._desk.place(request.identity, order, request.correlation_id))
             except ApiError as error:
                 placed.append(error)
         return Reply(202, encode([await _outcome(one) for one in placed]))
 
     async def check(self, request: Request) -> Reply:
         """POST /api/v1/orders/check: waits, for what is asked for is the answer."""
-        identity = self._tokens.bearer(request.heads.authorization)
         require_json(request.heads.content_type)
         order = parse_order(request.body)
         wait_s = self._wait_s(request.query, default_ms=limits.WAIT_MS_MAX)
-        command_id = await self._desk.check(identity, order, request.correlation_id)
+        command_id = await self._desk.check(request.identity, order, request.correlation_id)
         return await self._changed(command_id, wait_s, "Nothing was checked")
 
     async def amend(self, request: Request) -> Reply:
         """PATCH /api/v1/orders/{id}."""
-        identity = self._tokens.bearer(request.heads.authorization)
         require_json(request.heads.content_type)
         order_id = _order_id(request.path)
         amendment = parse_amend(request.body)
         wait_s = self._wait_s(request.query)
-        command_id = await self._desk.amend(identity, order_id, amendment, request.correlation_id)
+        command_id = await self._desk.amend(request.identity, order_id, amendment, request.correlation_id)
         return await self._changed(command_id, wait_s, "The order was not amended", order_id)
 
     async def cancel(self, request: Request) -> Reply:
         """DELETE /api/v1/orders/{id}."""
-        identity = self._tokens.bearer(request.heads.authorization)
         order_id = _order_id(request.path)
         wait_s = self._wait_s(request.query)
-        command_id = await self._desk.cancel(identity, order_id, request.correlation_id)
+        command_id = await self._desk.cancel(request.identity, order_id, request.correlation_id)
         return await self._changed(command_id, wait_s, "The order was not cancelled", order_id)
 
     async def cancel_all(self, request: Request) -> Reply:
         """DELETE /api/v1/orders."""
-        identity = self._tokens.bearer(request.heads.authorization)
         query = parse_qs(request.query.decode("latin-1"), keep_blank_values=True)
         wrong = [violation(name[:64], UNKNOWN, texts[-1]) for name, texts in query.items() if name not in _ALL_BY]
         wrong += [violation(name, "stands there twice", texts) for name, texts in query.items() if len(texts) > 1]
@@ -123,16 +114,15 @@ class LeanOrders:
         symbol = parse_symbol(query["symbol"][-1]) if "symbol" in query else None
         side = parse_side(query["side"][-1]) if "side" in query else None
         wait_s = self._wait_s(request.query)
-        command_id = await self._desk.cancel_all(identity, symbol, side, request.correlation_id)
+        command_id = await self._desk.cancel_all(request.identity, symbol, side, request.correlation_id)
         return await self._changed(command_id, wait_s, "Nothing was cancelled")
 
     async def cancel_after(self, request: Request) -> Reply:
         """POST /api/v1/orders/cancel-after."""
-        identity = self._tokens.bearer(request.heads.authorization)
         require_json(request.heads.content_type)
         timeout_s = parse_cancel_after(request.body).timeout
         wait_s = self._wait_s(request.query)
-        command_id = await self._desk.cancel_after(identity, timeout_s, request.correlation_id)
+        command_id = await self._desk.cancel_after(request.identity, timeout_s, request.correlation_id)
         return await self._changed(command_id, wait_s, "The timer is as it was")
 
     async def _changed(self, command_id: int, wait_s: float, unchanged: str, order_id: int | None = None) -> Reply:

@@ -57,6 +57,12 @@ _SENTENCES: Final[dict[str, str]] = {
         "This strategy may only reduce: {actual} would do more than reduce the position, {limit} would not"
     ),
     Reason.SLIDE_INVALID: "Only a post-only order may slide",
+    Reason.GROUP_INVALID: (
+        "The limit order at {actual} does not lie on the other side of the market than its stop's trigger {limit}: a "
+        "sell lies above it, a buy below"
+    ),
+    Reason.GROUP_QUANTITY: "Orders that were placed together keep their quantity; {actual} needs new ones",
+    Reason.ONE_CANCELS_OTHER: "The other order of its pair was filled, triggered or has ended",
     Reason.TRIGGER_MET: "The order has met its trigger already, which cannot be moved to {actual}",
     Reason.TRAIL_INVALID: (
         "Trail {actual} does not fit {limit}: an amount is a multiple of the tick and below the mark, a rate is below 1"
@@ -123,6 +129,9 @@ _WITHOUT_NUMBERS: Final[dict[str, str]] = {
     Reason.TRIGGER_INVALID: "A stop, stop_limit or take_profit order has a trigger price, and no other",
     Reason.DISPLAY_INVALID: "Only a limit or stop_limit order that may rest has a display quantity",
     Reason.TRAIL_INVALID: "A trailing_stop order has a trail or a trail rate, and no other order has",
+    Reason.GROUP_INVALID: (
+        "A pair is a limit order that may rest, shows all, is not post-only and waits for no trigger, and a stop order"
+    ),
     Reason.PRICE_OUTSIDE_BAND: "{symbol} has no price band with a tick in it: it takes no orders without a limit",
 }
 _OF_MULTIPLES: Final[frozenset[str]] = frozenset(

@@ -2,15 +2,25 @@
 
 import os
 import re
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway import limits
 from gateway.errors import ApiError, Code
 from gateway.strict import parsed
 from schemas.controls import STRATEGY_CHARACTERS_MAX
-from schemas.messages import Command, CommandKind, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerBy
+from schemas.messages import (
+    Command,
+    CommandKind,
+    GroupKind,
+    OrderType,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+    TriggerBy,
+)
 from schemas.units import INT64_MAX, UnitError, format_e8, parse_e8, parse_us
 
 CLIENT_ORDER_ID: Final = rf"^[A-Za-z0-9._:+/=@-]{{1,{limits.CLIENT_ORDER_ID_MAX}}}$"
@@ -46,6 +56,17 @@ _ORDER_ID: Final = re.compile(r"[1-9][0-9]{0,18}|0", re.ASCII)
 
 
 EXPIRE_TIME: Final = "Only for gtd: when the order ends, RFC 3339 such as 2030-01-31T12:00:00Z"
+
+
+class StopRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The stop order of a group; the rest of it is as in the order that it is placed with."""
+
+    trigger_price: Annotated[str, msgspec.Meta(description="Where it stops waiting")]
+    price: Annotated[str, msgspec.Meta(description="Its limit then; at market if left out")] | None = None
+    trigger_by: (
+        Annotated[Literal["last", "mark"], msgspec.Meta(description="The price that must come there; last if left out")]
+        | None
+    ) = None
 
 
 class OrderRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,6 +123,12 @@ class OrderRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[
             str,
             msgspec.Meta(description="For market orders to buy, instead of a quantity: spend so much, without fees"),
+        ]
+        | None
+    ) = None
+    oco: (
+        Annotated[
+            StopRequest, msgspec.Meta(description="For limit: a stop order beside it, of which one cancels the other")
         ]
         | None
     ) = None
@@ -188,7 +215,7 @@ def new_order(request: OrderRequest, account: str, sent_us: int, correlation_id:
             field="price",
             value=request.price,
         )
-    return Command(
+    command = Command(
         kind=CommandKind.NEW,
         account=account,
         client_order_id=request.client_order_id or os.urandom(16).hex(),
@@ -213,6 +240,20 @@ def new_order(request: OrderRequest, account: str, sent_us: int, correlation_id:
         strategy=request.strategy,
         notional_e8=_positive_or_none(request.notional, "notional"),
     )
+    return command if request.oco is None else replace(command, **_pair_with(request, request.oco))
+
+
+def _pair_with(request: OrderRequest, stop: StopRequest) -> dict[str, Any]:
+    """What makes an order the first of a pair."""
+    for field in ("trigger_price", "trigger_by"):
+        if getattr(request, field) is not None:
+            raise ApiError(Code.VALIDATION_FAILED, f"The {field} of a pair stands in oco.", field=field)
+    return {
+        "group": GroupKind.OCO,
+        "trigger_price_e8": _positive(stop.trigger_price, "oco.trigger_price"),
+        "trigger_by": _TRIGGERS[stop.trigger_by] if stop.trigger_by else None,
+        "stop_price_e8": _positive_or_none(stop.price, "oco.price"),
+    }
 
 
 def _require_a_size(request: OrderRequest) -> None:

@@ -2,12 +2,11 @@
 
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 from sqlalchemy import Row, select
 
 from gateway import limits
-from gateway.auth.routes import BEARER, Who
-from gateway.auth.tokens import Identity, Tokens
+from gateway.auth.routes import BEARER, Caller
 from gateway.database import Database
 from gateway.envelope import Pagination
 from gateway.errors import ApiError, Code
@@ -16,6 +15,7 @@ from gateway.pages import Page, PageSize, answer, require_window
 from gateway.rows import Renderer
 from schemas.tables import (
     EXECUTION_IS_OF_A_REPEATED_COMMAND,
+    ORDER_AGE,
     ORDER_IS_OPEN,
     account_states,
     balances,
@@ -34,14 +34,13 @@ Status = Literal["open", "new", "partially_filled", "filled", "cancelled", "reje
 EXECUTIONS_OF_ORDER_MAX: Final = limits.PAGE_SIZE_MAX
 
 
-def router(*, database: Database, tokens: Tokens) -> APIRouter:
+def router(database: Database) -> APIRouter:
     """The routes under /api/v1 that belong to an account."""
     routes = APIRouter(prefix="/api/v1", dependencies=[BEARER])
-    who = Depends(Who(tokens))
 
     @routes.get("/orders", tags=["orders"])
     async def list_orders(
-        identity: Annotated[Identity, who],
+        identity: Caller,
         status: Status | None = None,
         symbol: Annotated[str | None, Query(pattern=SYMBOL)] = None,
         client_order_id: Annotated[str | None, Query(min_length=1, max_length=limits.CLIENT_ORDER_ID_MAX)] = None,
@@ -59,11 +58,12 @@ def router(*, database: Database, tokens: Tokens) -> APIRouter:
             statement = statement.where(orders.c.symbol == symbol)
         if client_order_id is not None:
             statement = statement.where(orders.c.client_order_id == _storable(client_order_id))
-        rows, total = await database.page(statement.order_by(orders.c.order_id.desc()), page, page_size)
+        newest_first = statement.order_by(*(column.desc() for column in ORDER_AGE))
+        rows, total = await database.page(newest_first, page, page_size)
         return answer([_ORDER(row) for row in rows], Pagination.of(page, page_size, total))
 
     @routes.get("/orders/{order_id}", tags=["orders"])
-    async def get_order(identity: Annotated[Identity, who], order_id: str) -> Response:
+    async def get_order(identity: Caller, order_id: str) -> Response:
         """One order of the account, with its newest executions.
 
         The id that a repeated order was answered with names the order that was placed first.
@@ -87,7 +87,7 @@ def router(*, database: Database, tokens: Tokens) -> APIRouter:
 
     @routes.get("/positions", tags=["positions"])
     async def list_positions(
-        identity: Annotated[Identity, who], page: Page = 1, page_size: PageSize = limits.PAGE_SIZE_DEFAULT
+        identity: Caller, page: Page = 1, page_size: PageSize = limits.PAGE_SIZE_DEFAULT
     ) -> Response:
         """What the account holds, by symbol."""
         require_window(page, page_size)
@@ -99,7 +99,7 @@ def router(*, database: Database, tokens: Tokens) -> APIRouter:
 
     @routes.get("/balances", tags=["positions"])
     async def list_balances(
-        identity: Annotated[Identity, who], page: Page = 1, page_size: PageSize = limits.PAGE_SIZE_DEFAULT
+        identity: Caller, page: Page = 1, page_size: PageSize = limits.PAGE_SIZE_DEFAULT
     ) -> Response:
         """What the account has of each currency."""
         require_window(page, page_size)
@@ -109,15 +109,15 @@ def router(*, database: Database, tokens: Tokens) -> APIRouter:
         rows, total = await database.page(statement, page, page_size)
         return answer([_BALANCE(row) for row in rows], Pagination.of(page, page_size, total))
 
-    _add_account(routes, database, who)
+    _add_account(routes, database)
     return routes
 
 
-def _add_account(routes: APIRouter, database: Database, who: Any) -> None:
+def _add_account(routes: APIRouter, database: Database) -> None:
     """The route of how the account stands."""
 
     @routes.get("/account", tags=["positions"])
-    async def get_account(identity: Annotated[Identity, who]) -> Response:
+    async def get_account(identity: Caller) -> Response:
         """Whether the account is active, reducing or suspended, and the loss that made it reducing."""
         statement = select(*_STATE.columns).where(account_states.c.account == identity.account)
         rows = await database.rows(statement)

@@ -10,7 +10,7 @@ from gateway import limits
 from gateway.auth.tokens import Identity
 from gateway.correlation import CORRELATION
 from gateway.errors import ApiError, Code
-from gateway.orders.desk import OrderDesk, require_trader
+from gateway.orders.desk import OrderDesk
 from gateway.orders.requests import parse_amend, parse_order, parse_order_id, parse_side, parse_symbol
 from gateway.stream import requests
 
@@ -74,8 +74,7 @@ class Orders:
         task.add_done_callback(self._tasks.discard)
 
     def cancel_at_end(self, identity: Identity, *, enabled: bool) -> None:
-        """Whether the account's open orders end with the connection. Raises ApiError for one who may not trade."""
-        require_trader(identity)
+        """Whether the account's open orders end with the connection."""
         self._cancels_for = identity if enabled else None
 
     def end(self) -> None:

@@ -117,6 +117,13 @@ def parse(text: str | None) -> Request:
     return parsed(_DECODER, text.encode())
 
 
+def type_of(message: Request) -> str:
+    """The type that a message has in JSON."""
+    tag = message.__struct_config__.tag
+    assert isinstance(tag, str)
+    return tag
+
+
 def channel_names(request: Subscribe | Unsubscribe) -> list[str]:
     """The whole names of the channels that are meant, private ones without their account. Raises ApiError."""
     if request.channel is not None and request.symbol is None and request.channels is None:

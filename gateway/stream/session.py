@@ -12,16 +12,20 @@ from urllib.parse import parse_qs
 import structlog
 
 from gateway import limits
-from gateway.asgi import SECURITY_HEADERS, Event, Heads, Receive, Scope, Send, error_reply
+from gateway.asgi import SECURITY_HEADERS, Event, Heads, Receive, Scope, Send, error_reply, host_of
+from gateway.auth.callers import Callers
+from gateway.auth.revocations import Revocations
 from gateway.auth.tickets import Tickets
-from gateway.auth.tokens import Identity, Tokens
+from gateway.auth.tokens import Identity
 from gateway.correlation import CORRELATION, begin
 from gateway.database import Database
 from gateway.errors import ApiError, Code
-from gateway.guard import Guard, address_of_scope
+from gateway.guard import Guard
 from gateway.market.symbols import Symbols
 from gateway.metrics import Metrics
 from gateway.orders.desk import OrderDesk
+from gateway.rates import address_of
+from gateway.rights import ACTIONS, CHANNELS, EVERYBODY, require
 from gateway.stream import requests, snapshots
 from gateway.stream.hub import Hub
 from gateway.stream.orders import Orders
@@ -38,8 +42,6 @@ WRITE_BYTES_MAX: Final = 65_536
 """Messages are joined to writes of about that size."""
 
 INTERVALS: Final = frozenset({"1s", "1m", "5m", "1h", "1d"})
-PUBLIC: Final = frozenset({"book", "trades", "ticker", "session"})
-PRIVATE: Final = frozenset({"orders", "positions"})
 
 _log: Final = structlog.get_logger("gateway.stream")
 
@@ -50,7 +52,8 @@ class Door:
 
     hub: Hub
     desk: OrderDesk
-    tokens: Tokens
+    callers: Callers
+    revocations: Revocations
     tickets: Tickets
     database: Database
     symbols: Symbols
@@ -68,7 +71,8 @@ class Session:
         self._door = door
         self._receive = receive
         self._send = send
-        self._address = address_of_scope(scope)
+        self._host = host_of(scope)
+        self._address = address_of(self._host)
         self._query = parse_qs(scope["query_string"].decode("latin-1"))
         self._heads = Heads.of(scope["headers"])
         self._correlation_id = begin(self._heads.correlation_id)
@@ -122,11 +126,13 @@ class Session:
             message = requests.parse(event.get("text"))
             request_id = message.request_id
             CORRELATION.set(message.correlation_id or self._correlation_id)
+            if (right := ACTIONS[requests.type_of(message)]) is not EVERYBODY:
+                require(self._known().rights, right)
             match message:
                 case requests.Ping():
                     self._answer("pong", request_id, time=format_us(time.time_ns() // 1_000))
                 case requests.Authenticate():
-                    self._log_in(message)
+                    await self._log_in(message)
                 case requests.Subscribe():
                     await self._subscribe(message)
                 case requests.Unsubscribe():
@@ -143,9 +149,9 @@ class Session:
             _log.exception("websocket_failed")
             self._refuse(ApiError(Code.INTERNAL_ERROR, "Something went wrong on our side."), request_id)
 
-    def _log_in(self, message: requests.Authenticate) -> None:
+    async def _log_in(self, message: requests.Authenticate) -> None:
         try:
-            identity = self._door.tokens.verify(message.token)
+            identity = await self._door.callers.known(message.token, self._host)
         except ApiError:
             self._refusals += 1
             if self._refusals >= limits.WS_AUTH_ATTEMPTS_MAX:
@@ -157,7 +163,8 @@ class Session:
         self._answer("auth", message.request_id, data={"account": identity.account, "role": identity.role})
 
     def _authenticate(self, identity: Identity) -> None:
-        """Raises ApiError when the account has too many connections."""
+        """Raises ApiError when the session has ended or the account has too many connections."""
+        self._door.revocations.require(identity.session_id)
         if self._identity is None:
             count = self._door.per_account.get(identity.account, 0)
             if count >= limits.WS_CONNECTIONS_PER_ACCOUNT:
@@ -166,12 +173,21 @@ class Session:
                     f"An account may have {limits.WS_CONNECTIONS_PER_ACCOUNT} connections at a time.",
                 )
             self._door.per_account[identity.account] = count + 1
+        else:
+            self._door.revocations.unwatch(self._identity.session_id, self._log_out)
         self._identity = identity
+        self._door.revocations.watch(identity.session_id, self._log_out)
         if self._expiry is not None:
             self._expiry.cancel()
+            self._expiry = None
+        if identity.expires_s is None:
+            return
         self._expiry = asyncio.get_running_loop().call_later(
             max(0.0, identity.expires_s - time.time()), self._end, EXPIRED, "the token has expired"
         )
+
+    def _log_out(self) -> None:
+        self._end(EXPIRED, "the session has ended")
 
     def _known(self) -> Identity:
         if self._identity is None:
@@ -194,7 +210,7 @@ class Session:
         states = {}
         for name in names:
             kind, _, account = name.partition(":")
-            if kind in PRIVATE:
+            if CHANNELS[kind] is not EVERYBODY:
                 states[name] = await snapshots.rows(self._door.database, kind, account)
         if self._has_ended:
             return
@@ -217,15 +233,18 @@ class Session:
     def _channel(self, name: str) -> str:
         """The whole name of a channel. Raises ApiError for one that does not exist or is another's."""
         kind, _, rest = name.partition(":")
-        if kind in PRIVATE:
-            account = self._known().account
+        right = CHANNELS.get(kind)
+        if right is not EVERYBODY:
+            identity = self._known()
+            require(identity.rights, right)
+            account = identity.account
             if rest in {"", account}:
                 return f"{kind}:{account}"
         elif kind == "candles":
             symbol, _, interval = rest.rpartition(":")
             if symbol in self._door.symbols and interval in INTERVALS:
                 return name
-        elif kind in PUBLIC and rest in self._door.symbols:
+        elif kind in CHANNELS and rest in self._door.symbols:
             return name
         raise ApiError(Code.NOT_FOUND, f"There is no channel {name!r}.", field="channel")
 
@@ -291,6 +310,7 @@ class Session:
         if self._expiry is not None:
             self._expiry.cancel()
         if self._identity is not None:
+            self._door.revocations.unwatch(self._identity.session_id, self._log_out)
             left = self._door.per_account[self._identity.account] - 1
             if left:
                 self._door.per_account[self._identity.account] = left

@@ -14,7 +14,7 @@ from gateway import limits
 from gateway.database import Database
 from gateway.rows import Renderer
 from gateway.stream.wire import channel_message
-from schemas.tables import ORDER_IS_OPEN, orders, positions
+from schemas.tables import ORDER_AGE, ORDER_IS_OPEN, orders, positions
 
 _ORDER: Final = Renderer(orders)
 _POSITION: Final = Renderer(positions)
@@ -32,7 +32,7 @@ async def rows(database: Database, kind: str, account: str) -> list[dict[str, An
         open_orders = (
             select(*_ORDER.columns)
             .where(orders.c.account == account, ORDER_IS_OPEN)
-            .order_by(orders.c.order_id.desc())
+            .order_by(*(column.desc() for column in ORDER_AGE))
             .limit(limits.ORDERS_IN_SNAPSHOT)
         )
         return [_ORDER(row) for row in await database.rows(open_orders)]

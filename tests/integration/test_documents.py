@@ -27,6 +27,8 @@ RUN_ELSEWHERE = {
     ("docs/api.md", "console"): "tests/unit/gateway/test_api_page.py asks a gateway",
     ("docs/api.md", "json"): "the same test compares the answers",
     ("docs/operating.md", "console"): "tests/integration/test_operator.py types them on a log of its own",
+    ("docs/security.md", "console"): "tests/integration/test_gateway.py asks a gateway",
+    ("docs/security.md", "json"): "the same test compares the answers",
     ("docs/trading.md", "ladder"): "tests/unit/matching/test_trading_page.py asks the book",
     ("docs/topology.md", "mermaid"): "tests/unit/stream_topology/test_diagram.py renders it again and compares",
 }

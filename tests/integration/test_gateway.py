@@ -6,6 +6,7 @@ The stages are not there: what they would write to the log and the read models, 
 import asyncio
 import json
 import os
+import re
 import secrets
 import signal
 import socket
@@ -14,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -22,6 +24,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from sqlalchemy import create_engine, insert
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from gateway import limits
 from gateway.auth.users import NewUser, seed
@@ -37,6 +40,7 @@ from stream_topology.subjects import subjects
 SHARDS = 2
 SEAL_SECRET = secrets.token_bytes(32)
 ORDER = {"symbol": "BTC-USD", "side": "buy", "type": "limit", "price": "100", "quantity": "1"}
+PAGE = Path(__file__).parents[2] / "docs" / "security.md"
 QUIET_MS = 3_600_000
 """How long ago the quiet book changed last."""
 
@@ -236,6 +240,146 @@ def test_login_answers_alike_for_a_wrong_password_and_an_unknown_user(running: R
         bodies.append(answer.json()["error"])
     assert bodies[0] == bodies[1]
     assert running.token("alice")
+
+
+def test_a_session_is_refreshed_and_ends_with_its_logout(running: Running) -> None:
+    def post(path: str, token: str | None = None, body: Any = None) -> httpx.Response:
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        return httpx.post(f"{running.url}/auth/{path}", json=body, headers=headers, trust_env=False)
+
+    def account_status(token: str) -> int:
+        headers = {"authorization": f"Bearer {token}"}
+        return httpx.get(f"{running.url}/api/v1/account", headers=headers, trust_env=False).status_code
+
+    login = {"username": "alice", "password": running.passwords["alice"]}
+    first, elsewhere = (post("login", body=login).json()["data"] for _ in range(2))
+    assert first["refresh_expires_at"] > first["expires_at"]
+    second = post("refresh", body={"refresh_token": first["refresh_token"]}).json()["data"]
+    assert second.keys() == first.keys()
+    assert second["account"] == "alice"
+    for token in (first["token"], second["token"]):
+        assert account_status(token) == 200
+    out = post("logout", second["token"])
+    assert (out.status_code, out.json()["data"]) == (200, {"sessions_ended": 1})
+    for token in (first["token"], second["token"]):
+        assert account_status(token) == 401
+    assert post("refresh", body={"refresh_token": second["refresh_token"]}).status_code == 401
+    assert account_status(elsewhere["token"]) == 200
+    assert post("logout").status_code == 401
+    assert post("logout", elsewhere["token"], {"everywhere": True}).json()["data"]["sessions_ended"] >= 1
+    assert account_status(elsewhere["token"]) == 401
+
+
+def test_the_page_on_security_is_answered_as_it_says(running: Running, tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "URL": running.url, "PASSWORD": running.passwords["alice"]}
+    said: list[dict[str, Any]] = []
+    functions = ""
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    assert len(blocks) > 2
+    for language, text in blocks:
+        if language == "console":
+            done = subprocess.run(
+                ["/bin/bash", "-euc", functions + text],
+                env=environment,
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            said = [json.loads(answer) for answer in re.findall(r"\{.*?\}(?=\{\"success|$)", done.stdout, re.DOTALL)]
+            functions += "".join(line for line in text.splitlines(keepends=True) if "() {" in line)
+            assert all(answer["success"] for answer in said), done.stdout
+        else:
+            assert like(said[-1], json.loads(text)), said
+
+
+def like(said: Any, page: Any) -> bool:
+    """Text of the page that ends with ... stands for any that begins so."""
+    if isinstance(page, dict):
+        return list(said) == list(page) and all(like(said[name], value) for name, value in page.items())
+    if isinstance(page, str) and page.endswith("..."):
+        return bool(said.startswith(page[:-3]))
+    return bool(said == page)
+
+
+def test_a_signing_key_stands_in_every_partition_of_the_log(running: Running) -> None:
+    headers, new = running.bearer("alice"), {"key_id": "bot-7", "public_key": "ab" * 32}
+    url = f"{running.url}/api/v1/signing-keys"
+    assert httpx.post(url, json=new, headers=headers, trust_env=False, timeout=30).status_code == 201
+    assert httpx.delete(f"{url}/bot-7", headers=headers, trust_env=False, timeout=30).status_code == 200
+    consumer = Consumer(
+        {
+            "bootstrap.servers": running.bootstrap,
+            "group.id": "unused",
+            "enable.partition.eof": True,
+            "isolation.level": "read_committed",
+        }
+    )
+    consumer.assign([TopicPartition(f"{running.prefix}control", at, 0) for at in range(SHARDS)])
+    found: dict[int, list[bytes | None]] = {at: [] for at in range(SHARDS)}
+    ends = 0
+    while ends < SHARDS:
+        record = consumer.poll(10)
+        assert record is not None
+        if record.error():
+            ends += 1
+            continue
+        control = running.codec.decode(record.value() or b"", "Control")
+        assert isinstance(control, Control)
+        if control.key_id == "bot-7":
+            assert (control.kind, control.account, control.issued_by) == (ControlKind.KEY, "alice", "alice")
+            found[record.partition()].append(control.public_key)
+    consumer.close()
+    assert list(found.values()) == [[b"\xab" * 32, None]] * SHARDS
+
+
+async def test_a_program_trades_with_a_key_until_it_is_revoked(running: Running) -> None:
+    person = await asyncio.to_thread(running.bearer, "alice")
+    async with httpx.AsyncClient(base_url=running.url, trust_env=False) as client:
+        new = {"name": "a bot", "scopes": ["read", "trade"], "addresses": ["127.0.0.0/8"]}
+        made = await client.post("/api/v1/api-keys", json=new, headers=person)
+        assert made.status_code == 201
+        key = made.json()["data"]
+        listed = (await client.get("/api/v1/api-keys", headers=person)).json()["data"]
+        assert [one for one in listed if one["key_id"] == key["key_id"]] == [
+            {name: value for name, value in key.items() if name != "key"}
+        ]
+        assert key["key"].rpartition("_")[2] not in str(listed)
+        program = {"authorization": f"Bearer {key['key']}"}
+        assert (await client.get("/api/v1/positions", headers=program)).status_code == 200
+        placed = await client.post("/api/v1/orders", json=ORDER | {"client_order_id": "by-key"}, headers=program)
+        assert placed.status_code == 202
+        for asked in (
+            client.get("/api/v1/api-keys", headers=program),
+            client.post("/api/v1/api-keys", json=new, headers=program),
+            client.delete(f"/api/v1/api-keys/{key['key_id']}", headers=program),
+            client.post("/auth/logout", headers=program),
+        ):
+            assert (await asked).status_code == 403
+        reader = await client.post("/api/v1/api-keys", json=new | {"scopes": ["read"]}, headers=person)
+        reads = {"authorization": f"Bearer {reader.json()['data']['key']}"}
+        assert (await client.get("/api/v1/positions", headers=reads)).status_code == 200
+        assert (await client.post("/api/v1/orders", json=ORDER, headers=reads)).status_code == 403
+        elsewhere = await client.post("/api/v1/api-keys", json=new | {"addresses": ["192.0.2.1"]}, headers=person)
+        away = {"authorization": f"Bearer {elsewhere.json()['data']['key']}"}
+        assert (await client.get("/api/v1/positions", headers=away)).status_code == 403
+        bob = await asyncio.to_thread(running.bearer, "bob")
+        assert (await client.delete(f"/api/v1/api-keys/{key['key_id']}", headers=bob)).status_code == 404
+        async with connect(running.ws) as ws:
+            await ws.send(json.dumps({"type": "auth", "token": key["key"]}))
+            assert (await hear(ws))["data"]["account"] == "alice"
+            await ws.send(json.dumps({"type": "order.submit", "order": ORDER | {"client_order_id": "by-key-2"}}))
+            assert (await hear(ws))["type"] == "order.status"
+            gone = await client.delete(f"/api/v1/api-keys/{key['key_id']}", headers=person)
+            assert gone.json()["data"] == {"key_id": key["key_id"], "status": "revoked"}
+            with pytest.raises(ConnectionClosed):
+                await hear(ws)
+        assert (await client.get("/api/v1/positions", headers=program)).status_code == 401
+        assert (await client.delete(f"/api/v1/api-keys/{key['key_id']}", headers=person)).status_code == 404
+        commands = {
+            command.client_order_id: command.account for _, command in await asyncio.to_thread(running.commands)
+        }
+        assert (commands["by-key"], commands["by-key-2"]) == ("alice", "alice")
 
 
 def test_failed_logins_are_limited_for_a_user_and_good_ones_do_not_count(running: Running) -> None:

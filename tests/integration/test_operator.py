@@ -41,6 +41,7 @@ from workers.projections.writer import Writer
 from workers.risk.core import RiskCore
 
 SHARDS = 2
+PASSWORD = "a password of these tests"
 PAGE = Path(__file__).parents[2] / "docs" / "operating.md"
 
 Type = Callable[..., subprocess.CompletedProcess[str]]
@@ -64,9 +65,11 @@ class Venue:
         }
 
     def type_in(self, *words: str) -> tuple[int, str]:
-        """Exit code, and what is said."""
+        """Exit code, and what is said; whoever asks for a password gets one."""
         command = [sys.executable, "-m", "tradsys", *words, "--home", str(self.home)]
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, env=self.environment, input=f"{PASSWORD}\n", capture_output=True, text=True, check=False
+        )
         return done.returncode, done.stdout + done.stderr
 
     def facts(self, *words: str) -> Any:

@@ -35,6 +35,13 @@ TESTS = {
     "workers/positions": ("tests/unit/positions", "tests/property/test_positions_money.py"),
     "workers/statistics": ("tests/unit/statistics", "tests/property/test_statistics.py"),
     "workers/kernel": ("tests/unit/kernel", "tests/unit/risk"),
+    "gateway/auth": (
+        "tests/unit/gateway/test_tokens.py",
+        "tests/unit/gateway/test_passwords.py",
+        "tests/unit/gateway/test_revocations.py",
+        "tests/unit/gateway/test_keys.py",
+    ),
+    "gateway/rights.py": ("tests/unit/gateway/test_rights.py", "tests/unit/gateway/test_session.py"),
     "schemas": ("tests/unit/schemas", "tests/unit/risk", "tests/unit/matching"),
 }
 """By folder: the tests that should notice, quick ones first."""

@@ -20,6 +20,7 @@ AUCTION = "workers/matching/auction.py"
 PHASES = "workers/matching/phases.py"
 BREAKER = "workers/matching/breaker.py"
 SESSION = "workers/matching/session.py"
+GROUPS = "workers/matching/groups.py"
 SPENDING = "workers/matching/spending.py"
 
 MATCHING_MUTATIONS: Final = (
@@ -219,7 +220,7 @@ MATCHING_MUTATIONS: Final = (
         "if book.session.resumes and book.is_empty():",
         "if book.session.resumes:",
     ),
-    Mutation("an end that has passed rests", MATCHING, "if late and order.kind is _NEW:", "if False:"),
+    Mutation("an end that has passed rests", MATCHING, "if late and order.kind in _PLACES:", "if False:"),
     Mutation(
         "an amendment to an end that has passed is made",
         MATCHING,
@@ -227,7 +228,7 @@ MATCHING_MUTATIONS: Final = (
         "if False:",
     ),
     Mutation("a kill is one record's work, however large", REMOVE, "in islice(meant, room):", "in meant:"),
-    Mutation("a date has no limit a tick", REMOVE, "for _ in range(REMOVALS_MAX - matcher.made()):", "while True:"),
+    Mutation("a date has no limit a tick", REMOVE, "while matcher.made() < REMOVALS_MAX and (due", "while (due"),
     Mutation(
         "a book takes more than it may",
         MATCHER,
@@ -525,9 +526,43 @@ MATCHING_MUTATIONS: Final = (
     Mutation(
         "a notional is forgotten in executions",
         "workers/matching/executions.py",
-        " or order.notional_e8 is not None",
+        "        or order.notional_e8 is not None\n",
         "",
     ),
+    Mutation(
+        "oco: a fill does not cancel the other",
+        GROUPS,
+        "{ExecutionKind.TRADE, ExecutionKind.TRIGGERED,",
+        "{ExecutionKind.TRIGGERED,",
+    ),
+    Mutation(
+        "oco: a trigger does not cancel the other",
+        GROUPS,
+        "{ExecutionKind.TRADE, ExecutionKind.TRIGGERED,",
+        "{ExecutionKind.TRADE,",
+    ),
+    Mutation(
+        "oco: the end of one leaves the other",
+        MATCHER,
+        "        if book.pairs:\n            settle(self, book, outputs, ts_us)\n",
+        "",
+    ),
+    Mutation(
+        "oco: the triggered one trades before the other has left",
+        STOPS,
+        "        if book.pairs:\n            settle(matcher, book, told, ts_us, shown)\n        matcher",
+        "        matcher",
+    ),
+    Mutation(
+        "oco: a price meets the stop of an order that it filled",
+        STOPS,
+        "        if book.pairs:\n            settle(matcher, book, told, ts_us, shown)\n        for",
+        "        for",
+    ),
+    Mutation("oco: both answer the command", MATCHING, "outputs = unasked(wait(", "outputs = list(wait("),
+    Mutation("oco: a refusal is of one", MATCHER, "return [*first, *unasked(stop)]", "return first"),
+    Mutation("oco: a book forgets pairs", MATCHING_STATE, "        book.pairs = open_pairs(book.open_orders())\n", ""),
+    Mutation("oco: a killed pair ends twice", REMOVE, "book.find(order.order_id) is order", "True"),
     Mutation(
         "an order trades without end",
         MATCHER,

@@ -22,6 +22,7 @@ LIQUIDATION = "workers/risk/liquidation.py"
 STRATEGIES = "workers/risk/strategies.py"
 TIMERS = "workers/risk/timers.py"
 VALUE_AT_RISK = "workers/risk/value_at_risk.py"
+RISK_GROUPS = "workers/risk/groups.py"
 
 RISK_MUTATIONS: Final = (
     Mutation(
@@ -45,17 +46,28 @@ RISK_MUTATIONS: Final = (
     Mutation(
         "a suspended account trades",
         RISK,
-        "status not in _TRADES or account.kind is AccountKind.UNKNOWN:\n            return self._answers",
-        "account.kind is AccountKind.UNKNOWN:\n            return self._answers",
+        "status not in _TRADES or account.kind is AccountKind.UNKNOWN:\n"
+        "            refusal = _stopped(account)\n        if",
+        "account.kind is AccountKind.UNKNOWN:\n            refusal = _stopped(account)\n        if",
     ),
-    Mutation("a repeated command places again", RISK, "        if first is not None:\n", "        if False:\n"),
+    Mutation(
+        "a repeated command places again",
+        RISK,
+        "if first is not None or order.stop is not None:",
+        "if order.stop is not None:",
+    ),
     Mutation(
         "one open order too many",
         RISK,
         "if open_count >= account.open_orders_max:",
         "if open_count > account.open_orders_max:",
     ),
-    Mutation("two amendments at a time", RISK, "        elif order.amend_id:\n", "        elif False:\n"),
+    Mutation(
+        "two amendments at a time",
+        RISK,
+        "    if order.amend_id:\n        return Ref",
+        "    if False:\n        return Ref",
+    ),
     Mutation(
         "reserved money is moved",
         TRANSFERS,
@@ -600,6 +612,42 @@ RISK_MUTATIONS: Final = (
         "            and self.notional_e8 == other.notional_e8\n",
         "",
     ),
+    Mutation(
+        "oco: both are held",
+        ACCOUNTS,
+        "return rise_e8(order.reserved_e8, needed_e8, partner.reserved_e8)",
+        "return needed_e8 - order.reserved_e8",
+    ),
+    Mutation("oco: both count in usage", USAGE, "        if partner is not None:\n", "        if False:\n"),
+    Mutation(
+        "oco: what was decided is still held", RISK, "            account.part(order, rules)\n", "            pass\n"
+    ),
+    Mutation(
+        "oco: an amendment decides a pair",
+        RISK,
+        "_UNDECIDED: Final = (ExecutionKind.NEW, _AMENDED)",
+        "_UNDECIDED: Final = (ExecutionKind.NEW,)",
+    ),
+    Mutation("oco: the second one is not asked", RISK, "enumerate((order, stop)):", "enumerate((order,)):"),
+    Mutation("oco: one open order is counted", RISK, "holds=False, ahead=ahead)", "holds=False)"),
+    Mutation("oco: prices may lie anywhere", RISK_GROUPS, "return None if apart else", "return None if True else"),
+    Mutation(
+        "oco: the other id may be taken", RISK_GROUPS, "if stop.client_order_id in account.by_client_id:", "if False:"
+    ),
+    Mutation(
+        "oco: a quantity is amended",
+        RISK,
+        "if order.group_id is not None and command.quantity_e8 is not None:",
+        "if False:",
+    ),
+    Mutation("oco: the dead one is amended", RISK, "    if not order.leaves_e8:\n", "    if False:\n"),
+    Mutation(
+        "oco: a snapshot forgets pairs",
+        RISK_STATE,
+        "                account.join(order, partner)\n",
+        "                pass\n",
+    ),
+    Mutation("oco: the stop is another order's", ORDERS, "            and self.stop == other.stop\n", ""),
     Mutation("loss: who is left is not assessed", LOSSES, "                rules.assessed_to = name\n", ""),
     Mutation(
         "loss: the next tick assesses the same again",

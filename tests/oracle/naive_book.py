@@ -108,10 +108,14 @@ class NaiveBook:
         self.waiting: list[NaiveOrder] = []
         """As they came."""
         self.due: list[NaiveOrder] = []
+        self.paired: dict[int, NaiveOrder] = {}
+        """By order_id: the other order of an open pair."""
+        self.settled = 0
+        """So much of what was said has ended the others of pairs."""
         self.prices: dict[TriggerBy | None, int | None] = {TriggerBy.LAST: None, TriggerBy.MARK: None}
 
     def apply(self, order: Order | Tick | Mark, ts_us: int) -> list[Message]:
-        self.said, self.ts_us = [], ts_us
+        self.said, self.ts_us, self.settled = [], ts_us, 0
         if isinstance(order, Tick):
             self._tick(order)
             return self.said
@@ -127,6 +131,7 @@ class NaiveBook:
         else:
             self._new(order)
         self._tell_levels(before, self.levels())
+        self._settle()
         self._let_enter()
         return self.said
 
@@ -158,7 +163,29 @@ class NaiveBook:
             each.arrival = self.arrivals
             before = self.levels()
             self._tell(each, ExecutionKind.TRIGGERED, OrderStatus.NEW, Reason.NONE)
+            self._settle()
+            before = self.levels()
             self._begin(each)
+            self._tell_levels(before, self.levels())
+            self._settle()
+
+    def _settle(self) -> None:
+        """Who has traded, met its trigger or ended cancels the other one of its pair."""
+        while self.settled < len(self.said):
+            message = self.said[self.settled]
+            self.settled += 1
+            if not isinstance(message, Execution) or message.kind in {ExecutionKind.NEW, ExecutionKind.AMENDED}:
+                continue
+            if message.kind in {ExecutionKind.AMEND_REJECTED, ExecutionKind.CANCEL_REJECTED}:
+                continue
+            other = self.paired.pop(message.order_id, None)
+            if other is None or self.paired.pop(other.order.order_id, None) is None:
+                continue
+            other = next(e for e in (*self.resting, *self.waiting) if e.order.order_id == other.order.order_id)
+            before = self.levels()
+            (self.waiting if other.waits else self.resting).remove(other)
+            self.due = [each for each in self.due if each is not other]
+            self._tell_end(other, ExecutionKind.CANCELLED, Reason.ONE_CANCELS_OTHER)
             self._tell_levels(before, self.levels())
 
     def _trades(self) -> bool:
@@ -202,13 +229,15 @@ class NaiveBook:
         self.now_us = tick.ts_us
         dated = [each for each in (*self.resting, *self.waiting) if each.order.expire_us is not None]
         for each in sorted(dated, key=lambda each: (each.order.expire_us, each.order.order_id)):
-            if (each.order.expire_us or 0) <= tick.ts_us:
+            still = each in self.resting or each in self.waiting
+            if still and (each.order.expire_us or 0) <= tick.ts_us:
                 before = self.levels()
                 (self.waiting if each.waits else self.resting).remove(each)
                 day = each.order.time_in_force is TimeInForce.DAY
                 why = Reason.SESSION_CLOSED if day else Reason.EXPIRY_REACHED
                 self._tell_end(each, ExecutionKind.EXPIRED, why)
                 self._tell_levels(before, self.levels())
+                self._settle()
 
     def _cancel(self, order: Order) -> None:
         for resting in (*self.resting, *self.waiting):
@@ -297,7 +326,52 @@ class NaiveBook:
     def _times(self, order: Order) -> dict[str, int]:
         return {"limit_e8": self.now_us * 100, "actual_e8": (order.expire_us or 0) * 100}
 
+    def _pair(self, pair: Order) -> None:
+        """Two orders; the one that waits comes first. None if it is too late for both."""
+        if self._is_late(pair):
+            self._refuse_pair(pair, Reason.EXPIRY_INVALID, **self._times(pair))
+            return
+        first, stop = self._both(pair)
+        self.arrivals += 1
+        waiting = NaiveOrder(stop, self.arrivals)
+        self._wait(waiting)
+        self._tell(waiting, ExecutionKind.NEW, OrderStatus.NEW, Reason.NONE)
+        self.arrivals += 1
+        resting = NaiveOrder(first, self.arrivals)
+        self.paired[first.order_id], self.paired[stop.order_id] = waiting, resting
+        self._tell(resting, ExecutionKind.NEW, OrderStatus.NEW, Reason.NONE, command_id=pair.command_id)
+        self._begin(resting)
+
+    def _refuse_pair(self, pair: Order, reason: Reason, **numbers: int) -> None:
+        refused = (ExecutionKind.REJECTED, OrderStatus.REJECTED, reason)
+        for each, command in zip(self._both(pair), (pair.command_id, None), strict=True):
+            self._tell(NaiveOrder(each, 0), *refused, command_id=command, leaves_e8=0, **numbers)
+
+    @staticmethod
+    def _both(pair: Order) -> tuple[Order, Order]:
+        first = replace(
+            pair,
+            kind=OrderKind.NEW,
+            stop_price_e8=None,
+            stop_limit=False,
+            trigger_price_e8=None,
+            trigger_by=None,
+        )
+        stop = replace(
+            first,
+            order_id=pair.order_id + 2**45,
+            client_order_id=pair.client_order_id + ":stop",
+            order_type=OrderType.STOP_LIMIT if pair.stop_limit else OrderType.STOP,
+            price_e8=pair.stop_price_e8 or 0,
+            trigger_price_e8=pair.trigger_price_e8,
+            trigger_by=pair.trigger_by,
+        )
+        return first, stop
+
     def _new(self, order: Order) -> None:
+        if order.kind is OrderKind.OCO:
+            self._pair(order)
+            return
         self.arrivals += 1
         taker = NaiveOrder(order, self.arrivals)
         if self._is_late(order):
@@ -496,6 +570,7 @@ class NaiveBook:
             "waits": naive.waits and alive,
             "display_quantity_e8": order.display_quantity_e8,
             "notional_e8": order.notional_e8,
+            "group_id": order.group_id,
             "reduce_only": order.reduce_only,
         }
         self.said.append(Execution(**(fields | more)))

@@ -4,6 +4,7 @@ It knows nothing of how pre-trade risk does it: no running sums, no indexes, onl
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -22,6 +23,10 @@ class OpenOrder:
     """Worst price, leaves and fee rate, should the amendment under way be made."""
     budget: int | None = None
     """What it may still spend, without fees; None if it does not say so."""
+    other: "OpenOrder | None" = field(default=None, repr=False, compare=False)
+    """The order of which only this one or that one trades."""
+    near: int | None = None
+    """About where it is going to trade, if not at the mark."""
 
     def variants(self) -> list[tuple[int, int, int]]:
         return [(self.worst_price, self.leaves, self.fee_rate), *([self.amended] if self.amended else [])]
@@ -51,6 +56,7 @@ class NaiveFunds:
 
     def fill(self, order_id: int, quantity: int, notional: int, fee: int) -> None:
         order = self.orders[order_id]
+        self.part(order_id)
         base, quote = self.pairs[order.symbol]
         sign = 1 if order.side == "BUY" else -1
         self.move(order.account, base, sign * quantity)
@@ -64,6 +70,21 @@ class NaiveFunds:
         if not order.leaves:
             del self.orders[order_id]
 
+    def part(self, order_id: int) -> int | None:
+        """Something has happened to one of a pair: the other one will trade no more. Its id."""
+        order = self.orders[order_id]
+        if order.other is None:
+            return None
+        (other,) = (number for number, each in self.orders.items() if each is order.other)
+        order.other = None
+        del self.orders[other]
+        return other
+
+    def worst(self, orders: list[OpenOrder], of: Callable[[OpenOrder], int]) -> int:
+        """The sum of what the orders come to, of each pair the larger."""
+        alone = sum(of(order) for order in orders if order.other is None)
+        return alone + sum(max(of(order), of(order.other)) for order in orders if order.other is not None) // 2
+
     def need(self, order: OpenOrder) -> tuple[str, int]:
         """Currency and amount that an order may cost at worst."""
         base, quote = self.pairs[order.symbol]
@@ -75,8 +96,8 @@ class NaiveFunds:
     def reserved(self, account: str, currency: str) -> int:
         if self.leverage[account] is not None:
             return 0
-        needs = [self.need(order) for order in self.orders.values() if order.account == account]
-        return sum(amount for needed, amount in needs if needed == currency)
+        mine = [order for order in self.orders.values() if order.account == account]
+        return self.worst([order for order in mine if self.need(order)[0] == currency], lambda each: self.need(each)[1])
 
     def refusal(self, new: OpenOrder) -> tuple[str, int | None, int | None] | None:
         """Why an order cannot be covered, and the numbers."""
@@ -97,7 +118,7 @@ class NaiveFunds:
             new.leaves -= max(open_leaves for _, open_leaves, _ in old.variants())
             return self._margin_refusal(new, leverage) if new.leaves > 0 else None
         currency, amount = self.need(new)
-        _, held = self.need(old)
+        held = self.worst([old, *([old.other] if old.other else [])], lambda each: self.need(each)[1])
         available = self.total(old.account, currency) - self.reserved(old.account, currency) + held
         return ("FUNDS_INSUFFICIENT", available, amount) if amount > max(available, held) else None
 
@@ -124,10 +145,15 @@ class NaiveFunds:
         return None
 
     def _worst(self, account: str, base: str, quote: str, extra: list[OpenOrder]) -> int:
-        quantities = {"BUY": 0, "SELL": 0}
-        for order in [*self.orders.values(), *extra]:
-            if order.account == account and self.pairs[order.symbol] == (base, quote):
-                quantities[order.side] += max(leaves for _, leaves, _ in order.variants())
+        mine = [order for order in [*self.orders.values(), *extra] if order.account == account]
+        mine = [order for order in mine if self.pairs[order.symbol] == (base, quote)]
+        quantities = {
+            side: self.worst(
+                [order for order in mine if order.side == side],
+                lambda order: max(leaves for _, leaves, _ in order.variants()),
+            )
+            for side in ("BUY", "SELL")
+        }
         position = self.total(account, base)
         return max(abs(position + quantities["BUY"]), abs(position - quantities["SELL"]))
 

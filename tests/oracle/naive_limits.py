@@ -4,6 +4,7 @@ It knows nothing of how pre-trade risk does it: no running sums, no buckets, onl
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -34,7 +35,9 @@ class NaiveLimits:
                 return said[-1][name], where
         return None, None
 
-    def refusal(self, new: OpenOrder, quantity: int, now: int, before: OpenOrder | None, *, priced: bool) -> Why:
+    def refusal(
+        self, new: OpenOrder, quantity: int, now: int, before: OpenOrder | None, *, priced: bool, ahead: int = 0
+    ) -> Why:
         """Why an order or amendment is beyond a limit. `quantity` is 0 where an amendment keeps it.
 
         Moves the worst price of a market order (`priced` is False) to the fat-finger limit.
@@ -48,21 +51,21 @@ class NaiveLimits:
                 return why
         limit, _ = self.holds(new.account, new.symbol, "max_open_orders")
         mine = [order for order in self.funds.orders.values() if order.account == new.account]
-        count = sum(order.symbol == new.symbol for order in mine) + 1
+        count = sum(order.symbol == new.symbol for order in mine) + 1 + ahead
         if limit is not None and before is None and count > limit:
             return "SYMBOL_OPEN_ORDERS_LIMIT", limit * UNIT, count * UNIT
         return self._frequency(new, now) or self._volume(new, before, mine, now) or self._holding(new, before, mine)
 
     def reducing_refusal(self, new: OpenOrder, before: OpenOrder | None) -> Why:
         """Why an account that may only reduce may not place this."""
-        more, base = quantity_of(new) - (quantity_of(before) if before else 0), self.funds.pairs[new.symbol][0]
+        more, base = rise(new, before, quantity_of), self.funds.pairs[new.symbol][0]
         held = self.funds.total(new.account, base) * (-1 if new.side == "BUY" else 1)
         same = [
-            quantity_of(order)
+            order
             for order in self.funds.orders.values()
             if (order.account, order.side, self.funds.pairs[order.symbol][0]) == (new.account, new.side, base)
         ]
-        room = max(held - sum(same), 0)
+        room = max(held - self.funds.worst(same, quantity_of), 0)
         return ("ACCOUNT_REDUCING", room, more) if more > 0 and more > room else None
 
     def passes(self, order: OpenOrder, now: int) -> None:
@@ -77,7 +80,7 @@ class NaiveLimits:
         limit, _ = self.holds(new.account, new.symbol, "fat_finger_limit_e8")
         if limit is None:
             return None
-        away, mark = Fraction(limit, UNIT), self.funds.marks[new.symbol]
+        away, mark = Fraction(limit, UNIT), new.near or self.funds.marks[new.symbol]
         edge = math.floor(mark * (1 + away)) if new.side == "BUY" else math.ceil(mark * (1 - away))
         if new.worst_price <= edge if new.side == "BUY" else new.worst_price >= edge:
             return None
@@ -104,7 +107,7 @@ class NaiveLimits:
 
     def _volume(self, new: OpenOrder, before: OpenOrder | None, mine: list[OpenOrder], now: int) -> Why:
         limit, where = self.holds(new.account, new.symbol, "max_daily_volume_e8")
-        more = notional(new) - (notional(before) if before else 0)
+        more = rise(new, before, notional)
         if limit is None or more <= 0:
             return None
         quote = self.funds.pairs[new.symbol][1]
@@ -115,17 +118,17 @@ class NaiveLimits:
             for account, symbol, value, at in self.fills
             if account == new.account and symbol in counted and at // DAY == now // DAY
         )
-        total = traded + sum(notional(order) for order in mine if order.symbol in counted) + more
+        total = traded + self.funds.worst([order for order in mine if order.symbol in counted], notional) + more
         return ("DAILY_VOLUME_LIMIT", limit, total) if total > limit else None
 
     def _holding(self, new: OpenOrder, before: OpenOrder | None, mine: list[OpenOrder]) -> Why:
-        more = quantity_of(new) - (quantity_of(before) if before else 0)
+        more = rise(new, before, quantity_of)
         if more <= 0:
             return None
         base, quote = self.funds.pairs[new.symbol]
         same = [order for order in mine if order.side == new.side and self.funds.pairs[order.symbol][0] == base]
         held = self.funds.total(new.account, base) * (1 if new.side == "BUY" else -1)
-        after = held + sum(quantity_of(order) for order in same) + more
+        after = held + self.funds.worst(same, quantity_of) + more
         limit, _ = self.holds(new.account, new.symbol, "max_position_size_e8")
         if limit is not None and after > limit:
             return "POSITION_LIMIT", limit, after
@@ -150,14 +153,23 @@ class NaiveLimits:
         return "LEVERAGE_LIMIT", math.floor(equity * limit / UNIT), math.ceil(exposure)
 
     def _worst(self, mine: list[OpenOrder], new: OpenOrder, base: str, quote: str, more: int) -> int:
-        quantities = {"BUY": 0, "SELL": 0}
-        for order in mine:
-            if self.funds.pairs[order.symbol] == (base, quote):
-                quantities[order.side] += quantity_of(order)
+        there = [order for order in mine if self.funds.pairs[order.symbol] == (base, quote)]
+        quantities = {
+            side: self.funds.worst([order for order in there if order.side == side], quantity_of)
+            for side in ("BUY", "SELL")
+        }
         if self.funds.pairs[new.symbol] == (base, quote):
             quantities[new.side] += more
         held = self.funds.total(new.account, base)
         return max(abs(held + quantities["BUY"]), abs(held - quantities["SELL"]))
+
+
+def rise(new: OpenOrder, before: OpenOrder | None, of: Callable[[OpenOrder], int]) -> int:
+    """How much more it comes to at worst."""
+    if before is None:
+        return of(new)
+    beside = of(before.other) if before.other is not None else 0
+    return max(of(new), beside) - max(of(before), beside)
 
 
 def quantity_of(order: OpenOrder) -> int:

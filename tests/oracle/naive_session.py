@@ -55,11 +55,11 @@ class NaiveSession(NaiveBook):
 
     def apply(self, message: Order | Tick | Mark | Control, ts_us: int) -> list[Message]:
         if isinstance(message, Control):
-            self.said, self.ts_us = [], ts_us
+            self.said, self.ts_us, self.settled = [], ts_us, 0
             self._decided(message)
             said = self.said
         elif isinstance(message, Order) and (reason := self._refusal(message)) is not None:
-            self.said, self.ts_us = [], ts_us
+            self.said, self.ts_us, self.settled = [], ts_us, 0
             self._refuse(message, reason)
             said = self.said
         else:
@@ -81,6 +81,9 @@ class NaiveSession(NaiveBook):
 
     def _refuse(self, order: Order, reason: Reason) -> None:
         answer = {"command_id": order.command_id, "command_us": order.command_us}
+        if order.kind is OrderKind.OCO:
+            self._refuse_pair(order, reason)
+            return
         if order.kind is OrderKind.NEW:
             refused = NaiveOrder(order, 0)
             self._tell(refused, ExecutionKind.REJECTED, OrderStatus.REJECTED, reason, leaves_e8=0, **answer)
@@ -211,6 +214,7 @@ class NaiveSession(NaiveBook):
         if phase is Phase.CONTINUOUS and before == after and after:
             self._repeat_a_level(after)
         self._tell_session()
+        self._settle()
         if phase is Phase.CONTINUOUS:
             self.seen = []
             if self.breaker is not None:

@@ -20,7 +20,8 @@ class NaiveTimers:
 
     def cancel_all(self, account: str, open_orders: Iterable[tuple[int, str]]) -> list[int]:
         """The account's orders that nobody has taken out, of all (order id, account)."""
-        meant = sorted(number for number, owner in open_orders if owner == account and number not in self.leaving)
+        mine = (number for number, owner in open_orders if owner == account and number not in self.leaving)
+        meant = sorted(mine, key=lambda number: (number % 2**45, number))
         self.leaving.update(meant)
         return meant
 

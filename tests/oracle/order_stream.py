@@ -120,6 +120,40 @@ def new_order(
     )
 
 
+def pair_order(
+    first: Order, trigger_e8: int, *, worst_e8: int, limit: bool = False, by: TriggerBy = TriggerBy.LAST
+) -> Order:
+    """A limit order and a stop order of which one cancels the other, as one record."""
+    return replace(
+        first,
+        kind=OrderKind.OCO,
+        group_id=first.order_id,
+        stop_price_e8=worst_e8,
+        stop_limit=limit,
+        trigger_price_e8=trigger_e8,
+        trigger_by=by,
+    )
+
+
+def members(pair: Order) -> tuple[Order, ...]:
+    """The orders that a record stands for, as later commands name them: one, or both of a pair."""
+    if pair.kind is not OrderKind.OCO:
+        return (pair,)
+    first = replace(
+        pair, kind=OrderKind.NEW, stop_price_e8=None, stop_limit=False, trigger_price_e8=None, trigger_by=None
+    )
+    stop = replace(
+        first,
+        order_id=pair.order_id + 2**45,
+        client_order_id=f"{pair.client_order_id}:stop",
+        order_type=OrderType.STOP_LIMIT if pair.stop_limit else OrderType.STOP,
+        price_e8=pair.stop_price_e8 or 0,
+        trigger_price_e8=pair.trigger_price_e8,
+        trigger_by=pair.trigger_by,
+    )
+    return first, stop
+
+
 def cancel_order(number: int, order: Order, *, account: str | None = None) -> Order:
     return replace(
         order,
@@ -220,9 +254,9 @@ def random_orders(seed: int, count: int, *, prices: int = 24, accounts: int = 5)
                 account = "mallory" if rng.random() < 0.03 else None
                 dated = victim.time_in_force is TimeInForce.GTD
                 expire_us = time_of(number) + rng.randint(-20, 300) if dated and rng.random() < 0.5 else None
-                quantity_e8 = rng.choice((0, rng.randint(1, 40) * LOT_E8))
+                quantity_e8 = rng.choice((0, rng.randint(1, 40) * LOT_E8)) if victim.group_id is None else 0
                 changes = {"account": account, "expire_us": expire_us, "trigger_e8": _moved(rng, victim)}
-                changes["display_e8"] = _shown(rng, victim)
+                changes["display_e8"] = _shown(rng, victim) if victim.group_id is None else None
                 yield amend_order(number, victim, price_e8, quantity_e8, **changes)
                 continue
         if roll < 0.35 and recent:
@@ -259,8 +293,23 @@ def random_orders(seed: int, count: int, *, prices: int = 24, accounts: int = 5)
         )
         if len(recent) > 200:
             recent.pop(0)
-        recent.append(order)
+        order = _with_others(rng, order)
+        recent += members(order)
         yield order
+
+
+def _with_others(rng: random.Random, order: Order) -> Order:
+    """Perhaps the first of a pair, where it can be."""
+    plain = not order.post_only and order.display_quantity_e8 is None and order.trigger_by is None
+    plain = plain and order.order_type is OrderType.LIMIT and order.time_in_force in RESTING
+    if not plain or rng.random() > 0.25:
+        return order
+    buys, limit, behind_e8 = order.side is Side.BUY, rng.random() < 0.4, rng.randint(1, 6) * TICK_E8
+    trigger_e8 = order.price_e8 + (behind_e8 if buys else -behind_e8)
+    worst_e8 = trigger_e8 if limit else (2_000 if buys else 1) * TICK_E8
+    return pair_order(
+        order, trigger_e8, worst_e8=worst_e8, limit=limit, by=rng.choice((TriggerBy.LAST, TriggerBy.MARK))
+    )
 
 
 def replay(core: MatchingCore, orders: Iterable[Asked]) -> list[list[Message]]:

@@ -18,6 +18,7 @@ from schemas.messages import (
     ControlKind,
     Execution,
     ExecutionKind,
+    GroupKind,
     Message,
     Order,
     OrderKind,
@@ -32,6 +33,7 @@ from tests.oracle.naive_funds import NaiveFunds, OpenOrder
 from tests.oracle.naive_limits import NaiveLimits
 from tests.oracle.naive_losses import NaiveLosses
 from tests.oracle.naive_timers import NaiveTimers
+from tests.oracle.order_stream import members
 from tests.oracle.risk_desk import Desk
 from workers.kernel.stage import Output
 
@@ -80,8 +82,10 @@ class RandomMarket:
             self._place,
             self._place,
             self._place,
+            self._pair,
             self._fill,
             self._fill,
+            self._trigger,
             self._end,
             self._cancel,
             self._amend,
@@ -200,13 +204,14 @@ class RandomMarket:
         kills = status is not AccountStatus.ACTIVE and not self.rng.randint(0, 1)
         fields = {"account": account, "strategy": strategy, "account_status": status, "cancel_open": kills}
         outputs = self.desk.control(ControlKind.STRATEGY, **fields)
+        removed = [o.message for o in outputs if isinstance(o.message, Order) and o.message.reason is Reason.KILLED]
+        self.desk.aside([output for output in outputs if output.message not in removed])
+        if self.losses.margins():
+            self.losses.look(account, self.desk.ts_us)
         self.timers.leaving.update(order.order_id for order in self.desk.removed)
         owners = [(number, account) for number, owner in self._owners() if owner == account and kills]
         meant = [(number, owner) for number, owner in owners if self.tags[number] == strategy]
-        removed = [output.message for output in outputs if isinstance(output.message, Order)]
         assert [order.order_id for order in removed] == self.timers.cancel_all(account, meant)
-        assert {order.reason for order in removed} <= {Reason.KILLED}
-        assert len(removed) == len(outputs)
 
     def _strategy_refusal(
         self, strategy: str | None, new: OpenOrder, before: OpenOrder | None
@@ -322,9 +327,86 @@ class RandomMarket:
                 self.ended[new.account] = None, None
             assert (answer.reason, answer.limit_e8, answer.actual_e8) == expected
 
+    def _pair(self) -> None:
+        """A limit order and a stop order of which one cancels the other."""
+        strategy = self.rng.choice((None, *STRATEGIES))
+        account, symbol = self.rng.choice(ACCOUNTS), self.rng.choice(list(SYMBOLS))
+        side = self.rng.choice((Side.BUY, Side.SELL))
+        mark_e8, buys = self.naive.marks[symbol], side is Side.BUY
+        low_e8, high_e8 = sorted(self.rng.randint(-(-mark_e8 // 10), mark_e8 * 19 // 10) for _ in range(2))
+        price_e8, trigger_e8 = (low_e8, high_e8 + 1) if buys else (high_e8 + 1, low_e8)
+        price_e8 = min(price_e8, mark_e8 * 19 // 10)
+        near_e8 = max(mark_e8, trigger_e8) if buys else min(mark_e8, trigger_e8)
+        worst_e8 = near_e8 * 19 // 10 if buys else -(-near_e8 // 10)
+        limited = bool(self.rng.randint(0, 1))
+        if limited:
+            worst_e8 = self.rng.randint(*sorted((near_e8, worst_e8)))
+        quantity_e8 = self.rng.choice((self.rng.randint(1, 1000), self.rng.randint(1, 4 * E8)))
+        fields = {
+            "client_order_id": f"id-{self.desk.offsets.get('commands', 0)}",
+            "symbol": symbol,
+            "side": side,
+            "price_e8": price_e8,
+            "quantity_e8": quantity_e8,
+            "group": GroupKind.OCO,
+            "strategy": strategy,
+            "trigger_price_e8": trigger_e8,
+            "stop_price_e8": worst_e8 if limited else None,
+        }
+        if price_e8 <= trigger_e8 and not buys:
+            return  # the highest price that there can be
+        checked = self.desk.check(account, **fields) if not self.rng.randint(0, 3) else None
+        answer, now_us = self.desk.place(account, **fields), self.desk.ts_us
+        first = OpenOrder(account, symbol, side.value, price_e8, quantity_e8, self.rates[symbol])
+        stop = OpenOrder(account, symbol, side.value, worst_e8, quantity_e8, self.rates[symbol], near=near_e8)
+        self.losses.look(account, now_us)
+        expected = ("LIQUIDATION", None, None) if account in self.losses.liquidating else None
+        for ahead, (new, priced) in enumerate(((first, True), (stop, limited))):
+            expected = expected or (self.limits.reducing_refusal(new, None) if account in self.losses.lost else None)
+            expected = expected or self._strategy_refusal(strategy, new, None)
+            expected = expected or self.limits.refusal(new, new.leaves, now_us, None, priced=priced, ahead=ahead)
+            expected = expected or self.naive.refusal(new)
+        if isinstance(answer, Execution):
+            if answer.reason is not Reason.LIQUIDATION:
+                self.ended[account] = None, None
+            assert (answer.reason, answer.limit_e8, answer.actual_e8) == expected
+            assert checked in {None, expected}
+            return
+        assert expected is None
+        assert checked in {None, (Reason.NONE, None, None)}
+        assert isinstance(answer, Order)
+        assert (answer.price_e8, answer.stop_price_e8) == (first.worst_price, stop.worst_price)
+        self.limits.passes(first, now_us)
+        first.other, stop.other = stop, first
+        for order, naive in zip(members(answer), (first, stop), strict=True):
+            self.desk.entered(order)
+            self.open[order.order_id] = self.placed[order.order_id] = order
+            self.filled[order.order_id], self.tags[order.order_id] = 0, strategy
+            self.naive.orders[order.order_id] = naive
+
+    def _trigger(self) -> None:
+        waiting = [order for order in self.open.values() if order.trigger_by is not None]
+        if waiting and self.naive.orders[(order := self.rng.choice(waiting)).order_id].other is not None:
+            self.desk.executed(order, ExecutionKind.TRIGGERED, OrderStatus.NEW, leaves_e8=order.quantity_e8)
+            self._cancelled(self.naive.part(order.order_id))
+
+    def _cancelled(self, order_id: int | None) -> None:
+        """The book has taken out the other order of a pair."""
+        if order_id is None:
+            return
+        order = self.open.pop(order_id)
+        why = Reason.LIQUIDATION if order.account in self.losses.liquidating else Reason.ORDER_FINAL
+        assert self.desk.amend(order.account, order_id=order_id, price_e8=1).reason is why
+        self.losses.look(order.account, self.desk.ts_us)
+        self.desk.ended(order, reason=Reason.ONE_CANCELS_OTHER)
+        self.ended[order.account] = None, None
+        self.amends.pop(order_id, None)
+
     def _repeat(self) -> None:
         order = self._any()
-        if order is None or order.order_type is OrderType.LIQUIDATION or order.account in self.losses.liquidating:
+        if order is None or order.order_type is OrderType.LIQUIDATION or order.group_id is not None:
+            return
+        if order.account in self.losses.liquidating:
             return
         market, placed = order.order_type is OrderType.MARKET, self.placed[order.order_id]
         answer = self.desk.place(
@@ -433,6 +515,10 @@ class RandomMarket:
         old, mark_e8 = self.naive.orders[order.order_id], self.naive.marks[order.symbol]
         price_e8 = self.rng.choice((None, self.rng.randint(-(-mark_e8 // 10), mark_e8 * 19 // 10)))
         quantity_e8 = self.rng.choice((None, self.rng.randint(1, 4 * E8))) if price_e8 else self.rng.randint(1, 4 * E8)
+        if order.trigger_by is not None or (order.group_id is not None and price_e8 is None):
+            return  # the limit of one that waits depends on its trigger, and a member of a group keeps its quantity
+        if order.group_id is not None:
+            quantity_e8 = None
         answer = self.desk.amend(order.account, order_id=order.order_id, price_e8=price_e8, quantity_e8=quantity_e8)
         self.losses.look(order.account, self.desk.ts_us)
         asked_e8 = quantity_e8 or 0
@@ -506,6 +592,7 @@ class RandomMarket:
         value_e8 = notional_e8(price_e8, quantity_e8)
         fee = fee_e8(value_e8, self.rng.choice((0, self.naive.orders[order.order_id].fee_rate)))
         self.desk.filled(order, quantity_e8, price_e8, before_e8=before_e8, fee_e8=fee)
+        other = self.naive.part(order.order_id)
         self.naive.fill(order.order_id, quantity_e8, value_e8, fee)
         self.limits.fills.append((order.account, order.symbol, value_e8, self.desk.ts_us))
         signed_e8 = quantity_e8 if order.side is Side.BUY else -quantity_e8
@@ -513,6 +600,7 @@ class RandomMarket:
         self.losses.paid.append((order.account, self.naive.pairs[order.symbol][0], signed_e8))
         if self.losses.on():
             self.losses.look(order.account, self.desk.ts_us)
+        self._cancelled(other)
         self.filled[order.order_id] += quantity_e8
         if order.order_id not in self.naive.orders:
             del self.open[order.order_id]
@@ -529,6 +617,7 @@ class RandomMarket:
         if status is OrderStatus.REJECTED and order.order_id in self.desk.in_book:
             status = OrderStatus.CANCELLED
         self.desk.ended(order, status, cumulative_e8=self.filled[order.order_id])
+        self._cancelled(self.naive.part(order.order_id))
         del self.open[order.order_id], self.naive.orders[order.order_id]
         self.ended[order.account] = status, order
         self.amends.pop(order.order_id, None)

@@ -73,7 +73,7 @@ def compare(messages: Sequence[Asked | Control], core: MatchingCore, oracle: Nai
 def test_seeded_streams_with_phases_say_what_the_naive_book_says(seed: int) -> None:
     options = {"prices": 8 + 4 * (seed % 5), "accounts": 2 + seed % 7}
     stream = list(random_session(seed, SEEDED_ORDERS // STREAMS, **options))
-    assert compare(stream, session_core(), naive()) >= 5
+    assert compare(stream, session_core(), naive()) >= 3
 
 
 @pytest.mark.parametrize("seed", range(STREAMS))

@@ -15,6 +15,7 @@ from schemas.messages import (
     ControlKind,
     Execution,
     ExecutionKind,
+    GroupKind,
     LedgerEntry,
     Order,
     OrderKind,
@@ -71,9 +72,9 @@ class Market:
         self.venue.control(Control(kind, f"decision-{next(self.numbers)}", **fields))  # type: ignore[arg-type]
         self.venue.pipeline.run()
 
-    def place(self, account: str, side: Side, quantity: int, price: int) -> str:
+    def place(self, account: str, side: Side, quantity: int, price: int, **more: object) -> str:
         client_order_id = f"order-{next(self.numbers)}"
-        terms = {"order_type": OrderType.LIMIT, "price_e8": price * E8, "quantity_e8": quantity * E8}
+        terms = {"order_type": OrderType.LIMIT, "price_e8": price * E8, "quantity_e8": quantity * E8} | more
         self.send(account, CommandKind.NEW, client_order_id, symbol="BTC-USD", side=side, **terms)
         return client_order_id
 
@@ -170,6 +171,25 @@ def test_without_bids_it_waits_for_them(market: Market) -> None:
     market.place(MAKER, Side.BUY, 50, 780)
     market.ticks(15)
     assert states(market.contents())[-1] == ACTIVE
+
+
+def test_a_pair_leaves_whole_and_keeps_it_waiting_for_nothing(market: Market) -> None:
+    """Both of its orders are removed: the first removal ends both, and the second one finds nothing."""
+    oco = {"group": GroupKind.OCO, "trigger_price_e8": 600 * E8}
+    pair = market.place(TRADER, Side.SELL, 1, 1400, **oco)
+    market.place(MAKER, Side.BUY, 50, 780)
+    market.place(MAKER, Side.SELL, 1, 782)
+    market.ticks(15)
+    contents = market.contents()
+    assert states(contents)[-2:] == [SUSPENDED, ACTIVE]
+    assert [fill.last_quantity_e8 for fill in fills(contents)][:2] == [E8, 3 * E8 // 4]
+    removals = [o.client_order_id for o in contents.of("orders", Order) if o.kind is OrderKind.REMOVE]
+    assert removals == [pair, f"{pair}:stop"]
+    ends = [e for e in contents.executions() if e.group_id is not None and e.kind is not ExecutionKind.NEW]
+    assert [(e.client_order_id, e.kind, e.reason) for e in ends] == [
+        (pair, ExecutionKind.CANCELLED, Reason.LIQUIDATION),
+        (f"{pair}:stop", ExecutionKind.CANCELLED, Reason.ONE_CANCELS_OTHER),
+    ]
 
 
 def test_crashes_change_nothing(market: Market) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from schemas.messages import CommandKind, ExecutionKind, Frame, FrameKind, Transfer, TransferKind
-from tradsys.audit import money, orders
+from tradsys.audit import groups, money, orders
 from tradsys.audit.contents import Contents, Finding
 
 FINDINGS_MAX: Final = 100
@@ -83,6 +83,7 @@ RULES: Final = (
     _rule(orders.fills),
     _rule(orders.priority),
     _rule(orders.auctions),
+    _rule(groups.groups),
     _rule(orders.books, "book"),
     _rule(orders.sessions),
     _rule(money.positions),

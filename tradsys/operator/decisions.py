@@ -6,11 +6,12 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaException
 from msgspec.structs import replace
 
 from schemas.codec import Codec, CodecError
 from schemas.messages import AccountState, Control, ControlKind, Phase, Transfer, TransferKind
+from stream_topology.decisions import write_decisions
 from stream_topology.sharding import partition_of
 from tradsys.audit.kafka_log import KafkaLog
 from tradsys.errors import CommandError
@@ -116,22 +117,9 @@ class Decisions:
         for control in decided:
             if error := self._gate.error(control):
                 raise CommandError(f"Nothing was decided: {error}.")
-        producer = Producer(
-            {
-                "bootstrap.servers": self._log.bootstrap,
-                "transactional.id": f"{self._log.prefix}operator-{secrets.token_hex(4)}",
-                "log_level": 0,
-            }
-        )
-        topic = f"{self._log.prefix}control"
+        values = [self._codec.encode(control) for control in decided]
         try:
-            producer.init_transactions(WRITE_S_MAX)
-            producer.begin_transaction()
-            for control in decided:
-                value = self._codec.encode(control)
-                for partition in range(self._log.shards):
-                    producer.produce(topic, value, partition=partition)
-            producer.commit_transaction(WRITE_S_MAX)
+            write_decisions(self._log.bootstrap, self._log.prefix, self._log.shards, values)
         except KafkaException as error:
             sentence = f"Kafka did not say that it took the decision: {error.args[0].str()}. {when_unknown}"
             raise CommandError(sentence) from error

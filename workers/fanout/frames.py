@@ -132,6 +132,8 @@ class OrderPayload(msgspec.Struct, gc=False):
     """Only of orders that do not show all."""
     notional: str | msgspec.UnsetType = msgspec.UNSET
     """Only of orders that spend a notional."""
+    group_id: str | msgspec.UnsetType = msgspec.UNSET
+    """Only of orders that were placed together."""
     reduce_only: bool | msgspec.UnsetType = msgspec.UNSET
     """True of orders that are, and left out of all others."""
 
@@ -279,7 +281,7 @@ def _terms(execution: Execution) -> dict[str, Any]:
     reduces = {"reduce_only": True} if execution.reduce_only else {}
     if execution.notional_e8 is not None:
         return {"notional": format_e8(execution.notional_e8), **reduces}
-    if execution.trigger_by is None and execution.display_quantity_e8 is None:
+    if execution.trigger_by is None and execution.display_quantity_e8 is None and execution.group_id is None:
         return reduces
     return {
         **reduces,
@@ -289,6 +291,7 @@ def _terms(execution: Execution) -> dict[str, Any]:
         "trail_rate": _set_e8(execution.trail_rate_e8),
         "waits": execution.waits or msgspec.UNSET,
         "display_quantity": _set_e8(execution.display_quantity_e8),
+        "group_id": msgspec.UNSET if execution.group_id is None else str(execution.group_id),
     }
 
 

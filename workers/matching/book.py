@@ -209,6 +209,7 @@ class Book:
         "maker_fee_e8",
         "mark_e8",
         "orders",
+        "pairs",
         "quantity_min_e8",
         "reference_e8",
         "session",
@@ -241,6 +242,8 @@ class Book:
         """The newest trade's price."""
         self.mark_e8: int | None = None
         """The newest mark."""
+        self.pairs: dict[int, tuple[int, int]] = {}
+        """By group: both orders of each pair of which one cancels the other."""
         self.wait(Triggers())
 
     def wait(self, triggers: Triggers) -> None:

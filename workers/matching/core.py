@@ -12,12 +12,13 @@ from schemas.messages import (
     OrderKind,
     Phase,
     Reason,
+    Side,
     SymbolStatus,
     Tick,
     TimeInForce,
     TriggerBy,
 )
-from schemas.units import DAY_US, INT64_MAX, US_E8
+from schemas.units import DAY_US, E8, INT64_MAX, US_E8
 from stream_topology.sharding import partition_of
 from workers.kernel.controls import ControlGate, whole_lots
 from workers.kernel.sessions import PLANNED_MAX
@@ -26,12 +27,15 @@ from workers.matching.amend import amend, refuse
 from workers.matching.book import Book
 from workers.matching.breaker import breaker_of
 from workers.matching.expiry import Expiries
+from workers.matching.groups import both, settle, unasked
 from workers.matching.matcher import Matcher
 from workers.matching.phases import collect, hold_auction, tell, turn
+from workers.matching.placing import overflow
 from workers.matching.remove import clear, expire, remove
 from workers.matching.spending import spend
 from workers.matching.state import BookState, ShardState, decode, encode
 from workers.matching.stops import amend_waiting, proceed, wait
+from workers.matching.triggers import WAITING_MAX
 
 OLDEST_READ: Final = 2
 """The first behaviour version whose states are still read."""
@@ -44,7 +48,9 @@ _CANCEL: Final = OrderKind.CANCEL
 _AMEND: Final = OrderKind.AMEND
 _ENDING: Final = frozenset({TimeInForce.GTD, TimeInForce.DAY})
 _REMOVE: Final = OrderKind.REMOVE
-_SELDOM: Final = (_NEW, _AMEND, _REMOVE)
+_OCO: Final = OrderKind.OCO
+_SELDOM: Final = (_NEW, _AMEND, _REMOVE, _OCO)
+_PLACES: Final = (_NEW, _OCO)
 _GTC: Final = TimeInForce.GTC
 _DAY: Final = TimeInForce.DAY
 
@@ -152,21 +158,49 @@ class MatchingCore:
         self._matcher.begin()
         found = book.find(order.order_id)
         late = order.expire_us is not None and order.expire_us <= self._expiries.now_us
-        if late and order.kind is _NEW:
+        if late and order.kind in _PLACES:
             return self._matcher.refuse(order, Reason.EXPIRY_INVALID, ts_us, *self._times(order))
         if late and found is not None and found.account == order.account:
             return refuse(self._matcher, book, found, order, Reason.EXPIRY_INVALID, ts_us, *self._times(order))
+        if order.kind is _OCO:
+            return self._come_together(book, order, ts_us)
         outputs = self._come(book, order, ts_us) if order.kind is _NEW else self._amend(book, order, ts_us)
-        if order.time_in_force in _ENDING:
-            found = book.find(order.order_id)
-            if found is not None and found.expire_us is not None:
-                self._expiries.add(found.expire_us, order.order_id, order.symbol)
-            elif found is not None:
-                self._expiries.add_day(order.order_id, book)
+        self._await_end(book, order)
         return self._follow(book, outputs, ts_us) if book.waiting or book.breaker else outputs
+
+    def _come_together(self, book: Book, pair: Order, ts_us: int) -> Sequence[Output]:
+        """Two new orders of which one cancels the other. Both are taken, the one that waits first; or none is."""
+        order, stop = both(pair)
+        beyond = overflow(book, order)
+        if len(book.waiting) >= WAITING_MAX:
+            beyond = WAITING_MAX * E8, (WAITING_MAX + 1) * E8
+        if beyond is not None:
+            return self._matcher.refuse(pair, Reason.BOOK_FULL, ts_us, *beyond)
+        outputs = unasked(wait(self._matcher, book, stop, ts_us))
+        book.pairs[order.order_id] = order.order_id, stop.order_id
+        if book.session.trades:
+            outputs += self._matcher.take(book, book.asks if order.side is Side.BUY else book.bids, order, ts_us)
+        else:
+            outputs += collect(self._matcher, book, order, ts_us)
+        for each in (stop, order):
+            self._await_end(book, each)
+        return self._follow(book, outputs, ts_us)
+
+    def _await_end(self, book: Book, order: Order) -> None:
+        """Note when an order ends that has come to rest or to wait, or was amended."""
+        if order.time_in_force not in _ENDING:
+            return
+        found = book.find(order.order_id)
+        if found is not None and found.expire_us is not None:
+            self._expiries.add(found.expire_us, order.order_id, order.symbol)
+        elif found is not None:
+            self._expiries.add_day(order.order_id, book)
 
     def _follow(self, book: Book, outputs: Sequence[Output], ts_us: int) -> Sequence[Output]:
         """What was done and what follows: orders that meet their triggers, the halt that a circuit breaker makes."""
+        if book.pairs:
+            outputs = list(outputs)
+            settle(self._matcher, book, outputs, ts_us)
         if book.symbol in self.apart:
             return outputs
         if book.waiting:
@@ -207,7 +241,7 @@ class MatchingCore:
         reason = book.session.refusal()
         if kind is _REMOVE or reason is None:
             return self._seldom(book, order, ts_us)
-        if kind is _NEW:
+        if kind in _PLACES:
             return self._matcher.refuse(order, reason, ts_us)
         found = book.find(order.order_id)
         if found is None or found.account != order.account:
@@ -216,7 +250,7 @@ class MatchingCore:
 
     def _without_book(self, order: Order, ts_us: int) -> Sequence[Output]:
         """Risk may know a symbol a moment earlier than this shard."""
-        if order.kind is _NEW:
+        if order.kind in _PLACES:
             return self._matcher.refuse(order, Reason.SYMBOL_UNKNOWN, ts_us)
         return () if order.kind is _REMOVE else self._matcher.refuse_change(order, ts_us)
 

@@ -66,6 +66,7 @@ def is_special(order: Order) -> bool:
         order.trigger_by is not None
         or order.display_quantity_e8 is not None
         or order.notional_e8 is not None
+        or order.group_id is not None
         or order.reduce_only
     )
 
@@ -80,6 +81,7 @@ def with_terms(execution: Execution, terms: Order, *, waits: bool = False) -> Ex
         trail_rate_e8=terms.trail_rate_e8,
         display_quantity_e8=terms.display_quantity_e8,
         notional_e8=terms.notional_e8,
+        group_id=terms.group_id,
         reduce_only=terms.reduce_only,
         waits=waits,
     )

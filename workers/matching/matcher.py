@@ -31,6 +31,7 @@ from workers.kernel.stage import Output
 from workers.matching.auction import TRADES_MAX
 from workers.matching.book import ORDERS_MAX, Book, BookSide, Level, OpenOrder
 from workers.matching.executions import accepted, ended, is_special, refused, with_terms
+from workers.matching.groups import both, settle, unasked
 from workers.matching.placing import (
     RESTING,
     interrupt,
@@ -118,7 +119,7 @@ class Matcher:
         if crosses or not rests or order.display_quantity_e8 is not None or order.reduce_only:
             if crosses and order.post_only:
                 return self._enter_post_only(book, other, order, ts_us)
-            return self._take(book, other, order, ts_us)
+            return self.take(book, other, order, ts_us)
 
         # It rests. Only here can the book grow: what rests after trading takes the place of what it traded with.
         if len(orders) >= ORDERS_MAX:
@@ -272,6 +273,8 @@ class Matcher:
             book.remove(order)
             book.session.changed = True
             publish(book, [order.level], ts_us, outputs)
+        if book.pairs:
+            settle(self, book, outputs, ts_us)
         return outputs
 
     def cancel_seldom(self, book: Book, order: Order, ts_us: int) -> Sequence[Output]:
@@ -284,7 +287,10 @@ class Matcher:
     def refuse(
         self, order: Order, reason: Reason, ts_us: int, limit_e8: int | None = None, actual_e8: int | None = None
     ) -> list[Output]:
-        """REJECTED, and nothing else."""
+        """REJECTED, and nothing else; of a pair both."""
+        if order.kind is OrderKind.OCO:
+            first, stop = (self.refuse(each, reason, ts_us, limit_e8, actual_e8) for each in both(order))
+            return [*first, *unasked(stop)]
         self.execution_id += 1
         answer = refused(order, self.execution_id, ExecutionKind.REJECTED, reason, ts_us, limit_e8, actual_e8)
         return [Output("executions", order.account, answer)]
@@ -296,8 +302,8 @@ class Matcher:
         answer = refused(order, self.execution_id, kind, Reason.ORDER_FINAL, ts_us)
         return [Output("executions", order.account, answer)]
 
-    def _take(self, book: Book, other: BookSide, order: Order, ts_us: int) -> list[Output]:
-        """An order that trades at once, or may not rest."""
+    def take(self, book: Book, other: BookSide, order: Order, ts_us: int) -> list[Output]:
+        """A new order that may trade at once, or of which more was asked than of most; otherwise as `enter`."""
         if order.order_type is not _LIMIT or order.time_in_force not in RESTING:
             _assert_known(order)
         self.execution_id += 1

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from schemas.messages import Order, OrderType, Phase, Reason, SessionChange, TriggerBy
-from schemas.units import E8, INT64_MAX, INT64_MIN
+from schemas.units import INT64_MAX, INT64_MIN
 from workers.kernel.stage import Output
 from workers.matching.auction import clearing, uncross
-from workers.matching.book import ORDERS_MAX, Book, Level
+from workers.matching.book import Book, Level
 from workers.matching.executions import accepted
 from workers.matching.expiry import Expiries
 from workers.matching.matcher import Matcher
-from workers.matching.placing import RESTING, open_order, publish
+from workers.matching.placing import RESTING, open_order, overflow, publish
 
 _CONTINUOUS: Final = Phase.CONTINUOUS
 
@@ -23,12 +23,10 @@ def collect(matcher: Matcher, book: Book, order: Order, ts_us: int) -> Sequence[
     """
     if order.order_type is not OrderType.LIMIT or order.time_in_force not in RESTING:
         return matcher.refuse(order, Reason.NOT_CONTINUOUS, ts_us)
-    if len(book.orders) >= ORDERS_MAX:
-        return matcher.refuse(order, Reason.BOOK_FULL, ts_us, ORDERS_MAX * E8, (ORDERS_MAX + 1) * E8)
+    beyond = overflow(book, order)
+    if beyond is not None:
+        return matcher.refuse(order, Reason.BOOK_FULL, ts_us, *beyond)
     level = book.level(order.side, order.price_e8)
-    room_e8 = INT64_MAX - level.all_e8()
-    if order.quantity_e8 > room_e8:
-        return matcher.refuse(order, Reason.BOOK_FULL, ts_us, room_e8, order.quantity_e8)
     book.append(open_order(order, order.quantity_e8, 0, level))
     book.session.changed = True
     matcher.execution_id += 1

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from schemas.messages import BookChange, ExecutionKind, Order, Phase, Reason, Side, TimeInForce
 from schemas.units import E8, INT64_MAX
 from workers.kernel.stage import Output
-from workers.matching.book import Book, BookSide, Level, OpenOrder
+from workers.matching.book import ORDERS_MAX, Book, BookSide, Level, OpenOrder
 from workers.matching.executions import has_limit, is_special
 
 # An enum's member is looked up slowly through its class (0.1 us), so hot paths name it once.
@@ -96,6 +96,15 @@ def open_order(order: Order, open_e8: int, notional_e8: int, level: Level) -> Op
     )
     resting.show(open_e8)
     return resting
+
+
+def overflow(book: Book, order: Order) -> tuple[int, int] | None:
+    """What the book holds at most and what a new order that rests would make it; None where it has room."""
+    if len(book.orders) >= ORDERS_MAX:
+        return ORDERS_MAX * E8, (ORDERS_MAX + 1) * E8
+    level = (book.asks if order.side is _SELL else book.bids).levels.get(order.price_e8)
+    room_e8 = INT64_MAX - (0 if level is None else level.all_e8())
+    return None if order.quantity_e8 <= room_e8 else (room_e8, order.quantity_e8)
 
 
 def why_ended(book: Book, order: Order, leaves_e8: int) -> tuple[ExecutionKind, Reason] | None:

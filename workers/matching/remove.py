@@ -36,10 +36,7 @@ def remove(matcher: Matcher, book: Book, order: Order, ts_us: int) -> Sequence[O
 def expire(matcher: Matcher, expiries: Expiries, ts_us: int) -> list[Output]:
     """EXPIRED and the level that changed, for each order that is due, REMOVALS_MAX at most."""
     outputs: list[Output] = []
-    for _ in range(REMOVALS_MAX - matcher.made()):
-        due = expiries.take()
-        if due is None:
-            break
+    while matcher.made() < REMOVALS_MAX and (due := expiries.take()) is not None:
         book, order, end_us = due
         ending = _DAY_OVER if order.time_in_force is TimeInForce.DAY else _EXPIRED
         if isinstance(order, Waiting):
@@ -56,5 +53,6 @@ def clear(matcher: Matcher, books: Iterable[Book], ts_us: int) -> list[Output]:
     room = max(REMOVALS_MAX - matcher.made(), 0)
     meant = ((book, order) for book in books for order in list(islice(book.open_orders(), room)))
     for book, order in islice(meant, room):
-        outputs += matcher.end(book, order, _KILLED, ts_us)
+        if matcher.made() < REMOVALS_MAX and book.find(order.order_id) is order:  # not the other one of a pair
+            outputs += matcher.end(book, order, _KILLED, ts_us)
     return outputs

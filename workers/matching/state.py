@@ -11,6 +11,7 @@ from workers.kernel.controls import Pair
 from workers.matching.book import Book, OpenOrder
 from workers.matching.breaker import Breaker
 from workers.matching.expiry import DaysOver
+from workers.matching.groups import open_pairs
 from workers.matching.session import Session, SessionState
 from workers.matching.triggers import Kept, KeptOrder, Triggers
 
@@ -130,6 +131,7 @@ class BookState(msgspec.Struct, frozen=True, array_like=True):
             )
         book.last_e8, book.mark_e8 = self.last_e8, self.mark_e8
         book.wait(Triggers.of(self.waiting))
+        book.pairs = open_pairs(book.open_orders())
         return book
 
 

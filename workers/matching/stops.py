@@ -16,6 +16,7 @@ from workers.matching.amend import refuse
 from workers.matching.auction import trades_left
 from workers.matching.book import Book
 from workers.matching.executions import accepted, standing
+from workers.matching.groups import settle
 from workers.matching.matcher import Matcher
 from workers.matching.triggers import WAITING_MAX
 
@@ -61,6 +62,8 @@ def proceed(matcher: Matcher, book: Book, outputs: Sequence[Output], ts_us: int)
     told, shown, entered = list(outputs), 0, 0
     price_e8: int | None = None
     while True:
+        if book.pairs:
+            settle(matcher, book, told, ts_us, shown)
         for output in told[shown:]:
             if type(output.message) is Trade and output.message.price_e8 != price_e8:
                 price_e8 = output.message.price_e8
@@ -74,4 +77,6 @@ def proceed(matcher: Matcher, book: Book, outputs: Sequence[Output], ts_us: int)
         matcher.execution_id += 1
         state = book.symbol, matcher.execution_id, order.quantity_e8, 0, ts_us
         told.append(Output("executions", order.account, standing(ExecutionKind.TRIGGERED, order, *state)))
+        if book.pairs:
+            settle(matcher, book, told, ts_us, shown)
         matcher.work(book, book.asks if order.side is Side.BUY else book.bids, order, ts_us, told)

@@ -9,6 +9,7 @@ from heapq import merge
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from schemas.groups import age_of
 from schemas.messages import AccountKind, AccountStatus, Reason, SelfTradePrevention, Side
 from schemas.units import E8
 from workers.kernel.controls import Pair
@@ -17,7 +18,7 @@ from workers.risk.margin import order_refusal
 from workers.risk.orders import RiskOrder
 from workers.risk.refusal import Refusal
 from workers.risk.rules import SymbolRules
-from workers.risk.usage import Bucket, Loss, Usage, Worth
+from workers.risk.usage import Bucket, Loss, Usage, Worth, rise_e8
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -78,6 +79,7 @@ class Account:
         "open_orders_max",
         "open_quantities",
         "orders",
+        "partners",
         "reduce_only",
         "removable",
         "self_trade_prevention",
@@ -125,6 +127,9 @@ class Account:
         """Those of them that name a strategy, by its name, oldest first."""
         self.strategies: dict[str, AccountStatus] = {}
         """Strategies that are REDUCING or SUSPENDED; all others may place orders."""
+        self.partners: dict[int, RiskOrder] = {}
+        """By order_id of each order of an open pair: the other one. Only one of them trades, so what the dearer needs
+        is held for both."""
         self.finals: deque[int] = deque()
         """Remembered orders that ended, oldest end first."""
         self.usages: dict[str, Usage] = {}
@@ -230,7 +235,7 @@ class Account:
         amended.fee_rate_e8 = max(order.fee_rate_e8, rules.fee_rate_e8)
         leaves_e8 = max(amended.quantity_e8 - order.cumulative_e8, 0)
         needed_e8 = self._needed_e8(order, amended.worst_price_e8, leaves_e8, amended.fee_rate_e8)
-        more_e8 = needed_e8 - order.reserved_e8
+        more_e8 = self._more_e8(order, needed_e8)
         if more_e8 > 0:
             if self.kind is _MARGIN:
                 refusal = order_refusal(self, order.side, more_e8, rules, pairs)
@@ -240,7 +245,7 @@ class Account:
                 balance = self.balance(rules.quote if order.side is _BUY else rules.base)
                 available_e8 = balance.total_e8 - balance.reserved_e8
                 if more_e8 > available_e8:
-                    numbers = available_e8 + order.reserved_e8, needed_e8
+                    numbers = available_e8 + needed_e8 - more_e8, needed_e8
                     return Refusal(Reason.FUNDS_INSUFFICIENT, *map(int64, numbers))
         order.amend_id, order.amend_fee_rate_e8 = command_id, amended.fee_rate_e8
         order.amend_price_e8 = amended.worst_price_e8
@@ -261,7 +266,33 @@ class Account:
             needed_e8 = max(needed_e8, self._needed_e8(order, *amended))
         self._reserve(order, rules, needed_e8)
         order.leaves_e8 = leaves_e8
-        self.usage(order.symbol).count(order, leaves_e8)
+        partner = self.partners.get(order.order_id) if order.group_id is not None else None
+        self.usage(order.symbol).count(order, leaves_e8, partner)
+
+    def join(self, order: RiskOrder, partner: RiskOrder) -> None:
+        """From now on only one of the two trades."""
+        self.partners[order.order_id], self.partners[partner.order_id] = partner, order
+
+    def part(self, order: RiskOrder, rules: SymbolRules) -> None:
+        """The book has decided a pair for this order, or it has ended: the other one has left the book with it.
+
+        What was held for that one is free.
+        """
+        partner = self.partners.get(order.order_id)
+        if partner is None:
+            return
+        partner.amend_id = 0
+        self._reserve(partner, rules, 0)
+        self.usages[order.symbol].count(partner, 0, order)
+        partner.leaves_e8 = 0
+        del self.partners[order.order_id], self.partners[partner.order_id]
+
+    def _more_e8(self, order: RiskOrder, needed_e8: int) -> int:
+        """How much more is held when an order needs so much."""
+        partner = self.partners.get(order.order_id) if order.group_id is not None else None
+        if partner is None:
+            return needed_e8 - order.reserved_e8
+        return rise_e8(order.reserved_e8, needed_e8, partner.reserved_e8)
 
     def _needed_e8(self, order: RiskOrder, price_e8: int, leaves_e8: int, fee_rate_e8: int) -> int:
         """What is held for so much of an order: quote currency for a cash account's buy, else base."""
@@ -272,7 +303,7 @@ class Account:
         return leaves_e8
 
     def _reserve(self, order: RiskOrder, rules: SymbolRules, needed_e8: int) -> None:
-        more_e8 = needed_e8 - order.reserved_e8
+        more_e8 = self._more_e8(order, needed_e8)
         if self.kind is _MARGIN:
             pair = (rules.base, rules.quote)
             quantity = self.open_quantities.get(pair)
@@ -298,6 +329,11 @@ class Account:
         for order, rules, leaves_e8 in leaves:
             self.hold(order, rules, leaves_e8)
 
+    def hold_again(self, order: RiskOrder, rules: SymbolRules, needed_e8: int) -> None:
+        """Hold so much for an order of a snapshot, for which nothing is held or counted yet."""
+        self._reserve(order, rules, needed_e8)
+        self.usage(order.symbol).count(order, order.leaves_e8, self.partners.get(order.order_id))
+
     def remember(self, order: RiskOrder) -> None:
         """Keep an order, so that its ids are known."""
         self.orders[order.order_id] = order
@@ -320,7 +356,7 @@ class Account:
         The work is that of the orders that are taken, however many others are open.
         """
         meant = [orders for (at, way), orders in self.removable.items() if symbol in {None, at} and side in {None, way}]
-        oldest_first = merge(*(orders.values() for orders in meant), key=lambda order: order.order_id)
+        oldest_first = merge(*(orders.values() for orders in meant), key=lambda order: age_of(order.order_id))
         return self._let_leave(list(islice(oldest_first, REMOVALS_MAX if most is None else most)))
 
     def take_out_reduce_only(self, symbol: str, side: Side) -> list[RiskOrder]:

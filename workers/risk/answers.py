@@ -140,6 +140,7 @@ class Answers:
             waits=order.waits,
             display_quantity_e8=order.display_quantity_e8,
             notional_e8=order.notional_e8,
+            group_id=order.group_id,
             reduce_only=order.reduce_only,
             **_terms(order),
         )
@@ -179,13 +180,36 @@ def to_book(
         order.expire_us,
         reason,
     )
-    if order.trigger is not None or order.display_quantity_e8 is not None or order.slide or order.reduce_only:
-        seldom = {"display_quantity_e8": order.display_quantity_e8, "slide": order.slide}
+    if (
+        order.trigger is not None
+        or order.display_quantity_e8 is not None
+        or order.slide
+        or order.group_id is not None
+        or order.reduce_only
+    ):
+        seldom = {"display_quantity_e8": order.display_quantity_e8, "slide": order.slide, "group_id": order.group_id}
         seldom |= {"notional_e8": order.notional_e8, "reduce_only": order.reduce_only}
         message = replace(message, **seldom, **_terms(order))
     elif order.notional_e8 is not None:
         message = replace(message, notional_e8=order.notional_e8)
     return Output("orders", order.symbol, message)
+
+
+def pair_to_book(
+    account: str, order: RiskOrder, stop: RiskOrder, correlation_id: str | None, command_us: int
+) -> Output:
+    """Both orders of a pair, in one record: the book takes both or none."""
+    first = to_book(OrderKind.OCO, order.order_id, account, order, correlation_id, command_us)
+    assert isinstance(first.message, Order)
+    assert stop.trigger is not None
+    both = replace(
+        first.message,
+        stop_price_e8=stop.worst_price_e8,
+        stop_limit=stop.price_e8 is not None,
+        trigger_price_e8=stop.trigger.price_e8,
+        trigger_by=stop.trigger.by,
+    )
+    return Output("orders", order.symbol, both)
 
 
 def _terms(order: RiskOrder) -> dict[str, Any]:

@@ -42,7 +42,8 @@ from workers.kernel.controls import ControlGate, Pair
 from workers.kernel.stage import Input, Output
 from workers.risk import state
 from workers.risk.accounts import Account
-from workers.risk.answers import REFUSED, Answers, removal, to_book
+from workers.risk.answers import REFUSED, Answers, pair_to_book, removal, to_book
+from workers.risk.groups import pair_refusal, stop_of
 from workers.risk.limit_table import LimitTable
 from workers.risk.limits import Venue, limit_refusal, overtaken, reducing_refusal, take_token
 from workers.risk.liquidation import Liquidations
@@ -80,6 +81,9 @@ _TRADE: Final = ExecutionKind.TRADE
 _AMENDED: Final = ExecutionKind.AMENDED
 _AMEND_REJECTED: Final = ExecutionKind.AMEND_REJECTED
 _CANCEL_REJECTED: Final = ExecutionKind.CANCEL_REJECTED
+_UNDECIDED: Final = (ExecutionKind.NEW, _AMENDED)
+"""What may happen to an order of a pair without an end of the other."""
+
 _NONE: Final = Reason.NONE
 _PASSES: Final = Refusal(_NONE)
 _SEAL_HEADERS: Final = 2
@@ -270,6 +274,8 @@ class RiskCore:
             )
             raise AssertionError(message)
         rules = self._symbols[order.symbol]
+        if order.group_id is not None and kind not in _UNDECIDED:
+            account.part(order, rules)
         if kind is _TRADE:
             self._losses.follow(account, order.symbol, settle(account, rules, execution, record.ts_us))
         order.fold(execution)
@@ -336,18 +342,20 @@ class RiskCore:
         """Place an order; a CHECK is answered in the same way, and leaves no trace."""
         checks = command.kind is _CHECK_COMMAND
         status = self._losses.foreseen(account, record.ts_us) if checks else account.status
-        if status not in _TRADES or account.kind is AccountKind.UNKNOWN:
-            return self._answers.refuse(record, command, _stopped(account))
         refusal = client_order_id_refusal(command.client_order_id)
         if refusal is None and command.strategy is not None:
             refusal = tag_refusal(command.strategy)
+        if status not in _TRADES or account.kind is AccountKind.UNKNOWN:
+            refusal = _stopped(account)
         if refusal is not None:
             return self._answers.refuse(record, command, refusal)
         first = account.by_client_id.get(command.client_order_id or "")
         # What a command leaves out is as it was when it was sent first: the account's default may have changed.
         default = account.self_trade_prevention if first is None else first.self_trade_prevention
         order = order_of(command, self._base_id | record.offset, record.ts_us, default)
-        if first is not None:
+        if first is not None or order.stop is not None:
+            if first is None:
+                return self._place_pair(record, command, account, order, status)
             return self._repeat(record, command, first, order)
         rules = self._symbols.get(order.symbol)
         if rules is None:
@@ -358,14 +366,52 @@ class RiskCore:
             )
         if checks:
             return self._answers.answer(record, command, ExecutionKind.CHECKED, refusal or _PASSES)
-        account.remember(order)
         if refusal is not None:
-            order.status = OrderStatus.REJECTED
-            order.reason, order.limit_e8, order.actual_e8 = refusal
-            account.finish(order)
-            return self._answers.refuse(record, command, refusal)
+            return self._reject(record, command, account, order, refusal)
+        account.remember(order)
         account.await_end(order)
         return (to_book(_NEW_ORDER, order.order_id, account.name, order, command.correlation_id, record.ts_us),)
+
+    def _place_pair(
+        self, record: Input, command: Command, account: Account, order: RiskOrder, status: AccountStatus
+    ) -> Sequence[Output]:
+        """Place an order and the stop order with it, of which one cancels the other; or none of them.
+
+        Each must pass as if it were alone, for only one trades; the number of open orders counts both.
+        """
+        rules = self._symbols.get(order.symbol)
+        stop = stop_of(order)
+        if rules is None:
+            refusal: Refusal | None = Refusal(Reason.SYMBOL_UNKNOWN)
+        else:
+            refusal = pair_refusal(order, stop, account)
+            for ahead, each in enumerate((order, stop)):
+                refusal = refusal or rule_refusal(rules, each)
+                refusal = refusal or self._account_refusal(account, each, rules, status, holds=False, ahead=ahead)
+        if command.kind is _CHECK_COMMAND:
+            return self._answers.answer(record, command, ExecutionKind.CHECKED, refusal or _PASSES)
+        if refusal is not None:
+            return self._reject(record, command, account, order, refusal)
+        assert rules is not None
+        order.group_id = order.order_id
+        account.join(order, stop)
+        for each in (order, stop):
+            account.remember(each)
+            account.hold(each, rules, each.quantity_e8)
+            account.await_end(each)
+        if self._limits.scopes:
+            take_token(self._limits.of(account.name, order.symbol), account, order.command_us)
+        return (pair_to_book(account.name, order, stop, command.correlation_id, record.ts_us),)
+
+    def _reject(
+        self, record: Input, command: Command, account: Account, order: RiskOrder, refusal: Refusal
+    ) -> Sequence[Output]:
+        """Answer an order that does not pass, and remember why."""
+        account.remember(order)
+        order.status = OrderStatus.REJECTED
+        order.reason, order.limit_e8, order.actual_e8 = refusal
+        account.finish(order)
+        return self._answers.refuse(record, command, refusal)
 
     def _repeat(self, record: Input, command: Command, first: RiskOrder, order: RiskOrder) -> Sequence[Output]:
         """Answer an order whose client_order_id was used before."""
@@ -377,10 +423,17 @@ class RiskCore:
         return self._answers.report(record, command, first, ExecutionKind.STATUS, why)
 
     def _account_refusal(
-        self, account: Account, order: RiskOrder, rules: SymbolRules, status: AccountStatus, *, holds: bool
+        self,
+        account: Account,
+        order: RiskOrder,
+        rules: SymbolRules,
+        status: AccountStatus,
+        *,
+        holds: bool,
+        ahead: int = 0,
     ) -> Refusal | None:
-        """Why the account cannot bear the order; else what it may cost is held, if `holds`."""
-        open_count = account.open_count()
+        """Why the account cannot bear the order, so many others `ahead`; else what it may cost is held, if `holds`."""
+        open_count = account.open_count() + ahead
         if open_count >= account.open_orders_max:
             return Refusal(Reason.OPEN_ORDERS_LIMIT, account.open_orders_max * E8, (open_count + 1) * E8)
         if status is _REDUCING or order.reduce_only or account.reduce_only:
@@ -394,7 +447,7 @@ class RiskCore:
         limits = self._limits.of(account.name, order.symbol) if self._limits.scopes else None
         if limits is None:
             return account.cover(order, rules, self._pairs, holds=holds)
-        refusal = limit_refusal(limits, order, None, account, rules, self._venue, order.command_us)
+        refusal = limit_refusal(limits, order, None, account, rules, self._venue, order.command_us, ahead)
         refusal = refusal or account.cover(order, rules, self._pairs, holds=holds)
         if refusal is None and holds:
             take_token(limits, account, order.command_us)
@@ -441,11 +494,9 @@ class RiskCore:
         refusal: Refusal | None
         if account.status not in _TRADES or account.kind is AccountKind.UNKNOWN:
             refusal = _stopped(account)
-        elif _changes_nothing(command):
-            refusal = Refusal(Reason.MALFORMED)
-        elif order.amend_id:
-            refusal = Refusal(Reason.AMEND_PENDING)
         else:
+            refusal = _not_amendable(command, order)
+        if refusal is None:
             amended = msgspec.structs.replace(
                 order,
                 price_e8=order.price_e8 if command.price_e8 is None else command.price_e8,
@@ -478,6 +529,19 @@ class RiskCore:
 def _stopped(account: Account) -> Refusal:
     """Why an account may only cancel."""
     return Refusal(Reason.LIQUIDATION if account.liquidating else Reason.ACCOUNT_SUSPENDED)
+
+
+def _not_amendable(command: Command, order: RiskOrder) -> Refusal | None:
+    """Why an open order cannot be amended now, or not in this way."""
+    if _changes_nothing(command):
+        return Refusal(Reason.MALFORMED)
+    if order.amend_id:
+        return Refusal(Reason.AMEND_PENDING)
+    if not order.leaves_e8:
+        return Refusal(Reason.ORDER_FINAL)  # of a pair that the other order has decided
+    if order.group_id is not None and command.quantity_e8 is not None:
+        return Refusal(Reason.GROUP_QUANTITY, None, command.quantity_e8)
+    return None
 
 
 def _changes_nothing(command: Command) -> bool:

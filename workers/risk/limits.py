@@ -17,7 +17,7 @@ from workers.risk.orders import RiskOrder
 from workers.risk.prices import around_e8
 from workers.risk.refusal import Refusal
 from workers.risk.rules import SymbolRules
-from workers.risk.usage import Bucket
+from workers.risk.usage import Bucket, rise_e8
 from workers.risk.value_at_risk import MarkHistory
 
 _BUY: Final = Side.BUY
@@ -50,8 +50,11 @@ def limit_refusal(
     rules: SymbolRules,
     venue: Venue,
     now_us: int,
+    ahead: int = 0,
 ) -> Refusal | None:
     """The first limit that an order would be beyond; `before` is the open order that it is an amendment of.
+
+    So many orders would be open `ahead` of it that are not counted yet.
 
     An amendment is asked of what it changes only. A market order's worst price moves to where the fat-finger limit is.
     """
@@ -62,12 +65,12 @@ def limit_refusal(
     if limits.fat_finger_limit_e8 is not None and not (before and before.worst_price_e8 == order.worst_price_e8):
         refusal = _fat_finger(limits.fat_finger_limit_e8, order, rules)
     if refusal is None and limits.max_open_orders is not None and before is None:
-        refusal = _open_orders(limits.max_open_orders, account, order.symbol)
+        refusal = _open_orders(limits.max_open_orders, account, order.symbol, ahead)
     if refusal is None and limits.trade_frequency is not None:
         refusal = _frequency(limits, account, now_us)
     if refusal is not None:
         return refusal
-    asked = _asked(order, before)
+    asked = _asked(order, before, account)
     if asked.more_notional_e8 > 0 and limits.max_daily_volume_e8 is not None:
         refusal = _volume(limits, asked, account, rules, venue, now_us)
     if refusal is None and asked.more_e8 > 0:
@@ -77,12 +80,19 @@ def limit_refusal(
     return refusal
 
 
-def _asked(order: RiskOrder, before: RiskOrder | None) -> _Asked:
+def _asked(order: RiskOrder, before: RiskOrder | None, account: Account) -> _Asked:
     if before is None:
         return _Asked(order, order.quantity_e8, order.worst_notional_e8(order.quantity_e8))
     leaves_e8 = max(order.quantity_e8 - before.cumulative_e8, 0)
     notional_e8 = -(-order.worst_price_e8 * leaves_e8 // E8)
-    return _Asked(order, leaves_e8 - before.open_e8, notional_e8 - before.open_notional_e8)
+    partner = account.partners.get(order.order_id)
+    if partner is None:
+        return _Asked(order, leaves_e8 - before.open_e8, notional_e8 - before.open_notional_e8)
+    return _Asked(
+        order,
+        rise_e8(before.open_e8, leaves_e8, partner.open_e8),
+        rise_e8(before.open_notional_e8, notional_e8, partner.open_notional_e8),
+    )
 
 
 def _fat_finger(limit_e8: int, order: RiskOrder, rules: SymbolRules) -> Refusal | None:
@@ -108,9 +118,9 @@ def _fat_finger(limit_e8: int, order: RiskOrder, rules: SymbolRules) -> Refusal 
     return None
 
 
-def _open_orders(limit: int, account: Account, symbol: str) -> Refusal | None:
+def _open_orders(limit: int, account: Account, symbol: str, ahead: int) -> Refusal | None:
     used = account.usages.get(symbol)
-    count = 1 if used is None else used.orders + 1
+    count = ahead + 1 if used is None else used.orders + ahead + 1
     return Refusal(Reason.SYMBOL_OPEN_ORDERS_LIMIT, limit * E8, count * E8) if count > limit else None
 
 
@@ -184,7 +194,7 @@ def reducing_refusal(
         reason = Reason.REDUCE_ONLY_OPEN
     else:
         return None
-    asked = _asked(order, before)
+    asked = _asked(order, before, account)
     beyond_e8 = beyond_flat_e8(account, rules.base, order.side, venue, asked.more_e8)
     if asked.more_e8 <= 0 or beyond_e8 <= 0:
         return None

@@ -9,6 +9,7 @@ from schemas.messages import (
     Command,
     Execution,
     ExecutionKind,
+    GroupKind,
     OrderStatus,
     OrderType,
     Reason,
@@ -53,6 +54,15 @@ class Trigger(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """How far it follows behind the best price, 10^-8 quote."""
     trail_rate_e8: int | None = None
     """The same as a fraction of that, 10^-8."""
+
+
+class Stop(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """The stop order of a group, as the command describes it."""
+
+    group: GroupKind
+    trigger: Trigger
+    price_e8: int | None
+    """Its limit; None where it trades as MARKET once it is triggered."""
 
 
 class RiskOrder(msgspec.Struct, array_like=True, gc=False):
@@ -122,6 +132,10 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
     """What it is to spend, without fees. Its quantity is then the most that it may buy; from NEW on what it buys."""
     strategy: str | None = None
     """What of the account placed it, if it says so."""
+    group_id: int | None = None
+    """The first order of its group; None for one on its own."""
+    stop: Stop | None = None
+    """Of a group's first order: the stop order that was placed with it."""
 
     def same_content(self, other: "RiskOrder") -> bool:
         """Whether two commands ask the same: sent_us and correlation_id do not matter, absent is as its default."""
@@ -143,6 +157,7 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
             and self.reduce_only is other.reduce_only
             and self.strategy == other.strategy
             and self.notional_e8 == other.notional_e8
+            and self.stop == other.stop
         )
 
     def worst_notional_e8(self, leaves_e8: int) -> int:
@@ -235,12 +250,24 @@ def order_of(command: Command, order_id: int, command_us: int, prevention: SelfT
         reduce_only=command.reduce_only,
         strategy=command.strategy,
         notional_e8=command.notional_e8,
+        stop=_stop_of(command),
     )
+
+
+def _stop_of(command: Command) -> Stop | None:
+    """The stop order of a group; also where no group is asked for, when the command says something of it."""
+    if command.group is None and command.stop_price_e8 is None:
+        return None
+    terms = command.trigger_price_e8, command.trail_e8, command.trail_rate_e8
+    trigger = Trigger(command.trigger_by or TriggerBy.LAST, *terms)
+    return Stop(command.group or GroupKind.UNKNOWN, trigger, command.stop_price_e8)
 
 
 def _trigger_of(command: Command, order_type: OrderType) -> Trigger | None:
     """What the order is to wait for; also for a type that does not wait, when the command says something of it."""
     terms = command.trigger_price_e8, command.trail_e8, command.trail_rate_e8
+    if command.group is not None:
+        return None
     if order_type not in WAITING_TYPES and terms == _NO_TERMS and command.trigger_by is None:
         return None
     return Trigger(command.trigger_by or TriggerBy.LAST, *terms)

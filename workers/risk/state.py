@@ -5,12 +5,13 @@ from typing import Final
 
 import msgspec
 
-from schemas.messages import AccountKind, AccountStatus, SelfTradePrevention, Side
+from schemas.groups import STOP_MEMBER, member_id
+from schemas.messages import AccountKind, AccountStatus, SelfTradePrevention
 from schemas.order_states import FINAL
 from schemas.seal import public_key
 from workers.kernel.controls import ControlGate, Pair
 from workers.kernel.wide import decode, encode
-from workers.risk.accounts import Account, Balance, OpenQuantity
+from workers.risk.accounts import Account, Balance
 from workers.risk.limit_table import Limits, LimitTable
 from workers.risk.orders import RiskOrder
 from workers.risk.rules import SymbolRules
@@ -172,19 +173,14 @@ def _load_account(item: _Account, symbols: dict[str, SymbolRules]) -> Account:
         account.remember(order)
         if order.status not in FINAL:
             account.await_end(order)
-        if order.reserved_e8:
-            _hold_again(account, order, symbols[order.symbol])
-            order.open_e8 = order.open_notional_e8 = 0
-            account.usage(order.symbol).count(order, order.leaves_e8)
+    for order in item.orders:
+        if order.stop is not None and order.leaves_e8:
+            partner = account.orders.get(member_id(order.order_id, STOP_MEMBER))
+            if partner is not None and partner.leaves_e8:
+                account.join(order, partner)
+    held = [(order, order.reserved_e8) for order in item.orders if order.reserved_e8]
+    for order, _ in held:
+        order.reserved_e8 = order.open_e8 = order.open_notional_e8 = 0
+    for order, needed_e8 in held:
+        account.hold_again(order, symbols[order.symbol], needed_e8)
     return account
-
-
-def _hold_again(account: Account, order: RiskOrder, rules: SymbolRules) -> None:
-    if account.kind is AccountKind.MARGIN:
-        quantity = account.open_quantities.setdefault((rules.base, rules.quote), OpenQuantity())
-        if order.side is Side.BUY:
-            quantity.buy_e8 += order.reserved_e8
-        else:
-            quantity.sell_e8 += order.reserved_e8
-    else:
-        account.balance(rules.quote if order.side is Side.BUY else rules.base).reserved_e8 += order.reserved_e8

@@ -29,14 +29,21 @@ class Usage:
         self.traded_e8 = 0
         """Notional of that day's fills; 10^-8 quote."""
 
-    def count(self, order: RiskOrder, leaves_e8: int) -> None:
-        """Count an order as if so much were left of it, instead of as it was counted before."""
+    def count(self, order: RiskOrder, leaves_e8: int, partner: RiskOrder | None = None) -> None:
+        """Count an order as if so much were left of it, instead of as it was counted before.
+
+        Of an order and its partner only one trades: the larger counts.
+        """
         open_e8, notional_e8 = at_worst(order, leaves_e8)
+        more_e8, more_notional_e8 = open_e8 - order.open_e8, notional_e8 - order.open_notional_e8
+        if partner is not None:
+            more_e8 = rise_e8(order.open_e8, open_e8, partner.open_e8)
+            more_notional_e8 = rise_e8(order.open_notional_e8, notional_e8, partner.open_notional_e8)
         if order.side is _BUY:
-            self.buy_e8 += open_e8 - order.open_e8
+            self.buy_e8 += more_e8
         else:
-            self.sell_e8 += open_e8 - order.open_e8
-        self.notional_e8 += notional_e8 - order.open_notional_e8
+            self.sell_e8 += more_e8
+        self.notional_e8 += more_notional_e8
         self.orders += (open_e8 > 0) - (order.open_e8 > 0)
         order.open_e8, order.open_notional_e8 = open_e8, notional_e8
 
@@ -74,6 +81,11 @@ class Usage:
     def volume_e8(self, now_us: int) -> int:
         """The day's fills and what is open, 10^-8 quote."""
         return self.notional_e8 + (self.traded_e8 if self.day >= now_us // DAY_US else 0)
+
+
+def rise_e8(before_e8: int, after_e8: int, partner_e8: int) -> int:
+    """How much the larger of two numbers rises when one of them, not `partner_e8`, becomes another."""
+    return max(after_e8, partner_e8) - max(before_e8, partner_e8)
 
 
 def at_worst(order: RiskOrder, leaves_e8: int) -> tuple[int, int]:

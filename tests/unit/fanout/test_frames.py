@@ -211,6 +211,9 @@ def test_a_fill_tells_the_whole_order() -> None:
     assert "reduce_only" not in iceberg
     spends = json.loads(order_payload(replace(execution, notional_e8=4)))
     assert (spends["notional"], iceberg.get("notional")) == ("0.00000004", None)
+    member = json.loads(order_payload(replace(execution, group_id=0)))
+    assert (member["group_id"], member.get("waits")) == ("0", None)
+    assert "group_id" not in json.loads(order_payload(execution))
     trailing = json.loads(order_payload(replace(execution, trail_e8=2, trail_rate_e8=3, **waits)))
     assert (trailing.get("trigger_price"), trailing["trail"], trailing["trail_rate"]) == (
         *(None, "0.00000002"),

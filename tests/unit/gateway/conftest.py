@@ -15,6 +15,8 @@ from fastapi import FastAPI
 
 from gateway.app import Gateway
 from gateway.auth.passwords import Passwords
+from gateway.auth.revocations import Revocations
+from gateway.auth.signing_keys import SigningKeys
 from gateway.auth.tokens import Tokens
 from gateway.guard import Budgets
 from gateway.market.symbols import Symbols
@@ -65,6 +67,23 @@ class StandInDatabase:
             raise self.error
         return self.answers.pop(0) if self.answers else []
 
+    async def page(self, statement: Any, _page: int, _page_size: int) -> tuple[Sequence[Any], int]:
+        rows = await self.rows(statement)
+        return rows, len(rows)
+
+
+class StandInStores:
+    """Counts no attempts, and gives tickets that open nothing."""
+
+    async def begin(self, _username: str, _address: str) -> None:
+        return None
+
+    async def forget(self, _attempt: None) -> None:
+        return None
+
+    async def issue(self, _identity: Any) -> str:
+        return "ticket"
+
 
 @dataclass
 class Served:
@@ -75,7 +94,11 @@ class Served:
     answers: Answers
     hub: Hub
     tokens: Tokens
+    revocations: Revocations
+    signing_keys: SigningKeys
+    decided: list[bytes]
     port: int = 0
+    gateway: Gateway | None = None
     checks: dict[str, Any] = field(default_factory=dict)
     budgets: Budgets = Budgets()  # noqa: RUF009 - immutable
     windows: LocalWindows = field(default_factory=lambda: LocalWindows(lambda: time.monotonic_ns() // 1_000_000))
@@ -98,7 +121,7 @@ class Served:
         return f"ws://127.0.0.1:{self.port}/ws"
 
     def token(self, account: str = "alice", role: str = "trader") -> str:
-        return self.tokens.issue(account, account, role)[0]
+        return self.tokens.issue(account, account, role, f"session of {account}")[0]
 
     def bearer(self, account: str = "alice", role: str = "trader") -> dict[str, str]:
         return {"authorization": f"Bearer {self.token(account, role)}"}
@@ -107,7 +130,18 @@ class Served:
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
     answers = Answers()
-    behind = Served(StandInLog(), StandInDatabase(), answers, Hub(answers.saw), Tokens(SECRET, 3_600))
+    decided: list[bytes] = []
+    behind = Served(
+        StandInLog(),
+        StandInDatabase(),
+        answers,
+        Hub(answers.saw),
+        Tokens(SECRET, 3_600),
+        Revocations(3_600),
+        SigningKeys(local_codec(), decided.extend, "gateway-1"),
+        decided,
+    )
+    await behind.revocations.look(behind.database)  # type: ignore[arg-type] # it has what is used
     symbols = behind.symbols
     symbols.apply(make_symbol("BTC-USD"))
     behind.hub.searched()
@@ -125,10 +159,12 @@ async def served() -> AsyncIterator[Served]:
             "answers": answers,
             "hub": behind.hub,
             "symbols": symbols,
+            "signing_keys": behind.signing_keys,
             "tokens": behind.tokens,
+            "revocations": behind.revocations,
             "passwords": passwords,
-            "attempts": None,
-            "tickets": None,
+            "attempts": StandInStores(),
+            "tickets": StandInStores(),
             "database": behind.database,
             "metrics": Metrics(),
             "rates": Rates(behind.take),
@@ -136,9 +172,9 @@ async def served() -> AsyncIterator[Served]:
             "origins": ["https://app.example.com"],
             "checks": behind.checks,
         }
-        gateway = assemble(Parts(**parts), lifespan)
-        behind.guard = gateway._guard
-        return gateway
+        behind.gateway = assemble(Parts(**parts), lifespan)
+        behind.guard = behind.gateway._guard
+        return behind.gateway
 
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))

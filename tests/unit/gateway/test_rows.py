@@ -30,6 +30,7 @@ ROW = {
     "waits": False,
     "display_quantity_e8": 500_000,
     "notional_e8": 64_815_750_000,
+    "group_id": 281_474_976_710_656,
     "reduce_only": True,
 }
 
@@ -66,5 +67,6 @@ def test_a_row_is_said_in_the_words_of_clients() -> None:
         "waits": False,
         "display_quantity": "0.005",
         "notional": "648.1575",
+        "group_id": "281474976710656",
         "reduce_only": True,
     }

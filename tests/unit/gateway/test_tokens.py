@@ -1,8 +1,13 @@
+from typing import Any
+
 import jwt
 import pytest
 
+from gateway.auth.callers import Callers
+from gateway.auth.revocations import Revocations
 from gateway.auth.tokens import AUDIENCE, ISSUER, Tokens
 from gateway.errors import ApiError, Code
+from gateway.rights import Right
 
 SECRET = "a secret of this test, and of nothing else"
 
@@ -19,6 +24,7 @@ def claims(**changed: object) -> dict[str, object]:
     now = 1_800_000_000
     whole = {
         "sub": "alice",
+        "sid": "session-1",
         "account": "alice",
         "role": "trader",
         "typ": "access",
@@ -35,9 +41,10 @@ def claims(**changed: object) -> dict[str, object]:
 def test_a_token_says_who_and_ends() -> None:
     clock = Clock()
     tokens = Tokens(SECRET, 60, clock)
-    token, identity = tokens.issue("alice", "account-1", "trader")
+    token, ends_s = tokens.issue("alice", "account-1", "trader", "session-1")
     for _ in range(2):  # the second time from memory
-        assert tokens.verify(token) == identity
+        identity = tokens.verify(token)
+        assert identity.expires_s == ends_s == clock.now_s + 60
         assert (identity.username, identity.account, identity.role) == ("alice", "account-1", "trader")
     clock.now_s += 60
     for fresh in (tokens, Tokens(SECRET, 60, clock)):
@@ -57,6 +64,7 @@ def test_a_token_says_who_and_ends() -> None:
         {"exp": 1_800_000_000},
         {"exp": None},
         {"jti": None},
+        {"sid": None},
         {"account": None},
         {"exp": "soon"},
     ],
@@ -84,15 +92,17 @@ def test_a_token_of_another_key_or_algorithm_is_refused() -> None:
 
 
 @pytest.mark.parametrize("header", [None, b"", b"Bearer", b"Bearer ", b"Token abc", b"Bearer \xff\xfe"])
-def test_a_header_without_a_good_token_is_refused(header: bytes | None) -> None:
+async def test_a_header_without_a_good_token_is_refused(header: bytes | None) -> None:
+    revocations = Revocations(60)
+    keys: Any = None
     with pytest.raises(ApiError) as refused:
-        Tokens(SECRET, 60, Clock()).bearer(header)
+        await Callers(Tokens(SECRET, 60, Clock()), keys, revocations).admit(header, Right.READ, "10.0.0.1")
     assert refused.value.headers["www-authenticate"] == "Bearer"
 
 
 def test_remembered_tokens_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.limits.TOKENS_REMEMBERED", 3)
     tokens = Tokens(SECRET, 60, Clock())
-    given = [tokens.issue("alice", f"a{number}", "trader")[0] for number in range(10)]
+    given = [tokens.issue("alice", f"a{number}", "trader", "s")[0] for number in range(10)]
     assert [tokens.verify(token).account for token in given] == [f"a{number}" for number in range(10)]
     assert len(tokens._remembered) == 3

@@ -24,7 +24,15 @@ from schemas.messages import (
     Trade,
 )
 from schemas.units import E8, format_e8
-from tests.oracle.order_stream import amend_order, as_input, cancel_order, new_order, open_core, symbol_control
+from tests.oracle.order_stream import (
+    amend_order,
+    as_input,
+    cancel_order,
+    new_order,
+    open_core,
+    pair_order,
+    symbol_control,
+)
 from tests.oracle.session_stream import session_control
 
 SYMBOL = "BTC-USD"
@@ -62,9 +70,10 @@ class Market:
         post_only: bool = False,
         prevention: SelfTradePrevention = SelfTradePrevention.CANCEL_NEWEST,
         until: float | None = None,
+        oco: float | None = None,
         **terms: Any,
     ) -> list[str]:
-        """What is said to it, one line a message (levels left out)."""
+        """What is said to it, one line a message (levels left out). `oco` is the trigger of a stop order beside it."""
         self.count += 1
         order = new_order(
             self.count,
@@ -79,6 +88,9 @@ class Market:
             expire_us=None if until is None else round(until * SECOND_US),
             **terms,
         )
+        if oco is not None:
+            worst_e8 = (1_000 if side is Side.BUY else 1) * E8
+            order = pair_order(order, round(oco * E8), worst_e8=worst_e8)
         self.orders[self.count] = order
         return self._told(order)
 

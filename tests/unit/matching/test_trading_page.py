@@ -40,6 +40,10 @@ def ask(market: Market, sentence: str) -> list[str]:
         options |= {"time_in_force": TimeInForce.GTD, "until": float(until)}
     if verb == "spends":
         options["notional_e8"], quantity, verb = round(float(quantity) * E8), "1000", "buys"
+    if "oco" in flags:
+        at = flags.index("oco")
+        options["oco"] = float(flags.pop(at + 1))
+        del flags[at]
     options |= waits_for(flags, has_price=not at_market)
     for flag in flags:
         options |= option(flag)

@@ -13,6 +13,7 @@ from schemas.messages import (
     ControlKind,
     Execution,
     ExecutionKind,
+    GroupKind,
     Order,
     OrderType,
     Reason,
@@ -100,6 +101,11 @@ CASES: list[tuple[Reason, Callable[[Desk], object], dict[str, Any]]] = [
     (Reason.STRATEGY_INVALID, limits(), {"strategy": ""}),
     (Reason.STRATEGY_SUSPENDED, strategy(AccountStatus.SUSPENDED), {"strategy": "trend"}),
     (Reason.STRATEGY_REDUCING, strategy(AccountStatus.REDUCING), {"strategy": "trend"}),
+    (Reason.GROUP_INVALID, limits(), {"group": GroupKind.UNKNOWN}),
+    (Reason.TRIGGER_INVALID, limits(), {"group": GroupKind.OCO}),
+    (Reason.GROUP_INVALID, limits(), {"stop_price_e8": 1000 * E8}),
+    (Reason.GROUP_INVALID, limits(), {"group": GroupKind.OCO, "trigger_price_e8": 999 * E8}),
+    (Reason.NONE, limits(), {"group": GroupKind.OCO, "trigger_price_e8": 1001 * E8}),
     (Reason.REDUCE_ONLY, limits(), {"reduce_only": True}),
     (Reason.REDUCE_ONLY_OPEN, one_reduces, {"side": Side.SELL, "quantity_e8": 2 * E8}),
     (Reason.QUANTITY_NOT_POSITIVE, limits(), {"quantity_e8": 0}),
@@ -129,12 +135,14 @@ CASES: list[tuple[Reason, Callable[[Desk], object], dict[str, Any]]] = [
 OTHERS = {
     *(Reason.SEAL_MISSING, Reason.SEAL_INVALID, Reason.KEY_UNKNOWN, Reason.ACCOUNT_UNKNOWN, Reason.KIND_UNKNOWN),
     *(Reason.ORDER_UNKNOWN, Reason.ORDER_FINAL, Reason.AMEND_PENDING, Reason.TRIGGER_MET, Reason.TIMEOUT_INVALID),
+    Reason.GROUP_QUANTITY,
 }
 """Of who may ask, which a CHECK is refused for like any command, and of commands about an order."""
 OF_THE_BOOK = {
     *(Reason.POST_ONLY_WOULD_TRADE, Reason.FILL_OR_KILL_UNFILLABLE, Reason.IMMEDIATE_REMAINDER, Reason.NO_LIQUIDITY),
     *(Reason.SELF_TRADE, Reason.CANCELLED_BY_CLIENT, Reason.BOOK_FULL, Reason.AMENDED_BELOW_FILLED),
     *(Reason.SESSION_CLOSED, Reason.NOT_CONTINUOUS, Reason.SYMBOL_CLOSED, Reason.TRADES_LIMIT),
+    Reason.ONE_CANCELS_OTHER,
     *(Reason.EXPIRY_REACHED, Reason.TIMER_EXPIRED, Reason.KILLED, Reason.DAILY_LOSS_LIMIT, Reason.DRAWDOWN_LIMIT),
     Reason.MARGIN_CALL,
     Reason.LIQUIDATION,

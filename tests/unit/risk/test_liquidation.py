@@ -13,6 +13,8 @@ from schemas.messages import (
     CommandKind,
     ControlKind,
     Execution,
+    ExecutionKind,
+    GroupKind,
     Order,
     OrderKind,
     OrderStatus,
@@ -23,6 +25,7 @@ from schemas.messages import (
     TimeInForce,
 )
 from schemas.units import E8, RISK_BIT, make_id
+from tests.oracle.order_stream import members
 from tests.oracle.risk_desk import SECRETS, Desk
 from workers.kernel.stage import Output
 from workers.risk import liquidation
@@ -97,6 +100,34 @@ def test_first_all_open_orders_leave_then_a_quarter_of_what_is_held_is_sold_each
     at.filled(order, E8 // 2, 780 * E8)
     at.ended(order, OrderStatus.EXPIRED, cumulative_e8=E8 // 2)
     assert told(at.tick()) == [("NEW", Side.SELL, 875 * E8 // 1000)]
+
+
+@pytest.mark.parametrize("most", [10_000, 1])
+def test_a_pair_is_taken_out_whole_and_waited_for(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """Whichever of its orders the book takes out first, the other one goes with it."""
+    monkeypatch.setattr(liquidation, "OUTPUTS_MAX", most)
+    at = desk()
+    oco = {"group": GroupKind.OCO, "trigger_price_e8": 700 * E8}
+    first, stop = members(at.placed(side=Side.SELL, price_e8=1400 * E8, quantity_e8=E8, **oco))
+    marked(at, 780)
+    removed = [order.order_id for order in (*orders(at.tick()), *orders(at.tick()))]
+    assert removed == [first.order_id, stop.order_id]
+    at.executed(first, ExecutionKind.CANCELLED, OrderStatus.CANCELLED, reason=Reason.LIQUIDATION)
+    assert told(at.tick()) == []
+    at.executed(stop, ExecutionKind.CANCELLED, OrderStatus.CANCELLED, reason=Reason.ONE_CANCELS_OTHER)
+    assert told(at.tick()) == [("NEW", Side.SELL, E8)]
+
+
+def test_a_pair_that_ends_between_its_removals_is_not_removed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(liquidation, "OUTPUTS_MAX", 1)
+    at = desk()
+    oco = {"group": GroupKind.OCO, "trigger_price_e8": 700 * E8}
+    first, stop = members(at.placed(side=Side.SELL, price_e8=1400 * E8, quantity_e8=E8, **oco))
+    marked(at, 780)
+    assert [order.order_id for order in orders(at.tick())] == [first.order_id]
+    at.executed(first, ExecutionKind.CANCELLED, OrderStatus.CANCELLED, reason=Reason.LIQUIDATION)
+    at.executed(stop, ExecutionKind.CANCELLED, OrderStatus.CANCELLED, reason=Reason.ONE_CANCELS_OTHER)
+    assert told(at.tick()) == [("NEW", Side.SELL, E8)]
 
 
 def test_it_is_over_when_the_margin_is_maintained_again() -> None:

@@ -1,0 +1,110 @@
+"""Who may do what: every route, WebSocket action and channel with the right that it needs. Nothing else decides it.
+
+What belongs to an account is shown to that account alone; to all others it does not exist (404).
+"""
+
+from enum import StrEnum
+from typing import Final
+
+from gateway.errors import ApiError, Code
+
+
+class Right(StrEnum):
+    """What one may do, for the own account."""
+
+    READ = "read"
+    TRADE = "trade"
+    ADMIN = "admin"
+    """For the whole venue."""
+    SESSION = "session"
+    """What only a person does who has logged in."""
+    SIGN = "sign"
+    """To say whose signature counts for the account: for a person too."""
+
+
+EVERYBODY: Final = None
+"""Needs no login."""
+
+ADMIN: Final = "admin"
+TRADER: Final = "trader"
+VIEWER: Final = "viewer"
+
+ROLES: Final[dict[str, frozenset[Right]]] = {
+    ADMIN: frozenset(Right),
+    TRADER: frozenset({Right.READ, Right.TRADE, Right.SESSION, Right.SIGN}),
+    VIEWER: frozenset({Right.READ, Right.SESSION}),
+}
+"""The rights of each role."""
+
+ROUTES: Final[dict[tuple[str, str], Right | None]] = {
+    ("GET", "/health"): EVERYBODY,
+    ("GET", "/health/live"): EVERYBODY,
+    ("GET", "/health/ready"): EVERYBODY,
+    ("GET", "/metrics"): EVERYBODY,
+    ("GET", "/openapi.json"): EVERYBODY,
+    ("GET", "/swagger/{name}"): EVERYBODY,
+    ("GET", "/errors"): EVERYBODY,
+    ("GET", "/errors/{code}"): EVERYBODY,
+    ("POST", "/auth/login"): EVERYBODY,
+    ("POST", "/auth/refresh"): EVERYBODY,
+    ("POST", "/auth/logout"): Right.SESSION,
+    ("POST", "/auth/ticket"): Right.SESSION,
+    ("POST", "/api/v1/api-keys"): Right.SESSION,
+    ("GET", "/api/v1/api-keys"): Right.SESSION,
+    ("DELETE", "/api/v1/api-keys/{key_id}"): Right.SESSION,
+    ("POST", "/api/v1/signing-keys"): Right.SIGN,
+    ("GET", "/api/v1/signing-keys"): Right.READ,
+    ("DELETE", "/api/v1/signing-keys/{key_id}"): Right.SIGN,
+    ("GET", "/api/v1/symbols"): EVERYBODY,
+    ("GET", "/api/v1/book/{symbol}"): EVERYBODY,
+    ("GET", "/api/v1/trades"): EVERYBODY,
+    ("GET", "/api/v1/candles"): EVERYBODY,
+    ("GET", "/api/v1/orders"): Right.READ,
+    ("GET", "/api/v1/orders/{order_id}"): Right.READ,
+    ("GET", "/api/v1/positions"): Right.READ,
+    ("GET", "/api/v1/balances"): Right.READ,
+    ("GET", "/api/v1/account"): Right.READ,
+    ("GET", "/api/v1/executions"): Right.READ,
+    ("GET", "/api/v1/ledger"): Right.READ,
+    ("POST", "/api/v1/orders"): Right.TRADE,
+    ("DELETE", "/api/v1/orders"): Right.TRADE,
+    ("POST", "/api/v1/orders/batch"): Right.TRADE,
+    ("POST", "/api/v1/orders/check"): Right.TRADE,
+    ("POST", "/api/v1/orders/cancel-after"): Right.TRADE,
+    ("PATCH", "/api/v1/orders/{order_id}"): Right.TRADE,
+    ("DELETE", "/api/v1/orders/{order_id}"): Right.TRADE,
+}
+"""By method and template of the path."""
+
+ACTIONS: Final[dict[str, Right | None]] = {
+    "auth": EVERYBODY,
+    "ping": EVERYBODY,
+    "marketdata.subscribe": EVERYBODY,
+    "marketdata.unsubscribe": EVERYBODY,
+    "order.submit": Right.TRADE,
+    "order.check": Right.TRADE,
+    "order.amend": Right.TRADE,
+    "order.cancel": Right.TRADE,
+    "order.cancel_all": Right.TRADE,
+    "order.cancel_after": Right.TRADE,
+    "session.cancel_on_disconnect": Right.TRADE,
+}
+"""By the type of a WebSocket message."""
+
+CHANNELS: Final[dict[str, Right | None]] = {
+    "book": EVERYBODY,
+    "trades": EVERYBODY,
+    "ticker": EVERYBODY,
+    "candles": EVERYBODY,
+    "session": EVERYBODY,
+    "orders": Right.READ,
+    "positions": Right.READ,
+}
+"""By what a channel carries. Those that need a right are the account's own."""
+
+
+def require(rights: frozenset[Right], right: Right) -> None:
+    """Raises ApiError unless the right is among those that somebody has."""
+    if right not in rights:
+        have = ", ".join(sorted(rights))
+        raise ApiError(Code.FORBIDDEN, f"This needs the right {right}; you have: {have}.")

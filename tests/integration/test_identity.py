@@ -1,0 +1,320 @@
+"""Who may log in and for how long, on real PostgreSQL and Valkey."""
+
+import asyncio
+import json
+import os
+import secrets
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from argon2 import PasswordHasher, Type
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy import URL, create_engine
+from valkey.asyncio import Valkey
+
+from gateway import limits
+from gateway.auth.attempts import Attempts
+from gateway.auth.keys import ApiKeys
+from gateway.auth.logins import Logins
+from gateway.auth.passwords import Passwords
+from gateway.auth.revocations import Revocations
+from gateway.auth.sessions import Sessions
+from gateway.auth.tokens import Identity as Caller
+from gateway.auth.users import NewUser, seed
+from gateway.database import Database
+from gateway.errors import ApiError, Code
+from gateway.rights import ROLES, Right
+from tests.integration.test_operator import database_at
+
+TOKEN_S = 60
+
+
+class Process:
+    """What one gateway process has of sessions."""
+
+    def __init__(self, url: URL) -> None:
+        self.database = Database(url)
+        self.revocations = Revocations(TOKEN_S)
+        self.sessions = Sessions(self.database, self.revocations)
+
+    async def refuses(self, session_id: str) -> bool:
+        """After a look: whether tokens of the session are refused."""
+        await self.revocations.look(self.database)
+        try:
+            self.revocations.require(session_id)
+        except ApiError as error:
+            return error.code is Code.UNAUTHORIZED
+        return False
+
+
+@dataclass
+class Identity:
+    """Two processes on one database, and a way to look into it."""
+
+    dsn: str
+    home: str
+    one: Process
+    other: Process
+    logins: Logins
+
+    def execute(self, query: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            cursor = connection.execute(query.encode())
+            return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture
+async def identity(stack: Any, database: str, tmp_path: Path) -> AsyncIterator[Identity]:
+    named = conninfo_to_dict(database)
+    url = URL.create(
+        "postgresql+psycopg",
+        str(named["user"]),
+        str(named["password"]),
+        str(named["host"]),
+        int(str(named["port"])),
+        str(named["dbname"]),
+    )
+    engine = create_engine(url)
+    seed(engine, [NewUser("alice", "alice's password", "account-1", "trader")])
+    engine.dispose()
+    valkey: Valkey = Valkey.from_url(stack.valkey_url)
+    passwords = Passwords()
+    one, other = Process(url), Process(url)
+    attempts = Attempts(valkey, f"test-{secrets.token_hex(4)}.")
+    yield Identity(database, str(tmp_path), one, other, Logins(one.database, passwords, attempts))
+    passwords.close()
+    for process in (one, other):
+        process.database.close()
+    await valkey.aclose()
+
+
+async def refused(asked: Any) -> ApiError:
+    with pytest.raises(ApiError) as caught:
+        await asked
+    return caught.value
+
+
+async def test_a_refresh_token_is_good_once_and_a_used_one_ends_the_session_everywhere(identity: Identity) -> None:
+    one, other = identity.one, identity.other
+    begun = await one.sessions.begin("alice", "account-1", "trader")
+    followed = await other.sessions.refresh(begun.refresh_token)
+    assert followed[:4] == begun[:4]
+    assert followed.expires_us == begun.expires_us
+    newest = await one.sessions.refresh(followed.refresh_token)
+    assert len({begun.refresh_token, followed.refresh_token, newest.refresh_token}) == 3
+    assert not await other.refuses(begun.session_id)
+    error = await refused(one.sessions.refresh(begun.refresh_token))  # two uses ago
+    assert error.code is Code.UNAUTHORIZED
+    assert (await refused(one.sessions.refresh(newest.refresh_token))).message == error.message
+    assert await other.refuses(begun.session_id)
+    assert identity.execute("SELECT revoked_because FROM sessions") == [("reuse",)]
+
+
+async def test_of_many_uses_at_once_one_wins_and_the_session_ends(identity: Identity) -> None:
+    begun = await identity.one.sessions.begin("alice", "account-1", "trader")
+    used = [
+        process.sessions.refresh(begun.refresh_token) for process in (identity.one, identity.other) for _ in range(4)
+    ]
+    answers = await asyncio.gather(*used, return_exceptions=True)
+    assert len([answer for answer in answers if not isinstance(answer, ApiError)]) == 1
+    assert await identity.other.refuses(begun.session_id)
+
+
+async def test_the_database_holds_no_token(identity: Identity) -> None:
+    begun = await identity.one.sessions.begin("alice", "account-1", "trader")
+    kept = str(identity.execute("SELECT * FROM sessions"))
+    assert begun.refresh_token[:32] not in kept
+    assert begun.refresh_token[32:] not in kept
+
+
+@pytest.mark.parametrize("token", ["", "zz", "ab" * 47, "ab" * 48, "ab" * 49])
+async def test_what_is_no_refresh_token_is_refused_alike(identity: Identity, token: str) -> None:
+    begun = await identity.one.sessions.begin("alice", "account-1", "trader")
+    assert "refresh token is not good" in (await refused(identity.one.sessions.refresh(token))).message
+    assert not await identity.one.refuses(begun.session_id)
+
+
+async def test_a_logout_ends_one_session_or_all_of_a_user(identity: Identity) -> None:
+    one, other = identity.one, identity.other
+    first, second, third = [await one.sessions.begin("alice", "account-1", "trader") for _ in range(3)]
+    bob = await one.sessions.begin("bob", "account-2", "trader")
+    assert await one.sessions.end(first.session_id) == 1
+    assert await one.sessions.end(first.session_id) == 0
+    await refused(one.sessions.refresh(first.refresh_token))
+    assert [await other.refuses(session.session_id) for session in (first, second, third)] == [True, False, False]
+    assert await one.sessions.end_all("alice") == 2
+    assert [await other.refuses(session.session_id) for session in (second, third, bob)] == [True, True, False]
+
+
+async def test_a_refresh_gives_the_account_and_role_of_now_and_none_to_the_disabled(identity: Identity) -> None:
+    begun = await identity.one.sessions.begin("alice", "account-1", "trader")
+    identity.execute("UPDATE users SET role = 'viewer'")
+    followed = await identity.one.sessions.refresh(begun.refresh_token)
+    assert followed.role == "viewer"
+    identity.execute("UPDATE users SET disabled_us = 1")
+    await refused(identity.one.sessions.refresh(followed.refresh_token))
+
+
+async def test_sessions_end_by_themselves_are_counted_and_forgotten(
+    identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SESSIONS_PER_HOUR", 2)
+    begun = [await identity.one.sessions.begin("alice", "account-1", "trader") for _ in range(2)]
+    error = await refused(identity.one.sessions.begin("alice", "account-1", "trader"))
+    assert error.code is Code.RATE_LIMITED
+    identity.execute("UPDATE sessions SET expires_us = 1, created_us = 0")
+    await refused(identity.one.sessions.refresh(begun[0].refresh_token))
+    await identity.one.sessions.begin("alice", "account-1", "trader")
+    assert identity.execute("SELECT count(*) FROM sessions") == [(1,)]
+
+
+async def test_a_hash_of_other_parameters_is_replaced_at_login(identity: Identity) -> None:
+    old = PasswordHasher(time_cost=1, memory_cost=1_024, parallelism=1, type=Type.ID).hash("alice's password")
+    identity.execute(f"UPDATE users SET password_hash = '{old}'")  # noqa: S608 - ours
+    await refused(identity.logins.user("alice", "wrong", "10.0.0.1"))
+    assert identity.execute("SELECT password_hash FROM users") == [(old,)]
+    for _ in range(2):
+        assert (await identity.logins.user("alice", "alice's password", "10.0.0.1")).account == "account-1"
+    ((kept,),) = identity.execute("SELECT password_hash FROM users")
+    assert "m=19456,t=2,p=1" in kept
+
+
+async def test_who_is_unknown_or_disabled_is_answered_as_with_a_wrong_password(identity: Identity) -> None:
+    identity.execute("INSERT INTO users SELECT 'eve', password_hash, account, role, 1, 1 FROM users")
+    asked = {"alice": "wrong", "eve": "alice's password", "nobody": "wrong", "no\0body": "wrong"}
+    errors = [await refused(identity.logins.user(*who, f"10.0.1.{at}")) for at, who in enumerate(asked.items())]
+    assert len({(error.code, error.message) for error in errors}) == 1
+    assert errors[0].code is Code.UNAUTHORIZED
+
+
+async def test_lockout_is_the_same_for_those_who_exist_and_those_who_do_not(identity: Identity) -> None:
+    told = []
+    for name in ("alice", "nobody"):
+        errors = [
+            await refused(identity.logins.user(name, "wrong", f"10.1.{at}.{len(name)}"))
+            for at in range(limits.LOGIN_FAILURES_PER_USER + 1)
+        ]
+        told.append([(error.code, error.message) for error in errors])
+    assert told[0] == told[1]
+    assert [code for code, _ in told[0][-2:]] == [Code.UNAUTHORIZED, Code.RATE_LIMITED]
+    right = await refused(identity.logins.user("alice", "alice's password", "10.2.0.1"))
+    assert right.code is Code.RATE_LIMITED
+
+
+async def test_an_unknown_user_takes_as_long_as_a_known_one(identity: Identity) -> None:
+    took_s: dict[str, list[float]] = {"alice": [], "nobody": []}
+    for at in range(limits.LOGIN_FAILURES_PER_USER):
+        for name, seconds in took_s.items():
+            began = time.perf_counter()
+            await refused(identity.logins.user(name, "wrong", f"10.3.{at}.{len(name)}"))
+            seconds.append(time.perf_counter() - began)
+    known_s, unknown_s = (statistics.median(seconds) for seconds in took_s.values())
+    assert known_s / 2 < unknown_s < known_s * 2  # without a hash it would be a tenth
+
+
+def type_in(identity: Identity, *words: str, password: str = "") -> tuple[int, str, str]:
+    """Exit code, output and errors of `tradsys users`."""
+    command = [sys.executable, "-m", "tradsys", "users", *words]
+    environment = os.environ | {"TRADSYS_HOME": identity.home} | database_at(identity.dsn)
+    done = subprocess.run(command, env=environment, input=password, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def users(identity: Identity) -> Any:
+    return json.loads(type_in(identity, "list", "--json")[1])
+
+
+async def test_the_operator_makes_a_user_who_can_log_in(identity: Identity) -> None:
+    words = ("create", "bob", "--account", "desk-1", "--role", "viewer")
+    made = type_in(identity, *words, password="bob has a password\n")
+    assert made == (0, "", "bob may log in, as viewer of the account desk-1.\n")
+    user = await identity.logins.user("bob", "bob has a password", "10.4.0.1")
+    assert (user.account, user.role) == ("desk-1", "viewer")
+    assert type_in(identity, *words, password="another password\n")[::2] == (
+        1,
+        "tradsys: There is a user bob already.\n",
+    )
+    await refused(identity.logins.user("bob", "another password", "10.4.0.1"))
+    assert {name: facts["role"] for name, facts in users(identity).items()} == {"alice": "trader", "bob": "viewer"}
+    shown = [line.split() for line in type_in(identity)[1].splitlines()]
+    assert shown[1:] == [["alice", "account-1", "trader", "0"], ["bob", "desk-1", "viewer", "0"]]
+
+
+async def test_whom_the_operator_disables_is_out_until_enabled(identity: Identity) -> None:
+    begun = await identity.one.sessions.begin("alice", "account-1", "trader")
+    assert users(identity)["alice"]["sessions"] == 1
+    assert type_in(identity, "disable", "alice")[2] == "alice can log in no more; 1 sessions ended.\n"
+    assert await identity.other.refuses(begun.session_id)
+    await refused(identity.one.sessions.refresh(begun.refresh_token))
+    await refused(identity.logins.user("alice", "alice's password", "10.5.0.1"))
+    assert users(identity)["alice"]["disabled"] is not None
+    assert type_in(identity, "enable", "alice")[0] == 0
+    assert (await identity.logins.user("alice", "alice's password", "10.5.0.1")).disabled_us is None
+    await refused(identity.one.sessions.refresh(begun.refresh_token))
+
+
+async def test_disabling_a_user_revokes_the_users_keys(identity: Identity) -> None:
+    keys = ApiKeys(identity.other.database, identity.other.revocations)
+    await identity.other.revocations.look(identity.other.database)
+    alice = Caller("alice", "account-1", "trader", None, "session", ROLES["trader"])
+    key, _ = await keys.make(alice, "a bot", frozenset({Right.TRADE}), [])
+    assert (await keys.identity(key, "10.0.0.1")).rights == {Right.TRADE}
+    assert key[-64:] not in str(identity.execute("SELECT * FROM api_keys"))
+    changed = key[:-1] + ("0" if key[-1] != "0" else "1")
+    await refused(keys.identity(changed, "10.0.0.1"))
+    type_in(identity, "disable", "alice")
+    assert await identity.other.refuses(key[4:20])
+    type_in(identity, "enable", "alice")
+    await refused(keys.identity(key, "10.0.0.1"))
+
+
+async def test_a_user_has_so_many_keys(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "API_KEYS_PER_USER", 2)
+    keys = ApiKeys(identity.one.database, identity.one.revocations)
+    alice = Caller("alice", "account-1", "trader", None, "session", ROLES["trader"])
+    made = [await keys.make(alice, f"bot {number}", frozenset({Right.READ}), ["10.0.0.1"]) for number in range(2)]
+    assert (await refused(keys.make(alice, "a third", frozenset({Right.READ}), []))).code is Code.LIMIT_EXCEEDED
+    assert [row.name for row in await keys.of_user("alice")] == ["bot 1", "bot 0"]
+    assert not await keys.revoke("bob", made[0][1].key_id)
+    assert await keys.revoke("alice", made[0][1].key_id)
+    assert [row.name for row in await keys.of_user("alice")] == ["bot 1"]
+    await keys.make(alice, "a third", frozenset({Right.READ}), [])
+
+
+async def test_a_new_password_ends_the_sessions_of_the_old_one(identity: Identity) -> None:
+    begun = await identity.one.sessions.begin("alice", "account-1", "trader")
+    changed = type_in(identity, "password", "alice", password="a new password\n")
+    assert changed[2] == "alice has a new password; 1 sessions ended.\n"
+    assert await identity.other.refuses(begun.session_id)
+    await refused(identity.logins.user("alice", "alice's password", "10.6.0.1"))
+    await identity.logins.user("alice", "a new password", "10.6.0.1")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("create", "eve", "--role", "king"), "The role of eve is 'king'; it must be one of admin, trader, viewer."),
+        (("create", "eve"), "Which --role: viewer, trader or admin?"),
+        (("create",), "create takes a name."),
+        (("list", "eve"), "list takes no name."),
+        (("disable", "eve"), "There is no user eve."),
+        (("disable", "alice", "--role", "viewer"), "--account and --role go with create."),
+        (("create", "e ve", "--role", "viewer"), "'e ve' cannot be the name of a user"),
+        (("create", "eve", "--account", "/", "--role", "viewer"), "'/' cannot be the account of a user"),
+        (("password", "alice"), "The password has 5 characters; 12 to 256 are needed."),
+    ],
+)
+def test_what_cannot_be_is_said_and_not_done(identity: Identity, words: tuple[str, ...], said: str) -> None:
+    before = identity.execute("SELECT * FROM users")
+    code, _, told = type_in(identity, *words, password="short\n" if words[0] == "password" else "long enough it is\n")
+    assert code in {1, 2}
+    assert f"tradsys: {said}" in told
+    assert identity.execute("SELECT * FROM users") == before

@@ -1,0 +1,44 @@
+"""Mistakes in who is let in at the gateway."""
+
+from typing import Final
+
+from tests.mutations.mutation import Mutation
+
+PASSWORDS = "gateway/auth/passwords.py"
+REVOCATIONS = "gateway/auth/revocations.py"
+TOKENS = "gateway/auth/tokens.py"
+CALLERS = "gateway/auth/callers.py"
+
+RIGHTS = "gateway/rights.py"
+
+KEYS = "gateway/auth/keys.py"
+
+SIGNING = "gateway/auth/signing_keys.py"
+
+GATEWAY_MUTATIONS: Final = (
+    Mutation("an unknown user costs nothing", PASSWORDS, "password_hash or NOBODY", 'password_hash or ""'),
+    Mutation("an unknown user has a password", PASSWORDS, "_WRONG if password_hash is None else verdict", "verdict"),
+    Mutation("an old hash stays", PASSWORDS, "HASHER.hash(password) if is_old else None", "None"),
+    Mutation("logins wait without a limit", PASSWORDS, "if self._waiting >= limits.HASH_WAITING_MAX:", "if False:"),
+    Mutation("all are let in before the first look", REVOCATIONS, "if not self._is_known:", "if False:"),
+    Mutation("an ended session goes on", CALLERS, "        self._revocations.require(identity.session_id)\n", ""),
+    Mutation("a connection outlives its session", REVOCATIONS, "                end()\n", "                pass\n"),
+    Mutation("ended sessions are kept", REVOCATIONS, "            del self._ended[oldest]", "            return"),
+    Mutation("a token of any kind is an access token", TOKENS, ' or claims["typ"] != KIND', ""),
+    Mutation("a token is good before its time", TOKENS, "begins_s > now_s or ", ""),
+    Mutation("a remembered token never ends", TOKENS, "elif remembered[1] <= self._clock():", "elif False:"),
+    Mutation("everybody may do everything", RIGHTS, "    if right not in rights:", "    if False:"),
+    Mutation("viewers trade", RIGHTS, "frozenset({Right.READ, Right.SESSION})", "frozenset(Right)"),
+    Mutation("everybody sees all orders", RIGHTS, '"orders": Right.READ', '"orders": EVERYBODY'),
+    Mutation("a key is good from everywhere", KEYS, "if not _is_in(address, known.networks):", "if False:"),
+    Mutation("a key outlives its revocation", KEYS, "session_id, known.forget)", "session_id, print)"),
+    Mutation("a key has all rights of its user", KEYS, " & ROLES[row.role]", " | ROLES[row.role]"),
+    Mutation("a key gives what its maker lacks", KEYS, "missing := rights - identity.rights", "missing := set()"),
+    Mutation("signing keys without a limit", SIGNING, ">= limits.SIGNING_KEYS_PER_ACCOUNT", "> 1_000_000"),
+    Mutation("a signing key is replaced", SIGNING, " or keys.get(key_id, public_key) != public_key", ""),
+    Mutation(
+        "a signing key of others is revoked", SIGNING, "if key_id not in self._keys.get(identity.account, {}):", "if 0:"
+    ),
+    Mutation("a signing key stays", SIGNING, "            keys.pop(key_id, None)\n", "            pass\n"),
+    Mutation("viewers cancel", RIGHTS, '"order.cancel_all": Right.TRADE', '"order.cancel_all": Right.READ'),
+)
