@@ -16,6 +16,8 @@ def write_decisions(bootstrap: str, prefix: str, shards: int, values: Sequence[b
         {
             "bootstrap.servers": bootstrap,
             "transactional.id": f"{prefix}decisions-{secrets.token_hex(4)}",
+            # One that is given up holds back all readers of committed records until the broker ends it.
+            "transaction.timeout.ms": int(WRITE_S_MAX * 1_000),
             "log_level": 0,
         }
     )
