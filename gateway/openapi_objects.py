@@ -139,6 +139,9 @@ SCHEMAS: Final[JsonObject] = {
         price_band=_or_null(_NUMBER | {"description": "A fraction of the mark"}),
         maker_fee=_or_null(_NUMBER | {"description": "A fraction of the notional"}),
         taker_fee=_or_null(_NUMBER | {"description": "A fraction of the notional"}),
+        order_types=_or_null({"type": "array", "items": TEXT, "description": "Those it takes; null: all"}),
+        times_in_force=_or_null({"type": "array", "items": TEXT, "description": "Those it takes; null: all"}),
+        max_open_orders=_or_null({"type": "integer", "description": "Of one account"}),
     ),
     "Book": object_of(
         symbol=TEXT,

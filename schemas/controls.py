@@ -5,16 +5,19 @@ Pure, and a function of the record alone, so that all stages of all shards decid
 
 import re
 from collections.abc import Callable
-from typing import Final
+from enum import StrEnum
+from typing import Final, TypeVar
 
 from schemas.messages import (
     AccountKind,
     AccountStatus,
     Control,
     ControlKind,
+    OrderType,
     Phase,
     SelfTradePrevention,
     SymbolStatus,
+    TimeInForce,
 )
 from schemas.seal import KEY_ID_CHARACTERS_MAX, PUBLIC_KEY_BYTES
 from schemas.units import E8, TIME_US_MAX
@@ -30,6 +33,8 @@ TRADE_FREQUENCY_S_MAX: Final = 86_400
 
 BREAKER_S_MAX: Final = 3_600
 """Longest window and longest halt of a circuit breaker: it remembers a price a second of its window."""
+
+N = TypeVar("N", bound=StrEnum)
 
 _SYMBOL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", re.ASCII)
 _CURRENCY: Final = re.compile(r"[A-Za-z0-9]{1,16}", re.ASCII)
@@ -97,7 +102,28 @@ def _symbol_numbers(control: Control) -> str | None:
     margin_e8 = control.maintenance_margin_e8
     if margin_e8 is not None and not 0 < margin_e8 < E8:
         return f"maintenance_margin_e8 is {margin_e8}: it must be above 0 and below {E8} (a whole; null: none)"
-    return _symbol_limits(control) or _symbol_fees(control) or _breaker(control)
+    return _symbol_limits(control) or _symbol_fees(control) or _breaker(control) or _symbol_orders(control)
+
+
+def names_in(text: str | None, names: type[N]) -> tuple[N, ...] | None:
+    """The members of an enum that a list in a record names; None for none, which stands for all. Raises ValueError."""
+    return None if text is None else tuple(names(name) for name in text.split(","))
+
+
+def _symbol_orders(control: Control) -> str | None:
+    """What orders a symbol takes, and how many."""
+    lists: tuple[tuple[str, str | None, type[StrEnum]], ...] = (
+        ("order_types", control.order_types, OrderType),
+        ("times_in_force", control.times_in_force, TimeInForce),
+    )
+    for field, text, names in lists:
+        known = [name for name in names if name != "UNKNOWN"]
+        listed = [] if text is None else text.split(",")
+        if any(name not in known for name in listed) or len(set(listed)) != len(listed):
+            return f"{field} is {text!r}: it must be some of {','.join(known)}, each once (null: all)"
+    if (control.open_orders_max or 0) < 0:
+        return f"open_orders_max is {control.open_orders_max}: it must not be negative (null: the account's)"
+    return None
 
 
 def _breaker(control: Control) -> str | None:

@@ -257,6 +257,9 @@ class Reason(StrEnum):
     GROUP_QUANTITY = "GROUP_QUANTITY"
     ONE_CANCELS_OTHER = "ONE_CANCELS_OTHER"
     TRADES_LIMIT = "TRADES_LIMIT"
+    ORDER_TYPE_NOT_TAKEN = "ORDER_TYPE_NOT_TAKEN"
+    TIME_IN_FORCE_NOT_TAKEN = "TIME_IN_FORCE_NOT_TAKEN"
+    SYMBOL_ORDERS_MAX = "SYMBOL_ORDERS_MAX"
 
 
 class SelfTradePrevention(StrEnum):
@@ -546,7 +549,9 @@ class Control(msgspec.Struct, frozen=True, gc=False):
     leverage_e8: int | None = None
     """ACCOUNT MARGIN: largest exposure per equity, in 10^-8 (5x is 500000000)."""
     open_orders_max: int | None = None
-    """ACCOUNT: most open orders at a time."""
+    """ACCOUNT: most open orders at a time. SYMBOL: most of them in it, of any account; null: as many as the account
+    may have.
+    """
     key_id: str | None = None
     """KEY: the name that commands give in their seal_key header; unique per account."""
     public_key: bytes | None = None
@@ -619,6 +624,12 @@ class Control(msgspec.Struct, frozen=True, gc=False):
     """SYMBOL: what a margin account needs of equity to keep a position, as a fraction of its value at the mark, in
     10^-8 (0.05 is 5000000); with less it may only reduce. Null: none.
     """
+    order_types: str | None = None
+    """SYMBOL: the types of orders that it takes, names of OrderType with commas between them, such as LIMIT,MARKET.
+    Null: all.
+    """
+    times_in_force: str | None = None
+    """SYMBOL: the times in force that it takes, names of TimeInForce with commas between them. Null: all."""
 
 
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):
@@ -901,6 +912,10 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     """OCO: the stop order is a STOP_LIMIT."""
     reduce_only: bool = False
     """The order may only reduce the account's position: said in its executions."""
+    limit_e8: int | None = None
+    """REMOVE: the number of the rule behind the reason, 10^-8 of its unit; null without one."""
+    actual_e8: int | None = None
+    """REMOVE: the number that broke it."""
 
 
 class Position(msgspec.Struct, frozen=True, gc=False):

@@ -18,6 +18,7 @@ _NUMBERS: Final = (
     "maker_fee_e8",
     "taker_fee_e8",
 )
+_LISTS: Final = ("order_types", "times_in_force")
 
 
 class Symbols:
@@ -59,4 +60,8 @@ def _render(control: Control) -> dict[str, Any]:
     for name in _NUMBERS:
         value_e8 = getattr(control, name)
         rendered[name.removesuffix("_e8")] = None if value_e8 is None else format_e8(value_e8)
+    for name in _LISTS:
+        text = getattr(control, name)
+        rendered[name] = None if text is None else text.lower().split(",")
+    rendered["max_open_orders"] = control.open_orders_max
     return rendered

@@ -32,6 +32,8 @@ _SENTENCES: Final[dict[str, str]] = {
         "A limit or stop_limit order is gtc, gtd, day, ioc or fok, a market order ioc or fok, any other gtc, gtd or "
         "day, and a post-only order a limit order that may rest"
     ),
+    Reason.ORDER_TYPE_NOT_TAKEN: "{symbol} takes no orders of this type",
+    Reason.TIME_IN_FORCE_NOT_TAKEN: "{symbol} takes no orders of this time in force",
     Reason.EXPIRY_INVALID: "A gtd order ends at a time that is still to come: {actual} is not after {limit} (seconds)",
     Reason.EXPIRY_REACHED: "Its time was over",
     Reason.NOT_CONTINUOUS: "{symbol} collects orders for an auction: it takes limit orders that may rest",
@@ -87,6 +89,9 @@ _SENTENCES: Final[dict[str, str]] = {
     ),
     Reason.SYMBOL_OPEN_ORDERS_LIMIT: (
         "This would be open order number {actual} in {symbol}; account {account} may have {limit} there"
+    ),
+    Reason.SYMBOL_ORDERS_MAX: (
+        "This would be open order number {actual} in {symbol}, where any account may have {limit}"
     ),
     Reason.TRADE_FREQUENCY_LIMIT: (
         "Account {account} may send {limit} orders at once and this would make it {actual}; wait, and send it again"

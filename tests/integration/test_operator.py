@@ -141,6 +141,12 @@ def test_a_symbol_is_made_shown_and_changed_without_losing_the_rest(venue: Venue
         assert said == {"BTC-USD": made["BTC-USD"] | {"maintenance_margin": margin}}
     halted = venue.facts("symbols", "BTC-USD", "--status", "HALTED")
     assert halted == {"BTC-USD": made["BTC-USD"] | {"status": "halted"}}
+    given = ("--order-types", "limit, Market", "--times-in-force", "gtc,ioc", "--max-open-orders", "5")
+    narrow = venue.facts("symbols", "BTC-USD", *given)["BTC-USD"]
+    said = {"order_types": "limit,market", "times_in_force": "gtc,ioc", "max_open_orders": 5}
+    assert narrow == halted["BTC-USD"] | said
+    assert venue.facts("symbols", "BTC-USD", "--order-types", "all")["BTC-USD"] == narrow | {"order_types": None}
+    assert venue.facts("symbols", "BTC-USD", "--times-in-force", "all", "--max-open-orders", "none") == halted
     assert venue.facts("symbols") == halted
     code, said = venue.type_in("symbols")
     assert (code, "BTC-USD" in said, "halted" in said) == (0, True, True)
@@ -161,6 +167,8 @@ def test_every_partition_holds_the_same_decisions(venue: Venue) -> None:
         (("sessions", "BTC-USD", "--phase", "closed", "--at", "noon"), "--at: 'noon' is not a time with its offset"),
         (("sessions", "BTC-USD", "--timetable", "09:00 auction", "--days", "0"), "--days is 0"),
         (("symbols", "BTC-USD", "--breaker", "0.1"), "--breaker is '0.1'; it must be as 0.1/300/60, or none."),
+        (("symbols", "BTC-USD", "--order-types", "limit,good"), "order_types is 'LIMIT,GOOD': it must be some of"),
+        (("symbols", "BTC-USD", "--max-open-orders", "1.5"), "--max-open-orders is '1.5'; it must be a whole number"),
         (("symbols", "--tick", "1"), "Which symbol? Name it before the options."),
         (("symbols", "NEW-USD"), "There is no symbol NEW-USD; there are BTC-USD."),
         (("symbols", "NEW-USD", "--tick", "1"), "NEW-USD is new: it needs at least --tick and --lot."),

@@ -598,4 +598,10 @@ MATCHING_MUTATIONS: Final = (
         "book.session.trades and trades_left(matcher)",
         "book.session.trades",
     ),
+    Mutation(
+        "the numbers of a removal are not told",
+        MATCHER,
+        "removal.correlation_id, **numbers)",
+        "removal.correlation_id)",
+    ),
 )

@@ -21,6 +21,7 @@ MARGIN = "workers/risk/margin.py"
 LIQUIDATION = "workers/risk/liquidation.py"
 STRATEGIES = "workers/risk/strategies.py"
 TIMERS = "workers/risk/timers.py"
+SWEEPS = "workers/risk/sweeps.py"
 VALUE_AT_RISK = "workers/risk/value_at_risk.py"
 RISK_GROUPS = "workers/risk/groups.py"
 
@@ -657,4 +658,56 @@ RISK_MUTATIONS: Final = (
     ),
     Mutation("loss: what is left stays in the book", LOSSES, "rest=len(removals) >= most)", "rest=False)"),
     Mutation("loss: what is left is forgotten by a restart", LOSSES, "if account.leaves:", "if False:"),
+    Mutation("a type that is not taken", RULES, "if types is not None and order.order_type not in types:", "if False:"),
+    Mutation(
+        "a time that is not taken", RULES, "if times is not None and order.time_in_force not in times:", "if False:"
+    ),
+    Mutation("a symbol holds one order more", LIMITS, "if count > limit else None", "if count > limit + 1 else None"),
+    Mutation(
+        "the symbol's open orders are not counted",
+        RISK,
+        "if rules.open_orders_max is not None:",
+        "if rules.open_orders_max:",
+    ),
+    Mutation(
+        "a finer lot takes orders out", SWEEPS, "before.lot_e8 % after.lot_e8 > 0", "before.lot_e8 != after.lot_e8"
+    ),
+    Mutation("a coarser tick takes nothing out", SWEEPS, "before.tick_e8 % after.tick_e8 > 0", "False"),
+    Mutation(
+        "a wider size takes orders out",
+        SWEEPS,
+        "after.quantity_min_e8 > before.quantity_min_e8 or",
+        "after.quantity_min_e8 >= before.quantity_min_e8 or",
+    ),
+    Mutation(
+        "the lot is asked of what was filled too",
+        SWEEPS,
+        "    if order.leaves_e8 % symbol.lot_e8:",
+        "    if order.quantity_e8 % symbol.lot_e8:",
+    ),
+    Mutation(
+        "an amendment under way is not judged", SWEEPS, "[order, _amended(order)] if order.amend_id", "[order] if order"
+    ),
+    Mutation("the rest is never looked at", SWEEPS, "while self.pending and room > 0:", "while self.pending:"),
+    Mutation("an order leaves twice", SWEEPS, "    account.let_leave([order])\n", ""),
+    Mutation(
+        "immediate orders are taken out",
+        SWEEPS,
+        "if order.removing or not (order.may_rest() or order.waits):",
+        "if False:",
+    ),
+    Mutation(
+        "the first of two changes is forgotten",
+        SWEEPS,
+        "        if under_way is not None:\n",
+        "        if False:\n",
+    ),
+    Mutation("a restart forgets what it looks at", RISK, "        self._sweeps.pending = sweeps\n", ""),
+    Mutation(
+        "a slid price is off the tick",
+        RISK,
+        "elif kind is _AMENDED or (order.slide and kind is _NEW):",
+        "elif kind is _AMENDED:",
+    ),
+    Mutation("ticks do not go on", RISK, "        outputs += self._sweeps.go_on(record.ts_us)\n", ""),
 )

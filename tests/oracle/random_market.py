@@ -68,6 +68,8 @@ class RandomMarket:
         self.ended: dict[str, tuple[OrderStatus | None, Order | None]] = {}
         """By account: how its order ended that ended last; one that was refused counts as none."""
         self.rates: dict[str, int] = {}
+        self.largest: dict[str, int | None] = {}
+        """Largest quantity of each symbol."""
         for symbol, (base, quote, price) in SYMBOLS.items():
             self.naive.pairs[symbol] = (base, quote)
             self.naive.marks[symbol] = price * E8
@@ -139,7 +141,9 @@ class RandomMarket:
         self.rates[symbol] = max(maker, taker)
         self.losses.looked_at.pop(symbol, None)
         maintenance = self.losses.maintenance[symbol] = self.rng.choice(MAINTENANCE)
-        self.desk.symbol(
+        before, known = self.largest.get(symbol), symbol in self.largest
+        largest = self.largest[symbol] = self.rng.choice((None, None, None, 3 * E8, 2 * E8))
+        removed = self.desk.symbol(
             symbol=symbol,
             base=base,
             quote=quote,
@@ -148,13 +152,38 @@ class RandomMarket:
             quantity_min_e8=None,
             notional_min_e8=None,
             notional_max_e8=None,
-            quantity_max_e8=None,
+            quantity_max_e8=largest,
             price_band_e8=9 * E8 // 10,
             reference_price_e8=price * E8,
             maker_fee_e8=maker,
             taker_fee_e8=taker,
             maintenance_margin_e8=maintenance,
         )
+        narrower = known and largest is not None and (before is None or largest < before)
+        expected = self._beyond(symbol, largest) if narrower and largest is not None else []
+        assert [_why_removed(output) for output in removed] == expected
+        self.timers.leaving.update(order_id for _, order_id, *_ in expected)
+
+    def _beyond(self, symbol: str, largest: int) -> list[tuple[str, int, str, int | None, int | None]]:
+        """Resting orders that are larger than that, or would become so: account by account, oldest first."""
+        found = []
+        for order_id, order in self.open.items():
+            rests = order.order_type is OrderType.LIMIT or order.group_id is not None
+            if order.symbol == symbol and rests and order_id not in self.timers.leaving:
+                amend = self.amends.get(order_id)
+                quantities = [order.quantity_e8, *([amend.quantity_e8] if amend else [])]
+                too_large = [quantity for quantity in quantities if quantity > largest]
+                if too_large:
+                    found.append((order.account, order_id, "QUANTITY_TOO_LARGE", largest, too_large[0]))
+        return sorted(found, key=lambda each: (each[0], each[1] % 2**45, each[1]))
+
+    def _at_most(self, symbol: str, quantity_e8: int) -> int:
+        largest = self.largest[symbol]
+        return quantity_e8 if largest is None else max(min(quantity_e8, largest), -largest)
+
+    def _too_large(self, symbol: str, quantity_e8: int) -> tuple[str, int | None, int | None] | None:
+        largest = self.largest[symbol]
+        return None if largest is None or quantity_e8 <= largest else ("QUANTITY_TOO_LARGE", largest, quantity_e8)
 
     def _set_account(self, account: str, leverage: int | None, *, resume: bool = False) -> None:
         kind = AccountKind.CASH if leverage is None else AccountKind.MARGIN
@@ -305,7 +334,9 @@ class RandomMarket:
         now_us = self.desk.ts_us
         self.losses.look(new.account, now_us)
         stopped = ("LIQUIDATION", None, None) if new.account in self.losses.liquidating else None
-        expected = stopped or (self.limits.reducing_refusal(new, None) if new.account in self.losses.lost else None)
+        expected = stopped or self._too_large(new.symbol, new.leaves)
+        if expected is None and new.account in self.losses.lost:
+            expected = self.limits.reducing_refusal(new, None)
         expected = expected or self._strategy_refusal(strategy, new, None)
         expected = expected or self.limits.refusal(new, new.leaves, now_us, None, priced=priced)
         expected = expected or self.naive.refusal(new)
@@ -362,6 +393,7 @@ class RandomMarket:
         self.losses.look(account, now_us)
         expected = ("LIQUIDATION", None, None) if account in self.losses.liquidating else None
         for ahead, (new, priced) in enumerate(((first, True), (stop, limited))):
+            expected = expected or self._too_large(symbol, quantity_e8)
             expected = expected or (self.limits.reducing_refusal(new, None) if account in self.losses.lost else None)
             expected = expected or self._strategy_refusal(strategy, new, None)
             expected = expected or self.limits.refusal(new, new.leaves, now_us, None, priced=priced, ahead=ahead)
@@ -491,7 +523,7 @@ class RandomMarket:
                 assert removed[: len(meant)] == meant
                 removed = removed[len(meant) :]
             elif quantities and not (began or self._refused_lately(account) or account in owners):
-                expected += [(account, symbol, quantity_e8) for symbol, quantity_e8 in quantities]
+                expected += [(account, symbol, self._at_most(symbol, step_e8)) for symbol, step_e8 in quantities]
         assert removed == []
         signs = {Side.BUY: 1, Side.SELL: -1}
         assert [(order.account, order.symbol, signs[order.side] * order.quantity_e8) for order in placed] == expected
@@ -530,7 +562,9 @@ class RandomMarket:
         elif order.order_id not in self.amends:
             new = OpenOrder(old.account, old.symbol, old.side, price_e8, leaves_e8, 0)
             now_us, changed_e8 = self.desk.ts_us, 0 if quantity_e8 == order.quantity_e8 else quantity_e8
-            expected = self.limits.reducing_refusal(new, old) if new.account in self.losses.lost else None
+            expected = self._too_large(order.symbol, asked_e8)
+            if expected is None and new.account in self.losses.lost:
+                expected = self.limits.reducing_refusal(new, old)
             expected = expected or self._strategy_refusal(self.tags[order.order_id], new, old)
             expected = expected or self.limits.refusal(new, changed_e8, now_us, old, priced=True)
             expected = expected or self.naive.amend_refusal(old, price_e8, leaves_e8, self.rates[order.symbol])
@@ -637,6 +671,13 @@ def _of_a_timer(message: Message) -> bool:
 
 
 Told = tuple[ExecutionKind, str, Reason, int | None, list[int]]
+
+
+def _why_removed(output: Output) -> tuple[str, int, str, int | None, int | None]:
+    message = output.message
+    assert isinstance(message, Order)
+    assert message.kind is OrderKind.REMOVE
+    return message.account, message.order_id, str(message.reason), message.limit_e8, message.actual_e8
 
 
 def _removed(outputs: Sequence[Output]) -> list[Told]:

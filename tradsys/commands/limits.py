@@ -14,7 +14,7 @@ from tradsys import connections
 from tradsys.commands.options import AsJson, DecisionId, Home
 from tradsys.errors import CommandError
 from tradsys.operator.decisions import Decisions, scope_of
-from tradsys.operator.typed import EXIT_USAGE, made_before, shown_e8, typed_e8
+from tradsys.operator.typed import made_before, shown_e8, typed_count, typed_e8
 from tradsys.settings import environment_of
 
 NUMBERS: Final = (
@@ -75,7 +75,8 @@ def command(
         if text is not None
     }
     if max_open_orders is not None:
-        changes["max_open_orders"] = None if max_open_orders == NONE else _count("--max-open-orders", max_open_orders)
+        count = None if max_open_orders == NONE else typed_count("--max-open-orders", max_open_orders)
+        changes["max_open_orders"] = count
     if trade_frequency is not None:
         changes |= _frequency(trade_frequency)
     if changes:
@@ -95,20 +96,14 @@ def _option(name: str) -> str:
     return f"--{name.removesuffix('_e8').replace('_', '-')}"
 
 
-def _count(option: str, text: str) -> int:
-    if not text.isascii() or not text.isdecimal() or len(text) > 9:  # noqa: PLR2004 - fits 32 bits
-        raise CommandError(f"{option} is {text[:40]!r}; it must be a whole number, or none.", exit_code=EXIT_USAGE)
-    return int(text)
-
-
 def _frequency(text: str) -> dict[str, int | None]:
     """Orders and seconds of `100/10`. Raises CommandError."""
     if text == NONE:
         return {"trade_frequency": None, "trade_frequency_s": None}
     count, _, seconds = text.partition("/")
     return {
-        "trade_frequency": _count("--trade-frequency", count),
-        "trade_frequency_s": _count("--trade-frequency", seconds),
+        "trade_frequency": typed_count("--trade-frequency", count),
+        "trade_frequency_s": typed_count("--trade-frequency", seconds),
     }
 
 

@@ -13,7 +13,7 @@ from tradsys import connections
 from tradsys.commands.options import AsJson, DecisionId, Home
 from tradsys.errors import CommandError
 from tradsys.operator.decisions import Decisions
-from tradsys.operator.typed import EXIT_USAGE, facts_table, made_before, shown_e8, typed_choice, typed_e8
+from tradsys.operator.typed import EXIT_USAGE, facts_table, made_before, shown_e8, typed_choice, typed_count, typed_e8
 from tradsys.settings import environment_of
 
 NUMBERS: Final = (
@@ -21,7 +21,9 @@ NUMBERS: Final = (
     "reference_price_e8", "maker_fee_e8", "taker_fee_e8", "maintenance_margin_e8",
 )  # fmt: skip
 BREAKER: Final = ("breaker_move_e8", "breaker_window_s", "breaker_halt_s")
+ORDERS: Final = ("order_types", "times_in_force", "open_orders_max")
 NONE: Final = "none"
+ALL: Final = "ALL"
 
 
 def command(
@@ -51,6 +53,13 @@ def command(
             metavar="MOVE/WINDOW/HALT", help="Circuit breaker, as 0.1/300/60: a fraction and seconds; or none."
         ),
     ] = None,
+    order_types: Annotated[
+        str | None, typer.Option(help="The types of orders that it takes, as limit,market; or all.")
+    ] = None,
+    times_in_force: Annotated[
+        str | None, typer.Option(help="The times in force that it takes, as gtc,ioc; or all.")
+    ] = None,
+    max_open_orders: Annotated[str | None, typer.Option(help="Most open orders of an account in it; or none.")] = None,
     status: Annotated[str | None, typer.Option(help="trading, or halted: takes cancels only.")] = None,
     decision_id: DecisionId = None,
     as_json: AsJson = False,  # noqa: FBT002 - an option
@@ -77,6 +86,7 @@ def command(
         changes["maintenance_margin_e8"] = None
     if breaker is not None:
         changes |= _typed_breaker(breaker)
+    changes |= _typed_orders(order_types, times_in_force, max_open_orders)
     if symbol is None and changes:
         raise CommandError("Which symbol? Name it before the options.", exit_code=EXIT_USAGE)
     if symbol is not None and symbol not in symbols and not changes:
@@ -85,7 +95,7 @@ def command(
         before = symbols.get(symbol)
         if before is None and not (tick and lot):
             raise CommandError(f"{symbol} is new: it needs at least --tick and --lot.", exit_code=EXIT_USAGE)
-        kept = {name: getattr(before, name) for name in (*given, *BREAKER)} if before else _new(symbol)
+        kept = {name: getattr(before, name) for name in (*given, *BREAKER, *ORDERS)} if before else _new(symbol)
         if not decisions.decide(ControlKind.SYMBOL, decision_id, **(kept | changes | {"symbol": symbol})):
             typer.echo(made_before(decision_id), err=True)
     shown = {name: control for name, control in decisions.symbols.items() if symbol in {None, name}}
@@ -106,6 +116,19 @@ def _typed_breaker(text: str) -> dict[str, Any]:
     return dict(zip(BREAKER, (move_e8, window_e8 // E8, halt_e8 // E8), strict=True))
 
 
+def _typed_orders(order_types: str | None, times_in_force: str | None, max_open_orders: str | None) -> dict[str, Any]:
+    """What is said of which orders it takes, and how many. Raises CommandError."""
+    changes: dict[str, Any] = {}
+    for option, text in (("order_types", order_types), ("times_in_force", times_in_force)):
+        if text is not None:
+            names = ",".join(part.strip().upper() for part in text.split(","))
+            changes[option] = None if names == ALL else names
+    if max_open_orders is not None:
+        count = None if max_open_orders == NONE else typed_count("--max-open-orders", max_open_orders)
+        changes["open_orders_max"] = count
+    return changes
+
+
 def _shown_breaker(control: Control) -> str | None:
     move_e8, *times = (getattr(control, name) for name in BREAKER)
     return None if move_e8 is None else "/".join((shown_e8(move_e8), *map(str, times)))
@@ -121,7 +144,8 @@ def _facts(control: Control) -> dict[str, Any]:
     numbers = {name.removesuffix("_e8"): shown_e8(getattr(control, name)) or None for name in NUMBERS}
     status = (control.symbol_status or SymbolStatus.UNKNOWN).lower()
     named = {"status": status, "base": control.base, "quote": control.quote}
-    return named | numbers | {"breaker": _shown_breaker(control)}
+    lists = {name: text and text.lower() for name in ORDERS[:2] for text in (getattr(control, name),)}
+    return named | numbers | {"breaker": _shown_breaker(control)} | lists | {"max_open_orders": control.open_orders_max}
 
 
 def _table(symbols: dict[str, Control]) -> Table:

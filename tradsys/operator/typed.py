@@ -34,6 +34,13 @@ def typed_choice(option: str, text: str | None, choices: type[C]) -> C | None:
     return known[text.lower()]
 
 
+def typed_count(option: str, text: str) -> int:
+    """A whole number of the command line, below a billion. Raises CommandError."""
+    if not text.isascii() or not text.isdecimal() or len(text) > 9:  # noqa: PLR2004 - fits 32 bits
+        raise CommandError(f"{option} is {text[:40]!r}; it must be a whole number, or none.", exit_code=EXIT_USAGE)
+    return int(text)
+
+
 def made_before(decision_id: str | None) -> str:
     """What is said when an --id is given a second time."""
     return f"The decision {decision_id} was made before; nothing was done."

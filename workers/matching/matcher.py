@@ -265,7 +265,8 @@ class Matcher:
         stood, open_e8, notional_e8 = book.state_of(order)
         told = ended(ending, stood, book.symbol, self.execution_id, open_e8, notional_e8, ts_us, command)
         if removal is not None:
-            told = replace(told, correlation_id=removal.correlation_id)
+            numbers = {"limit_e8": removal.limit_e8, "actual_e8": removal.actual_e8}
+            told = replace(told, correlation_id=removal.correlation_id, **numbers)
         outputs = [Output("executions", order.account, told)]
         if isinstance(order, Waiting):
             del book.waiting[order.order_id]

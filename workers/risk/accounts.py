@@ -4,7 +4,7 @@ CASH: an order holds its worst case. MARGIN: as `margin` says.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from heapq import merge
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -355,20 +355,28 @@ class Account:
 
         The work is that of the orders that are taken, however many others are open.
         """
+        oldest_first = self._removable_of(symbol, side)
+        return self.let_leave(list(islice(oldest_first, REMOVALS_MAX if most is None else most)))
+
+    def open_of(self, symbol: str) -> list[RiskOrder]:
+        """The open orders of a symbol, oldest first; those that leave already are left out."""
+        return list(self._removable_of(symbol))
+
+    def _removable_of(self, symbol: str | None, side: Side | None = None) -> Iterable[RiskOrder]:
         meant = [orders for (at, way), orders in self.removable.items() if symbol in {None, at} and side in {None, way}]
-        oldest_first = merge(*(orders.values() for orders in meant), key=lambda order: age_of(order.order_id))
-        return self._let_leave(list(islice(oldest_first, REMOVALS_MAX if most is None else most)))
+        return merge(*(orders.values() for orders in meant), key=lambda order: age_of(order.order_id))
 
     def take_out_reduce_only(self, symbol: str, side: Side) -> list[RiskOrder]:
         """The reduce-only orders to take out of one side of a book; those that leave already are left out."""
         open_orders = self.reduce_only.get((symbol, side), {}).values()
-        return self._let_leave([order for order in open_orders if not order.removing])
+        return self.let_leave([order for order in open_orders if not order.removing])
 
     def take_out_strategy(self, strategy: str) -> list[RiskOrder]:
         """The orders of a strategy to take out of the books, oldest first, REMOVALS_MAX of them."""
-        return self._let_leave(list(islice(self.tagged.get(strategy, {}).values(), REMOVALS_MAX)))
+        return self.let_leave(list(islice(self.tagged.get(strategy, {}).values(), REMOVALS_MAX)))
 
-    def _let_leave(self, orders: list[RiskOrder]) -> list[RiskOrder]:
+    def let_leave(self, orders: list[RiskOrder]) -> list[RiskOrder]:
+        """These orders are taken out of the book, once."""
         for order in orders:
             order.removing = True
             self._forget_removable(order)

@@ -230,5 +230,11 @@ def removal(account: str, order: RiskOrder, reason: Reason, ts_us: int) -> Outpu
     return to_book(OrderKind.REMOVE, order.order_id, account, order, None, ts_us, reason)
 
 
+def removal_for(account: str, order: RiskOrder, why: Refusal, ts_us: int) -> Output:
+    """The same for a rule that it breaks, with the numbers of that."""
+    output = removal(account, order, why.reason, ts_us)
+    return Output(output.topic, output.key, replace(output.message, limit_e8=why.limit_e8, actual_e8=why.actual_e8))
+
+
 def _echo(text: str | None) -> str | None:
     return None if text is None else text[:ECHO_CHARACTERS_MAX]

@@ -45,7 +45,7 @@ from workers.risk.accounts import Account
 from workers.risk.answers import REFUSED, Answers, pair_to_book, removal, to_book
 from workers.risk.groups import pair_refusal, stop_of
 from workers.risk.limit_table import LimitTable
-from workers.risk.limits import Venue, limit_refusal, overtaken, reducing_refusal, take_token
+from workers.risk.limits import Venue, limit_refusal, open_orders_refusal, overtaken, reducing_refusal, take_token
 from workers.risk.liquidation import Liquidations
 from workers.risk.losses import LossWatch, account_state
 from workers.risk.moves import set_account, settle
@@ -59,6 +59,7 @@ from workers.risk.rules import (
     symbol_rules,
 )
 from workers.risk.strategies import strategy_refusal, tag_refusal
+from workers.risk.sweeps import Sweeps, take_out_broken
 from workers.risk.timers import Timers, run_out, timeout_refusal
 from workers.risk.transfers import send
 from workers.risk.value_at_risk import MarkHistory
@@ -77,6 +78,7 @@ _REMOVE_ORDER: Final = OrderKind.REMOVE
 _REDUCING: Final = AccountStatus.REDUCING
 _TRADES: Final = (AccountStatus.ACTIVE, _REDUCING)
 _BUY: Final = Side.BUY
+_NEW: Final = ExecutionKind.NEW
 _TRADE: Final = ExecutionKind.TRADE
 _AMENDED: Final = ExecutionKind.AMENDED
 _AMEND_REJECTED: Final = ExecutionKind.AMEND_REJECTED
@@ -112,6 +114,7 @@ class RiskCore:
         self._losses = LossWatch(self._limits, self._venue, self._accounts)
         self._liquidations = Liquidations(shard, self._losses, self._venue)
         self._timers = Timers(self._accounts)
+        self._sweeps = Sweeps(self._accounts, self._symbols)
         self._answers = Answers(shard)
         self._handlers: dict[str, Callable[[Input], Sequence[Output]]] = {
             "control": self._on_control,
@@ -131,7 +134,7 @@ class RiskCore:
     def dump(self) -> bytes:
         """The whole state. Equal states give equal bytes."""
         parts = self._gate, self._symbols, self._marks, self._accounts, self._limits, self._history
-        return state.dump(self._answers.sequence, *parts, self._liquidations.sequence)
+        return state.dump(self._answers.sequence, *parts, self._liquidations.sequence, self._sweeps.pending)
 
     def load(self, state_bytes: bytes, behaviour: int) -> None:
         """Replace the state by one that `dump` gave."""
@@ -141,8 +144,10 @@ class RiskCore:
         self._symbols.clear()
         self._pairs.clear()
         loaded = state.load(state_bytes, self._gate, self._limits, self._history, behaviour)
-        self._answers.sequence, symbols, self._marks, self._accounts, liquidations = loaded
+        self._answers.sequence, symbols, self._marks, self._accounts, liquidations, sweeps = loaded
         self._symbols.update(symbols)
+        self._sweeps = Sweeps(self._accounts, self._symbols)
+        self._sweeps.pending = sweeps
         self._timers = Timers(self._accounts)
         for rules in self._symbols.values():
             self._pairs.setdefault((rules.base, rules.quote), rules)
@@ -158,11 +163,12 @@ class RiskCore:
         if not isinstance(control, Control):
             return control
         if control.kind is ControlKind.SYMBOL:
-            self._set_symbol(control)
+            removals = self._set_symbol(control, record.ts_us)
             self._losses.decided()
-        elif control.account is not None and partition_of(control.account, self._shards) != self._shard:
+            return removals
+        if control.account is not None and partition_of(control.account, self._shards) != self._shard:
             return ()
-        elif control.kind is ControlKind.LIMITS:
+        if control.kind is ControlKind.LIMITS:
             self._limits.set(control)
             self._losses.decided()
             if not self._limits.losses:
@@ -205,14 +211,16 @@ class RiskCore:
         lost = overtaken(account, self._venue) if account.reduce_only else []
         return [removal(account.name, order, Reason.REDUCE_ONLY, now_us) for order in lost]
 
-    def _set_symbol(self, control: Control) -> None:
-        rules = symbol_rules(control)
+    def _set_symbol(self, control: Control, ts_us: int) -> Sequence[Output]:
+        """The rules of a symbol from now on, and removals of orders that they make invalid."""
+        rules, before = symbol_rules(control), self._symbols.get(control.symbol or "")
         rules.set_mark(self._marks.get(rules.symbol, control.reference_price_e8))
         self._symbols[rules.symbol] = rules
         pair = (rules.base, rules.quote)
         valued_by = self._pairs.setdefault(pair, rules)
         if valued_by.symbol == rules.symbol:
             self._pairs[pair] = rules
+        return () if before is None else self._sweeps.change(before, rules, ts_us)
 
     def _on_mark(self, record: Input) -> Sequence[Output]:
         mark = record.message
@@ -236,6 +244,7 @@ class RiskCore:
             raise TypeError(message)
         outputs = run_out(self._timers, tick.ts_us, self._accounts, self._answers)
         outputs += self._losses.go_on(record.ts_us)
+        outputs += self._sweeps.go_on(record.ts_us)
         return outputs + self._liquidations.tick(record.ts_us)
 
     def _on_transfer(self, record: Input) -> Sequence[Output]:
@@ -266,14 +275,12 @@ class RiskCore:
                 self._keep(account, order, execution)
             return ()
         if account is None or order is None or not may_become(order.status, kind, execution.status):
-            state = "not known here" if order is None else f"{order.status} here"
-            message = (
-                f"risk shard {self._shard}, executions offset {record.offset}: {kind} to {execution.status} "
-                f"({execution.execution_id}) is of order {execution.order_id} of account {execution.account!r}, which "
-                f"is {state}: what is held for it would be wrong from now on"
-            )
-            raise AssertionError(message)
-        rules = self._symbols[order.symbol]
+            raise _impossible(self._shard, record.offset, execution, order)
+        return self._fold(record, account, order, execution)
+
+    def _fold(self, record: Input, account: Account, order: RiskOrder, execution: Execution) -> Sequence[Output]:
+        """What happened to an order changes what its account holds, has traded and may do."""
+        kind, rules = execution.kind, self._symbols[order.symbol]
         if order.group_id is not None and kind not in _UNDECIDED:
             account.part(order, rules)
         if kind is _TRADE:
@@ -283,6 +290,8 @@ class RiskCore:
             account.hold(order, rules, execution.leaves_e8)
         if execution.status in FINAL:
             account.finish(order)
+        elif kind is _AMENDED or (order.slide and kind is _NEW):
+            return take_out_broken(account, order, rules, record.ts_us)  # the tick may have changed meanwhile
         return self._losses.assess(account, record.ts_us) if kind is _TRADE and self._losses.on else ()
 
     def _keep(self, account: Account, order: RiskOrder, refused: Execution) -> None:
@@ -436,6 +445,10 @@ class RiskCore:
         open_count = account.open_count() + ahead
         if open_count >= account.open_orders_max:
             return Refusal(Reason.OPEN_ORDERS_LIMIT, account.open_orders_max * E8, (open_count + 1) * E8)
+        if rules.open_orders_max is not None:
+            refusal = open_orders_refusal(rules.open_orders_max, account, order.symbol, Reason.SYMBOL_ORDERS_MAX, ahead)
+            if refusal is not None:
+                return refusal
         if status is _REDUCING or order.reduce_only or account.reduce_only:
             refusal = reducing_refusal(status, order, None, account, rules, self._venue)
             if refusal is not None:
@@ -524,6 +537,16 @@ class RiskCore:
                     amended.quantity_e8 = 0  # the book keeps what it has: it may know of a decrement already
                 return (to_book(_AMEND_ORDER, command_id, account.name, amended, command.correlation_id, now_us),)
         return self._answers.report(record, command, order, _AMEND_REJECTED, refusal)
+
+
+def _impossible(shard: int, offset: int, execution: Execution, order: RiskOrder | None) -> AssertionError:
+    state = "not known here" if order is None else f"{order.status} here"
+    message = (
+        f"risk shard {shard}, executions offset {offset}: {execution.kind} to {execution.status} "
+        f"({execution.execution_id}) is of order {execution.order_id} of account {execution.account!r}, which "
+        f"is {state}: what is held for it would be wrong from now on"
+    )
+    return AssertionError(message)
 
 
 def _stopped(account: Account) -> Refusal:

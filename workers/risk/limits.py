@@ -65,7 +65,8 @@ def limit_refusal(
     if limits.fat_finger_limit_e8 is not None and not (before and before.worst_price_e8 == order.worst_price_e8):
         refusal = _fat_finger(limits.fat_finger_limit_e8, order, rules)
     if refusal is None and limits.max_open_orders is not None and before is None:
-        refusal = _open_orders(limits.max_open_orders, account, order.symbol, ahead)
+        reason = Reason.SYMBOL_OPEN_ORDERS_LIMIT
+        refusal = open_orders_refusal(limits.max_open_orders, account, order.symbol, reason, ahead)
     if refusal is None and limits.trade_frequency is not None:
         refusal = _frequency(limits, account, now_us)
     if refusal is not None:
@@ -118,10 +119,11 @@ def _fat_finger(limit_e8: int, order: RiskOrder, rules: SymbolRules) -> Refusal 
     return None
 
 
-def _open_orders(limit: int, account: Account, symbol: str, ahead: int) -> Refusal | None:
+def open_orders_refusal(limit: int, account: Account, symbol: str, reason: Reason, ahead: int) -> Refusal | None:
+    """Whether an account has as many open orders in a symbol as it may have, so many others `ahead`."""
     used = account.usages.get(symbol)
     count = ahead + 1 if used is None else used.orders + ahead + 1
-    return Refusal(Reason.SYMBOL_OPEN_ORDERS_LIMIT, limit * E8, count * E8) if count > limit else None
+    return Refusal(reason, limit * E8, count * E8) if count > limit else None
 
 
 def _frequency(limits: Limits, account: Account, now_us: int) -> Refusal | None:

@@ -4,6 +4,7 @@ from typing import Final
 
 import msgspec
 
+from schemas.controls import names_in
 from schemas.messages import (
     Command,
     Control,
@@ -41,6 +42,10 @@ _UNKNOWN_TRIGGER: Final = TriggerBy.UNKNOWN
 _UNKNOWN_PREVENTION: Final = SelfTradePrevention.UNKNOWN
 
 
+Takes = tuple[tuple[OrderType, ...] | None, tuple[TimeInForce, ...] | None]
+"""Types and times in force; None stands for all."""
+
+
 class SymbolRules(msgspec.Struct, array_like=True, gc=False):
     """One symbol as the operator set it, and its mark."""
 
@@ -68,6 +73,10 @@ class SymbolRules(msgspec.Struct, array_like=True, gc=False):
     """When its mark was last compared with the loss limits of those who hold it."""
     maintenance_e8: int = 0
     """The part of a position's value that a margin account must maintain as equity; 0 asks for none."""
+    takes: Takes | None = None
+    """The types and times in force of orders that it takes; None takes all."""
+    open_orders_max: int | None = None
+    """Most open orders of an account; None for as many as it may have anywhere."""
 
     assessed_to: str = ""
     """The last account of them that was, while others are left."""
@@ -100,7 +109,14 @@ def symbol_rules(control: Control) -> SymbolRules:
         band_e8=control.price_band_e8,
         fee_rate_e8=max(fees),
         maintenance_e8=control.maintenance_margin_e8 or 0,
+        takes=_takes(control),
+        open_orders_max=control.open_orders_max,
     )
+
+
+def _takes(control: Control) -> Takes | None:
+    types, times = names_in(control.order_types, OrderType), names_in(control.times_in_force, TimeInForce)
+    return None if types is None and times is None else (types, times)
 
 
 def client_order_id_refusal(client_order_id: str | None) -> Refusal | None:
@@ -116,6 +132,8 @@ def rule_refusal(rules: SymbolRules, order: RiskOrder) -> Refusal | None:
     if not rules.trading:
         return Refusal(Reason.SYMBOL_HALTED)
     refusal = _kind(order)
+    if refusal is None and rules.takes is not None:
+        refusal = not_taken(rules, order)
     if refusal is not None:
         return refusal
     if order.expire_us is not None or order.time_in_force is _GTD:
@@ -125,7 +143,7 @@ def rule_refusal(rules: SymbolRules, order: RiskOrder) -> Refusal | None:
     if order.self_trade_prevention is _UNKNOWN_PREVENTION or (order.trigger and order.trigger.by is _UNKNOWN_TRIGGER):
         return Refusal(Reason.MALFORMED)
     if order.notional_e8 is None:
-        refusal = _price(rules, order) or _quantity(rules, order) or _notional(rules, order)
+        refusal = _price(rules, order) or _quantity(rules, order) or notional_refusal(rules, order)
     else:
         refusal = _spending(rules, order, order.notional_e8)
     if refusal is None and (order.slide or order.display_quantity_e8 is not None):
@@ -147,6 +165,16 @@ def _kind(order: RiskOrder) -> Refusal | None:
     else:
         fits = not order.post_only and (order.may_rest() or order_type is _STOP_LIMIT)
     return None if fits and time_in_force is not _UNKNOWN_TIME else Refusal(Reason.TIME_IN_FORCE_INVALID)
+
+
+def not_taken(rules: SymbolRules, order: RiskOrder) -> Refusal | None:
+    """Whether the symbol takes orders of this type, and of this time in force."""
+    types, times = rules.takes or (None, None)
+    if types is not None and order.order_type not in types:
+        return Refusal(Reason.ORDER_TYPE_NOT_TAKEN)
+    if times is not None and order.time_in_force not in times:
+        return Refusal(Reason.TIME_IN_FORCE_NOT_TAKEN)
+    return None
 
 
 def _price(rules: SymbolRules, order: RiskOrder) -> Refusal | None:
@@ -202,7 +230,7 @@ def amend_refusal(rules: SymbolRules, amended: RiskOrder, command: Command, now_
     if refusal is None and command.quantity_e8 is not None:
         refusal = _quantity(rules, amended)
     if refusal is None and (command.price_e8, command.quantity_e8, command.trigger_price_e8) != (None, None, None):
-        refusal = _notional(rules, amended)
+        refusal = notional_refusal(rules, amended)
     if refusal is None and command.display_quantity_e8 is not None:
         refusal = _display(rules, amended, command.display_quantity_e8)
     elif refusal is None and command.quantity_e8 is not None and amended.display_quantity_e8 is not None:
@@ -236,6 +264,12 @@ def _quantity(rules: SymbolRules, order: RiskOrder) -> Refusal | None:
         return Refusal(Reason.QUANTITY_NOT_POSITIVE, 0, quantity_e8)
     if quantity_e8 % rules.lot_e8:
         return Refusal(Reason.QUANTITY_OFF_LOT, rules.lot_e8, quantity_e8)
+    return None if rules.quantity_min_e8 <= quantity_e8 <= rules.quantity_max_e8 else beyond_sizes(rules, order)
+
+
+def beyond_sizes(rules: SymbolRules, order: RiskOrder) -> Refusal | None:
+    """Whether the quantity is below the smallest or above the largest."""
+    quantity_e8 = order.quantity_e8
     if quantity_e8 < rules.quantity_min_e8:
         return Refusal(Reason.QUANTITY_TOO_SMALL, rules.quantity_min_e8, quantity_e8)
     if quantity_e8 > rules.quantity_max_e8:
@@ -243,7 +277,8 @@ def _quantity(rules: SymbolRules, order: RiskOrder) -> Refusal | None:
     return None
 
 
-def _notional(rules: SymbolRules, order: RiskOrder) -> Refusal | None:
+def notional_refusal(rules: SymbolRules, order: RiskOrder) -> Refusal | None:
+    """Whether the notional at the worst price is below the smallest or above the largest."""
     notional_e8, rest = divmod(order.worst_price_e8 * order.quantity_e8, E8)
     if notional_e8 < rules.notional_min_e8:
         return Refusal(Reason.NOTIONAL_TOO_SMALL, rules.notional_min_e8, notional_e8)

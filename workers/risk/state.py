@@ -15,6 +15,7 @@ from workers.risk.accounts import Account, Balance
 from workers.risk.limit_table import Limits, LimitTable
 from workers.risk.orders import RiskOrder
 from workers.risk.rules import SymbolRules
+from workers.risk.sweeps import Sweep
 from workers.risk.usage import Bucket, Loss, Worth
 from workers.risk.value_at_risk import MarkHistory, Samples
 
@@ -66,6 +67,8 @@ class _State(msgspec.Struct, array_like=True, gc=False):
     limits: list[tuple[str, str, Limits]] = []
     history: list[tuple[str, Samples]] = []
     liquidations: int = 0
+    sweeps: list[tuple[str, Sweep]] = []
+    """Sorted by symbol."""
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
@@ -81,6 +84,7 @@ def dump(
     limits: LimitTable,
     history: MarkHistory,
     liquidations: int,
+    sweeps: dict[str, Sweep],
 ) -> bytes:
     """The state as MessagePack; equal states give equal bytes."""
     return encode(
@@ -94,14 +98,17 @@ def dump(
             limits.dump(),
             history.dump(),
             liquidations,
+            sorted(sweeps.items()),
         ),
     )
 
 
 def load(
     state_bytes: bytes, gate: ControlGate, limits: LimitTable, history: MarkHistory, behaviour: int
-) -> tuple[int, dict[str, SymbolRules], dict[str, int], dict[str, Account], int]:
-    """Execution sequence, symbols, marks, accounts and how many orders liquidated; the others take their parts."""
+) -> tuple[int, dict[str, SymbolRules], dict[str, int], dict[str, Account], int, dict[str, Sweep]]:
+    """Execution sequence, symbols, marks, accounts, how many orders liquidated, and sweeps; the others take their
+    parts.
+    """
     state = decode(_DECODER, state_bytes)
     gate.load(state.gate)
     limits.load(state.limits)
@@ -118,7 +125,7 @@ def load(
                 for order in item.orders:
                     order.reserved_e8 = order.leaves_e8
     accounts = {item.name: _load_account(item, symbols) for item in state.accounts}
-    return state.sequence, symbols, dict(state.marks), accounts, state.liquidations
+    return state.sequence, symbols, dict(state.marks), accounts, state.liquidations, dict(state.sweeps)
 
 
 def _dump_account(account: Account) -> _Account:

@@ -209,6 +209,8 @@ def make_symbol(name: str) -> Control:
         quote="USD",
         tick_e8=1_000_000,
         lot_e8=10_000,
+        times_in_force="GTC,IOC",
+        open_orders_max=7,
     )
 
 

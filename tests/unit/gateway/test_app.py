@@ -161,5 +161,6 @@ async def test_the_document_has_the_lean_path_beside_the_rest(client: Any) -> No
 async def test_symbols_and_an_empty_book_come_from_memory(client: Any) -> None:
     (symbol,) = (await client.get("/api/v1/symbols")).json()["data"]
     assert (symbol["symbol"], symbol["status"], symbol["tick"]) == ("BTC-USD", "trading", "0.01")
+    assert (symbol["order_types"], symbol["times_in_force"], symbol["max_open_orders"]) == (None, ["gtc", "ioc"], 7)
     book = (await client.get("/api/v1/book/BTC-USD")).json()["data"]
     assert (book["bids"], book["asks"], book["sequence"]) == ([], [], 0)

@@ -175,8 +175,9 @@ def test_nobody_else_cancels_or_amends_it_and_a_removal_takes_it_out(venue: Venu
     assert answer(venue.tell(strange)).kind is ExecutionKind.CANCEL_REJECTED
     assert answer(venue.tell(replace(strange, kind=OrderKind.AMEND))).reason is Reason.ORDER_FINAL
     assert venue.tell(replace(strange, kind=OrderKind.REMOVE)) == []
-    (removed,) = venue.tell(replace(order, kind=OrderKind.REMOVE, reason=Reason.KILLED))
-    assert answer([removed]).reason is Reason.KILLED
+    (removed,) = venue.tell(replace(order, kind=OrderKind.REMOVE, reason=Reason.KILLED, limit_e8=1, actual_e8=2))
+    told = answer([removed])
+    assert (told.reason, told.limit_e8, told.actual_e8) == (Reason.KILLED, 1, 2)
     assert not venue.core.books[SYMBOL].waiting
 
 
