@@ -13,6 +13,9 @@ from fastapi import FastAPI
 from sqlalchemy import Engine, create_engine, delete, insert, make_url, text
 
 from gateway.app import make_application
+from gateway.auth.callers import Callers
+from gateway.auth.keys import ApiKeys
+from gateway.auth.revocations import Revocations
 from gateway.auth.tokens import Tokens
 from gateway.database import Database
 from gateway.orders import history
@@ -89,9 +92,11 @@ async def client(engine: Engine) -> AsyncIterator[httpx.AsyncClient]:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
 
-    application = make_application(lifespan)
-    application.include_router(history.router(database=database, tokens=TOKENS))
-    headers = {"authorization": f"Bearer {TOKENS.issue('alice', 'alice', 'viewer')[0]}"}
+    revocations = Revocations(3_600)
+    await revocations.look(database)
+    application = make_application(lifespan, Callers(TOKENS, ApiKeys(database, revocations), revocations))
+    application.include_router(history.router(database))
+    headers = {"authorization": f"Bearer {TOKENS.issue('alice', 'alice', 'viewer', 'a-session')[0]}"}
     transport = httpx.ASGITransport(application)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers) as opened:
         yield opened
