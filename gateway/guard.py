@@ -8,6 +8,7 @@ from gateway.asgi import Headers, Heads, host_of
 from gateway.auth.tokens import Identity
 from gateway.errors import ApiError, Code
 from gateway.rates import Budget, Charge, Rates, address_of
+from gateway.rights import Right
 
 ORDERS: Final = "/api/v1/orders"
 CANCEL_AFTER: Final = "/api/v1/orders/cancel-after"
@@ -67,13 +68,16 @@ class Guard:
                 Code.URI_TOO_LONG,
                 f"A query has at most {limits.QUERY_BYTES_MAX} bytes and {limits.QUERY_PARAMETERS_MAX} parameters.",
             )
+        if not path.isprintable():
+            raise ApiError(Code.NOT_FOUND, "There is no path with control characters.")
         if path in FREE:
             return []
         host = host_of(scope)
         identity = await self._identity(heads.authorization, host)
         address = address_of(host)
         budgets = self._budgets
-        if identity is None:
+        if identity is None or (method not in _READS and Right.TRADE not in identity.rights):
+            # A key that may only read shall not use up what its owner trades with.
             caller, budget = f"address:{address}", budgets.public
         else:
             caller = f"user:{identity.username}"

@@ -5,6 +5,7 @@ What is right is decoded once, into its struct. Only what is wrong is looked at 
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 
@@ -116,8 +117,8 @@ def _choices(kind: Any) -> list[str]:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     unique = dict(pairs)
     if len(unique) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)[:_NAME_CHARACTERS_MAX]
+        counts = Counter(key for key, _ in pairs)
+        twice = next(key for key, count in counts.items() if count > 1)[:_NAME_CHARACTERS_MAX]
         raise ApiError(Code.INVALID_JSON, f"The key {twice!r} stands there twice.", field=twice)
     return unique
 

@@ -13,6 +13,7 @@ from gateway.auth.sessions import Session, Sessions
 from gateway.auth.tickets import Tickets
 from gateway.auth.tokens import Identity, Tokens
 from gateway.pages import answer
+from gateway.rates import address_of
 from schemas.units import format_us
 
 BEARER: Final = Depends(HTTPBearer(auto_error=False, description="An access token of POST /auth/login"))
@@ -67,7 +68,7 @@ def router(
     @routes.post("/login")
     async def login(request: Request, login: Login) -> Response:
         """Give an access token and a refresh token for a name and a password."""
-        user = await logins.user(login.username, login.password, host_of(request.scope))
+        user = await logins.user(login.username, login.password, address_of(host_of(request.scope)))
         return _told(await sessions.begin(login.username, user.account, user.role))
 
     @routes.post("/refresh")

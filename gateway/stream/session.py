@@ -120,6 +120,8 @@ class Session:
             self._wake.set()
 
     async def _heard(self, event: Event) -> None:
+        if self._has_ended:
+            return  # what a client says that has not read yet that it was sent away
         request_id = None
         CORRELATION.set(self._correlation_id)
         try:

@@ -82,6 +82,22 @@ async def test_orders_cancels_and_reads_have_budgets_of_their_own(served: Any, c
 
 
 @pytest.mark.usefixtures("few")
+async def test_who_may_only_read_uses_up_no_orders_and_no_cancels(served: Any, client: Any) -> None:
+    viewer = served.bearer(role="viewer")
+    codes = [(await client.delete("/api/v1/orders/5", headers=viewer)).status_code for _ in range(4)]
+    codes += [(await client.post("/api/v1/orders", json=ORDER, headers=viewer)).status_code for _ in range(4)]
+    assert codes == [403] * 3 + [429] * 5
+    assert (await client.delete("/api/v1/orders/5", headers=served.bearer())).status_code == 202
+    assert (await client.post("/api/v1/orders", json=ORDER, headers=served.bearer())).status_code == 202
+
+
+@pytest.mark.parametrize("path", ["/auth/login%0A", "/api/v1/trades%0A", "/%00"])
+async def test_a_path_with_a_control_character_is_none(client: Any, path: str) -> None:
+    answer = await client.post(path, json={})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
+
+
+@pytest.mark.usefixtures("few")
 async def test_who_shows_no_token_is_limited_by_address_and_probes_are_not(client: Any) -> None:
     codes = [(await client.get("/api/v1/symbols")).status_code for _ in range(4)]
     assert codes == [200, 200, 200, 429]

@@ -13,6 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from gateway import limits
 from gateway.errors import outcome_unknown
+from gateway.stream.session import Session
 from schemas.messages import Frame
 from schemas.units import E8
 
@@ -278,6 +279,24 @@ async def test_a_connection_ends_with_its_token(served: Any) -> None:
             await hear(ws)
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 4001
+
+
+async def test_who_was_sent_away_and_does_not_read_it_places_nothing(
+    served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions: list[Session] = []
+    run = Session.run
+
+    async def noted(session: Session) -> None:
+        sessions.append(session)
+        await run(session)
+
+    monkeypatch.setattr(Session, "run", noted)
+    async with connect(served.ws) as ws:
+        await ask(ws, type="auth", token=served.token())
+        sessions[0]._has_ended = True  # as if what says so waited in front of a client that does not read
+        await ws.send(json.dumps({"type": "order.submit", "order": ORDER}))
+    assert served.log.commands == []
 
 
 async def test_subscriptions_and_connections_are_limited(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
