@@ -140,8 +140,8 @@ RISK_MUTATIONS: Final = (
     Mutation(
         "a fill is not followed",
         LOSSES,
-        "        if self.quotes:\n            self._hold(account, self._venue",
-        "        if False:\n            self._hold(account, self._venue",
+        "            self._hold(account, rules.base, rules.quote)\n",
+        "            pass\n",
     ),
     Mutation(
         "funds are no time to look",
@@ -179,7 +179,10 @@ RISK_MUTATIONS: Final = (
     ),
     Mutation("a refused step is tried at once", LIQUIDATION, "and now_us - last.command_us < AGAIN_US", "and False"),
     Mutation("less than a lot is liquidated", LIQUIDATION, "abs(held_e8) >= rules.lot_e8:", "held_e8:"),
-    Mutation("a halted symbol is liquidated", LIQUIDATION, "in holdings if rules.trading]", "in holdings]"),
+    Mutation("a halted symbol is liquidated", LIQUIDATION, "            if rules.trading:\n", "            if True:\n"),
+    Mutation(
+        "two steps turn a holding round", LIQUIDATION, "steps.setdefault(rules.base,", "steps.setdefault(rules.symbol,"
+    ),
     Mutation("liquidations have one id", LIQUIDATION, "        self.sequence += 1\n", "        self.sequence = 1\n"),
     Mutation(
         "liquidations are numbered anew",

@@ -126,13 +126,17 @@ class NaiveLosses:
 
     def to_reduce(self, account: str) -> list[tuple[str, int]]:
         """Symbols and quantities of the next orders of a liquidation, negative to sell; empty where none is to be."""
-        found = []
+        found: list[tuple[str, int]] = []
+        bases: set[str] = set()
         for quote in sorted({self.limits.funds.pairs[symbol][1] for symbol, rate in self.maintenance.items() if rate}):
             equity, required = self._margin(account, quote)
             if equity < required if account in self.liquidating else 2 * equity < required:
                 pairs = sorted(
-                    (base, symbol) for symbol, (base, other) in self.limits.funds.pairs.items() if other == quote
+                    (base, symbol)
+                    for symbol, (base, other) in self.limits.funds.pairs.items()
+                    if other == quote and base not in bases
                 )
+                bases |= {base for base, _ in pairs}
                 held = [(symbol, self.limits.funds.total(account, base)) for base, symbol in pairs]
                 found += [(symbol, -max(abs(have) // 4, 1) * (1 if have > 0 else -1)) for symbol, have in held if have]
         return found if self.limits.funds.leverage[account] is not None else []

@@ -215,6 +215,8 @@ class RiskCore:
         """The rules of a symbol from now on, and removals of orders that they make invalid."""
         rules, before = symbol_rules(control), self._symbols.get(control.symbol or "")
         rules.set_mark(self._marks.get(rules.symbol, control.reference_price_e8))
+        if before is not None:  # who holds it is still to be assessed
+            rules.assessed_us, rules.assessed_to = before.assessed_us, before.assessed_to
         self._symbols[rules.symbol] = rules
         pair = (rules.base, rules.quote)
         valued_by = self._pairs.setdefault(pair, rules)

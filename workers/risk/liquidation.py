@@ -77,7 +77,11 @@ class Liquidations:
             return [removal(account.name, order, Reason.LIQUIDATION, now_us) for order in removals]
         if account.open_count() or _refused_lately(account, now_us):
             return []
-        return [self._order(account, rules, held_e8, now_us) for rules, held_e8 in holdings if rules.trading]
+        steps: dict[str, tuple[SymbolRules, int]] = {}
+        for rules, held_e8 in holdings:
+            if rules.trading:
+                steps.setdefault(rules.base, (rules, held_e8))  # in one symbol at a time: two could turn it round
+        return [self._order(account, rules, held_e8, now_us) for rules, held_e8 in steps.values()]
 
     def _holdings(self, account: Account, quote: str) -> list[tuple[SymbolRules, int]]:
         """What is to be reduced, with the symbol to do it in; nothing where the margin is good enough."""
@@ -106,11 +110,11 @@ class Liquidations:
             OrderType.LIQUIDATION,
             TimeInForce.IOC,
             None,
-            min(max(abs(held_e8) // lot_e8 // STEP_PARTS, 1) * lot_e8, rules.quantity_max_e8),
+            max(min(abs(held_e8) // lot_e8 // STEP_PARTS * lot_e8, rules.quantity_max_e8), lot_e8),
             post_only=False,
             self_trade_prevention=SelfTradePrevention.CANCEL_OLDEST,
             command_us=now_us,
-            worst_price_e8=max(low_e8, rules.tick_e8) if side is Side.SELL else high_e8,
+            worst_price_e8=max(low_e8 if side is Side.SELL else high_e8, rules.tick_e8),
             fee_rate_e8=rules.fee_rate_e8,
             removing=True,  # it ends by itself
             reduce_only=True,

@@ -88,7 +88,8 @@ class LossWatch:
         else:
             holders.pop(account.name, None)
         if self.quotes:
-            self._hold(account, self._venue.symbols[symbol].base)
+            rules = self._venue.symbols[symbol]
+            self._hold(account, rules.base, rules.quote)
 
     def load(self, account: Account) -> None:
         """Follow an account of a snapshot."""

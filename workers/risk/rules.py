@@ -73,13 +73,12 @@ class SymbolRules(msgspec.Struct, array_like=True, gc=False):
     """When its mark was last compared with the loss limits of those who hold it."""
     maintenance_e8: int = 0
     """The part of a position's value that a margin account must maintain as equity; 0 asks for none."""
+    assessed_to: str = ""
+    """The last account of them that was, while others are left."""
     takes: Takes | None = None
     """The types and times in force of orders that it takes; None takes all."""
     open_orders_max: int | None = None
     """Most open orders of an account; None for as many as it may have anywhere."""
-
-    assessed_to: str = ""
-    """The last account of them that was, while others are left."""
 
     def set_mark(self, mark_e8: int | None) -> None:
         """Value at this price from now on; the band moves with it."""

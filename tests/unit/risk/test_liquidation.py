@@ -32,13 +32,14 @@ from workers.risk import liquidation
 from workers.risk.core import RiskCore
 
 SECOND_US = 1_000_000
+RULES: dict[str, Any] = {"maintenance_margin_e8": E8 // 10, "price_band_e8": E8 // 2}
 MARGIN: dict[str, Any] = {"account_kind": AccountKind.MARGIN, "leverage_e8": 5 * E8}
 
 
 def desk(shard: int = 0, **symbol: Any) -> Desk:
     """Alice has 1,000 USD and has bought 4 BTC at 1,000; a tenth is to be maintained."""
     at = Desk(shard)
-    at.symbol(**({"maintenance_margin_e8": E8 // 10, "price_band_e8": E8 // 2} | symbol))
+    at.symbol(**(RULES | symbol))
     at.account(**MARGIN, funds={"USD": 1000 * E8})
     at.filled(at.placed(quantity_e8=4 * E8), 4 * E8, 1000 * E8)
     return at
@@ -201,6 +202,31 @@ def test_a_loss_beyond_all_that_there_was_stays_on_the_account() -> None:
     assert told(at.tick()) == [(AccountStatus.REDUCING, Reason.MARGIN_CALL, 280 * E8, -200 * E8)]
     assert at.balance("alice", "USD") == (-200 * E8, 0)
     assert told(at.tick()) == []
+
+
+def test_a_step_is_an_order_that_a_book_takes_whatever_the_symbol_says() -> None:
+    at = desk()
+    at.symbol(**RULES, lot_e8=E8 // 10, quantity_min_e8=0, quantity_max_e8=0)
+    begun(at)
+    assert [order.quantity_e8 for order in orders(at.tick())] == [E8 // 10]
+    at = Desk()
+    at.symbol(**RULES)
+    at.account(**MARGIN, funds={"USD": 1000 * E8})
+    at.filled(at.placed(side=Side.SELL, quantity_e8=4 * E8), 4 * E8, 1000 * E8)
+    at.symbol(**RULES, tick_e8=5000 * E8)
+    begun(at, 1300)
+    assert [(order.side, order.price_e8) for order in orders(at.tick())] == [(Side.BUY, 5000 * E8)]
+
+
+def test_one_holding_is_sold_in_one_symbol_at_a_time() -> None:
+    at = Desk()
+    at.symbol(**RULES, lot_e8=E8)
+    at.symbol(**RULES, lot_e8=E8, symbol="BTC-EUR", quote="EUR")
+    at.mark(1000 * E8)
+    at.mark(1000 * E8, symbol="BTC-EUR")
+    at.account(**MARGIN, funds={"BTC": E8, "USD": -990 * E8, "EUR": -990 * E8})
+    at.tick()
+    assert [order.quantity_e8 for order in orders(at.tick())] == [E8]
 
 
 def test_less_than_a_lot_is_not_traded() -> None:

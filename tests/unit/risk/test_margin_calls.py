@@ -44,6 +44,19 @@ def called(required_e8: int, equity_e8: int, currency: str = "USD") -> tuple[Acc
     return AccountStatus.REDUCING, Reason.MARGIN_CALL, currency, required_e8, equity_e8
 
 
+def test_a_debt_in_what_another_symbol_is_quoted_in_counts_at_once() -> None:
+    at = Desk()
+    at.symbol(maintenance_margin_e8=E8 // 10)
+    at.symbol(symbol="ETH-BTC", base="ETH", quote="BTC", tick_e8=1, lot_e8=1, notional_min_e8=0)
+    at.account(account_kind=AccountKind.MARGIN, leverage_e8=100 * E8, funds={"USD": 1000 * E8, "ETH": 10 * E8})
+    marked(at, 1000 * E8)
+    marked(at, E8 // 10, "ETH-BTC")
+    order = at.placed(symbol="ETH-BTC", price_e8=E8 // 10, quantity_e8=5 * E8)
+    at.filled(order, 5 * E8, E8 // 10)
+    marked(at, 1900 * E8)
+    assert newest(at) == called(95 * E8, 50 * E8)
+
+
 def test_it_comes_below_the_maintenance_margin_and_ends_at_it() -> None:
     at = desk()
     marked(at, 834 * E8)  # equity 336, asked for 333.6
