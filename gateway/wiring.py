@@ -11,7 +11,7 @@ import structlog
 from confluent_kafka import KafkaException
 from fastapi import FastAPI
 from sqlalchemy import literal, select
-from valkey.asyncio import Valkey
+from valkey.asyncio import BlockingConnectionPool, Valkey
 from valkey.exceptions import ValkeyError
 
 from gateway import catalogue, limits, swagger
@@ -124,7 +124,7 @@ def build(settings: Settings, codec: Codec) -> Gateway:
     # 1. What is shared: stores, tokens, metrics.
     metrics = Metrics()
     database = Database(settings.database)
-    valkey = _valkey(settings)
+    valkey = open_valkey(settings.valkey_url)
     passwords = Passwords()
     revocations = Revocations(settings.jwt_expiry_s)
     # 2. The log: commands out, control and frames in.
@@ -234,11 +234,14 @@ def _checks(
     return {"kafka": kafka, "stream": stream, "postgresql": postgresql, "valkey": store}
 
 
-def _valkey(settings: Settings) -> Valkey:
-    valkey: Valkey = Valkey.from_url(
-        settings.valkey_url,
+def open_valkey(url: str) -> Valkey:
+    """A client whose callers wait for a connection when all are in use: only a Valkey that is away is an error."""
+    pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
+        url,
+        timeout=limits.VALKEY_TIMEOUT_S,
         socket_timeout=limits.VALKEY_TIMEOUT_S,
         socket_connect_timeout=limits.VALKEY_TIMEOUT_S,
         max_connections=limits.VALKEY_CONNECTIONS,
     )
+    valkey: Valkey = Valkey.from_pool(pool)
     return valkey

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from valkey.asyncio import Valkey
 
+from gateway import limits
 from gateway.errors import ApiError
 from gateway.rates import Budget, Charge, LocalWindows, Rates, shared
+from gateway.wiring import open_valkey
 
 HOUR_MS = 3_600_000
 
@@ -67,3 +69,11 @@ async def test_many_gateways_give_no_more_than_one_budget(valkey: Valkey) -> Non
 
     given = sum(await asyncio.gather(*(ask(rates) for _ in range(100) for rates in gateways)))
     assert 190 <= given <= budget.limit
+
+
+async def test_more_callers_than_connections_wait_and_nobody_takes_that_for_an_outage(stack: Any) -> None:
+    opened = open_valkey(stack.valkey_url)
+    try:
+        assert all(await asyncio.gather(*(opened.ping() for _ in range(10 * limits.VALKEY_CONNECTIONS))))
+    finally:
+        await opened.aclose()
