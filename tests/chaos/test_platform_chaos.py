@@ -70,8 +70,7 @@ class Torment:
 
     def freeze(self, stage: str) -> None:
         """Freeze a worker, let a substitute take its shards, and wake it: the zombie must find itself fenced."""
-        pid = self.pid(stage)
-        os.kill(pid, signal.SIGSTOP)
+        pid = self._stopped(stage)
         environment = {**os.environ, **self.settings.environment(), "METRICS_PORT": "0"}
         log = self.settings.home / "substitute.log"
         with log.open("wb") as output:
@@ -97,10 +96,20 @@ class Torment:
             substitute.wait()
             self.zombies[stage].append(None)
 
+    def _stopped(self, name: str) -> int:
+        """Freeze a part, and say which process it was; one that ends by itself just then is left to its successor."""
+        while True:
+            pid = self.pid(name)
+            try:
+                os.kill(pid, signal.SIGSTOP)
+            except ProcessLookupError:
+                time.sleep(0.1)
+            else:
+                return pid
+
     def pause(self, name: str) -> None:
         """Freeze a part for longer than any session lasts: nobody takes its place, and all must go on from there."""
-        pid = self.pid(name)
-        os.kill(pid, signal.SIGSTOP)
+        pid = self._stopped(name)
         time.sleep(self.chance.uniform(10, 14))  # how long a pause is, is what is drawn here
         os.kill(pid, signal.SIGCONT)
 
@@ -155,7 +164,9 @@ def _chaos(settings: Settings, seed: int, rounds: int) -> Torment:
     assert run.bots.failed == []
     assert run.clients.wrong == []
     result = run.prove()
-    assert result.agrees, [found for rule in result.results for found in rule.findings][:10]
+    if not result.agrees:
+        findings = [str(found) for rule in result.results for found in rule.findings]
+        pytest.fail("\n".join([f"{len(findings)} findings", *findings[:40], str(result.figures)]))
     assert result.figures["trades"] > 100
     assert result.figures["commands"] > RATE * rounds
     assert run.bots.acknowledged == run.bots.sent
