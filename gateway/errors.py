@@ -1,11 +1,12 @@
 """What can go wrong for a client: a closed list of codes, each with its HTTP status, and one shape for all of them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway import limits
 from schemas.units import INT64_MAX
@@ -199,6 +200,14 @@ class ApiError(Exception):
         """The HTTP status of the code."""
         return CATALOGUE[self.code].status
 
+    def under(self, name: str) -> "ApiError":
+        """The same, said of an object in which what was wrong stands under a name."""
+        if self.code is not Code.VALIDATION_FAILED:
+            return self
+        details = [replace(one, path=f"{name}.{one.path}") for one in self.details or ()]
+        field = name if self.field is None else f"{name}.{self.field}"
+        return ApiError(self.code, self.message, field=field, details=details or None)
+
     def body(self, correlation_id: str | None) -> ErrorAnswer:
         """The answer, ready to be encoded."""
         return ErrorAnswer(
@@ -239,6 +248,13 @@ def _shown(value: Any) -> Any:
 def _encodable(text: str) -> str:
     """JSON can escape half of a surrogate pair, which is no character."""
     return text.encode(errors="replace").decode()
+
+
+def together(errors: Iterable[ApiError]) -> ApiError:
+    """422 with what several errors name; the first is the sentence."""
+    found = list(errors)
+    details = [one for error in found for one in error.details]
+    return ApiError(Code.VALIDATION_FAILED, found[0].message, field=found[0].field, details=details)
 
 
 def unavailable(what: str) -> ApiError:

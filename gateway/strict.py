@@ -7,7 +7,8 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, Final, Literal, TypeVar, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -22,6 +23,7 @@ DECIMALS: Final = frozenset(
 UNKNOWN: Final = "is not a field of this"
 MISSING: Final = "is missing"
 _DECIMAL: Final = 'must be a decimal number in a string, such as "0.015", because JSON numbers lose digits'
+_RAW: Final = "xpected `raw`"
 _NAME_CHARACTERS_MAX: Final = 64
 _PATH: Final = re.compile(r" - at `\$\.?([^`]*)`$")
 
@@ -63,7 +65,7 @@ def _not_json(error: Exception) -> ApiError:
 def _not_valid(kind: Any, body: bytes, text: str) -> ApiError:
     given = require_strict(body)  # what comes after the first wrong field has not been looked at yet
     struct = _struct_of(kind, given)
-    found = [] if struct is None else list(_wrong_fields(struct, given))
+    found = [] if struct is None else list(_wrong_fields(struct, given, ""))
     return refused(found or [_told(text, "", given)])
 
 
@@ -71,27 +73,40 @@ def _struct_of(kind: Any, given: Any) -> type[msgspec.Struct] | None:
     """Which struct an object was meant to be, None where that cannot be said."""
     if not isinstance(given, dict):
         return None
-    for choice in get_args(kind) or (kind,):
+    for choice in _structs(kind):
         config = choice.__struct_config__
         if config.tag is None or given.get(config.tag_field) == config.tag:
-            found: type[msgspec.Struct] = choice
-            return found
+            return choice
     return None
 
 
-def _wrong_fields(struct: type[msgspec.Struct], given: dict[str, Any]) -> Iterator[Violation]:
+def _structs(kind: Any) -> Iterator[type[msgspec.Struct]]:
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        yield kind
+    elif get_origin(kind) in {Annotated, Union, UnionType}:
+        for part in get_args(kind):
+            yield from _structs(part)
+
+
+def _wrong_fields(struct: type[msgspec.Struct], given: dict[str, Any], above: str) -> Iterator[Violation]:
+    """What is wrong with an object; the path of each begins with `above`."""
     fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
     for name, field in fields.items():
         if name not in given:
             if field.required:
-                yield violation(name, MISSING)
-        elif field.type is not msgspec.Raw:
+                yield violation(above + name, MISSING)
+        elif (inner := _struct_of(field.type, given[name])) is not None:
+            yield from _wrong_fields(inner, given[name], f"{above}{name}.")
+        else:
             try:
                 msgspec.convert(given[name], field.type)
             except msgspec.ValidationError as error:
-                yield _told(str(error), name, given[name], field.type)
-    for name in given.keys() - fields.keys() - {struct.__struct_config__.tag_field}:
-        yield violation(name[:_NAME_CHARACTERS_MAX], UNKNOWN, given[name])
+                if _RAW in str(error):
+                    continue  # JSON that is read later, by itself
+                yield _told(str(error), above + name, given[name], field.type)
+    for name, value in given.items():
+        if name not in fields and name != struct.__struct_config__.tag_field:
+            yield violation(above + name[:_NAME_CHARACTERS_MAX], UNKNOWN, value)
 
 
 def _told(text: str, name: str, value: Any, kind: Any = None) -> Violation:
@@ -101,7 +116,7 @@ def _told(text: str, name: str, value: Any, kind: Any = None) -> Violation:
     if not name and below:
         value = value.get(below, msgspec.UNSET)
     rule = _PATH.sub("", text)
-    if name in DECIMALS:
+    if name.rpartition(".")[2] in DECIMALS:
         rule = _DECIMAL
     elif rule.startswith("Invalid enum value") and (choices := _choices(kind)):
         rule = f"must be one of {', '.join(choices)}"

@@ -11,7 +11,7 @@ from gateway.database import Database
 from gateway.envelope import Pagination
 from gateway.errors import ApiError, Code
 from gateway.market.symbols import Symbols
-from gateway.orders.requests import SYMBOL
+from gateway.orders.values import SYMBOL
 from gateway.pages import Page, PageSize, answer, answer_or_unchanged, require_window
 from gateway.rows import Renderer
 from gateway.stream.hub import Hub

@@ -17,7 +17,7 @@ from gateway.auth.routes import BEARER, Caller
 from gateway.database import Database
 from gateway.envelope import CursorPage, encode
 from gateway.errors import ApiError, Code
-from gateway.orders.requests import SYMBOL, parse_order_id
+from gateway.orders.values import SYMBOL, parse_order_id
 from gateway.rows import Renderer
 from schemas.messages import ExecutionKind, LedgerKind
 from schemas.tables import executions, ledger

@@ -19,7 +19,6 @@ from gateway.orders.answers import Report, report_of
 from gateway.orders.desk import OrderDesk
 from gateway.orders.refusals import sentence
 from gateway.orders.requests import (
-    SYMBOL,
     AmendRequest,
     CancelAfterRequest,
     OrderRequest,
@@ -27,10 +26,8 @@ from gateway.orders.requests import (
     parse_batch,
     parse_cancel_after,
     parse_order,
-    parse_order_id,
-    parse_side,
-    parse_symbol,
 )
+from gateway.orders.values import SYMBOL, parse_order_id, parse_side, parse_symbol
 from gateway.strict import UNKNOWN, refused
 
 ORDERS: Final = "/api/v1/orders"

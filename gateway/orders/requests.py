@@ -1,15 +1,16 @@
 """What clients may ask of orders, as strict JSON: no unknown fields, no duplicate keys, numbers of money as strings."""
 
 import os
-import re
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec.structs import replace
 
 from gateway import limits
-from gateway.errors import ApiError, Code
-from gateway.strict import parsed
+from gateway.errors import ApiError, Code, together
+from gateway.orders.values import SIDES, SYMBOL, moment, positive, positive_or_none
+from gateway.strict import DECIMALS, parsed
 from schemas.controls import STRATEGY_CHARACTERS_MAX
 from schemas.messages import (
     Command,
@@ -21,13 +22,10 @@ from schemas.messages import (
     TimeInForce,
     TriggerBy,
 )
-from schemas.units import INT64_MAX, UnitError, format_e8, parse_e8, parse_us
 
 CLIENT_ORDER_ID: Final = rf"^[A-Za-z0-9._:+/=@-]{{1,{limits.CLIENT_ORDER_ID_MAX}}}$"
 STRATEGY: Final = rf"^[ -~]{{1,{STRATEGY_CHARACTERS_MAX}}}$"
-SYMBOL: Final = rf"^[A-Za-z0-9._-]{{1,{limits.SYMBOL_CHARACTERS_MAX}}}$"
 
-_SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
 _TYPES: Final = {
     "limit": OrderType.LIMIT,
     "market": OrderType.MARKET,
@@ -52,7 +50,6 @@ _PREVENTIONS: Final = {
     "none": SelfTradePrevention.NONE,
 }
 _PRICED: Final = frozenset({"limit", "stop_limit"})
-_ORDER_ID: Final = re.compile(r"[1-9][0-9]{0,18}|0", re.ASCII)
 
 
 EXPIRE_TIME: Final = "Only for gtd: when the order ends, RFC 3339 such as 2030-01-31T12:00:00Z"
@@ -185,13 +182,7 @@ def parse_batch(body: bytes) -> list[bytes]:
 
 def parse_amend(body: bytes) -> AmendRequest:
     """The amendment in a body. Raises ApiError."""
-    request = parsed(_AMEND, body)
-    if request == _NO_CHANGE:
-        raise ApiError(
-            Code.VALIDATION_FAILED,
-            "An amendment names a new price, quantity, trigger_price, display_quantity or expire_time.",
-        )
-    return request
+    return parsed(_AMEND, body)
 
 
 def parse_cancel_after(body: bytes) -> CancelAfterRequest:
@@ -200,11 +191,52 @@ def parse_cancel_after(body: bytes) -> CancelAfterRequest:
 
 
 def new_order(request: OrderRequest, account: str, sent_us: int, correlation_id: str) -> Command:
-    """The command that asks for an order. Raises ApiError where its numbers cannot be."""
-    for field, text in (("symbol", request.symbol), ("client_order_id", request.client_order_id)):
-        if text is not None and text.endswith("\n"):  # which `$` of a pattern lets pass
-            raise ApiError(Code.VALIDATION_FAILED, f"{field} ends with a line break.", field=field, value=text)
+    """The command that asks for an order. Raises ApiError with all of it that cannot be."""
+    try:
+        return _new_order(request, account, sent_us, correlation_id)
+    except ApiError:
+        raise together(_wrong_in_order(request)) from None
+
+
+def _new_order(request: OrderRequest, account: str, sent_us: int, correlation_id: str) -> Command:
+    _require_one_line(request.symbol, "symbol")
+    _require_one_line(request.client_order_id, "client_order_id")
     _require_a_size(request)
+    _require_a_price_where_there_is_one(request)
+    command = Command(
+        kind=CommandKind.NEW,
+        account=account,
+        client_order_id=request.client_order_id or os.urandom(16).hex(),
+        symbol=request.symbol,
+        side=SIDES[request.side],
+        order_type=_TYPES[request.type],
+        time_in_force=_TIMES[request.time_in_force] if request.time_in_force else None,
+        price_e8=positive_or_none(request.price, "price"),
+        quantity_e8=positive_or_none(request.quantity, "quantity"),
+        post_only=request.post_only,
+        self_trade_prevention=_PREVENTIONS[request.self_trade_prevention] if request.self_trade_prevention else None,
+        sent_us=sent_us,
+        correlation_id=correlation_id,
+        expire_us=moment(request.expire_time),
+        trigger_price_e8=positive_or_none(request.trigger_price, "trigger_price"),
+        trigger_by=_TRIGGERS[request.trigger_by] if request.trigger_by else None,
+        trail_e8=positive_or_none(request.trail, "trail"),
+        trail_rate_e8=positive_or_none(request.trail_rate, "trail_rate"),
+        display_quantity_e8=positive_or_none(request.display_quantity, "display_quantity"),
+        slide=request.slide,
+        reduce_only=request.reduce_only,
+        strategy=request.strategy,
+        notional_e8=positive_or_none(request.notional, "notional"),
+    )
+    return command if request.oco is None else replace(command, **_pair_with(request, request.oco))
+
+
+def _require_one_line(text: str | None, field: str) -> None:
+    if text is not None and text.endswith("\n"):  # which `$` of a pattern lets pass
+        raise ApiError(Code.VALIDATION_FAILED, f"{field} ends with a line break.", field=field, value=text)
+
+
+def _require_a_price_where_there_is_one(request: OrderRequest) -> None:
     if request.type in _PRICED:
         if request.price is None:
             raise ApiError(Code.VALIDATION_FAILED, f"A {request.type} order needs a price.", field="price")
@@ -215,45 +247,51 @@ def new_order(request: OrderRequest, account: str, sent_us: int, correlation_id:
             field="price",
             value=request.price,
         )
-    command = Command(
-        kind=CommandKind.NEW,
-        account=account,
-        client_order_id=request.client_order_id or os.urandom(16).hex(),
-        symbol=request.symbol,
-        side=_SIDES[request.side],
-        order_type=_TYPES[request.type],
-        time_in_force=_TIMES[request.time_in_force] if request.time_in_force else None,
-        price_e8=_positive_or_none(request.price, "price"),
-        quantity_e8=_positive_or_none(request.quantity, "quantity"),
-        post_only=request.post_only,
-        self_trade_prevention=_PREVENTIONS[request.self_trade_prevention] if request.self_trade_prevention else None,
-        sent_us=sent_us,
-        correlation_id=correlation_id,
-        expire_us=_moment(request.expire_time),
-        trigger_price_e8=_positive_or_none(request.trigger_price, "trigger_price"),
-        trigger_by=_TRIGGERS[request.trigger_by] if request.trigger_by else None,
-        trail_e8=_positive_or_none(request.trail, "trail"),
-        trail_rate_e8=_positive_or_none(request.trail_rate, "trail_rate"),
-        display_quantity_e8=_positive_or_none(request.display_quantity, "display_quantity"),
-        slide=request.slide,
-        reduce_only=request.reduce_only,
-        strategy=request.strategy,
-        notional_e8=_positive_or_none(request.notional, "notional"),
-    )
-    return command if request.oco is None else replace(command, **_pair_with(request, request.oco))
+
+
+def _wrong_in_order(request: OrderRequest) -> Iterator[ApiError]:
+    """Everything in an order that cannot be, each rule tried by itself."""
+    yield from _failing(_require_one_line, request.symbol, "symbol")
+    yield from _failing(_require_one_line, request.client_order_id, "client_order_id")
+    yield from _failing(_require_a_size, request)
+    yield from _failing(_require_a_price_where_there_is_one, request)
+    yield from _wrong_numbers(request)
+    if (stop := request.oco) is not None:
+        yield from _failing(_require_no_trigger, request)
+        yield from _failing(positive, stop.trigger_price, "oco.trigger_price")
+        yield from _failing(positive_or_none, stop.price, "oco.price")
+
+
+def _wrong_numbers(request: OrderRequest | AmendRequest) -> Iterator[ApiError]:
+    for name in request.__struct_fields__:
+        if name in DECIMALS:
+            yield from _failing(positive_or_none, getattr(request, name), name)
+    yield from _failing(moment, request.expire_time)
+
+
+def _failing(rule: Callable[..., object], *values: Any) -> Iterator[ApiError]:
+    """What a rule says against values."""
+    try:
+        rule(*values)
+    except ApiError as error:
+        yield error
 
 
 def _pair_with(request: OrderRequest, stop: StopRequest) -> dict[str, Any]:
     """What makes an order the first of a pair."""
+    _require_no_trigger(request)
+    return {
+        "group": GroupKind.OCO,
+        "trigger_price_e8": positive(stop.trigger_price, "oco.trigger_price"),
+        "trigger_by": _TRIGGERS[stop.trigger_by] if stop.trigger_by else None,
+        "stop_price_e8": positive_or_none(stop.price, "oco.price"),
+    }
+
+
+def _require_no_trigger(request: OrderRequest) -> None:
     for field in ("trigger_price", "trigger_by"):
         if getattr(request, field) is not None:
             raise ApiError(Code.VALIDATION_FAILED, f"The {field} of a pair stands in oco.", field=field)
-    return {
-        "group": GroupKind.OCO,
-        "trigger_price_e8": _positive(stop.trigger_price, "oco.trigger_price"),
-        "trigger_by": _TRIGGERS[stop.trigger_by] if stop.trigger_by else None,
-        "stop_price_e8": _positive_or_none(stop.price, "oco.price"),
-    }
 
 
 def _require_a_size(request: OrderRequest) -> None:
@@ -272,18 +310,30 @@ def _require_a_size(request: OrderRequest) -> None:
 
 
 def amend_order(order_id: int, request: AmendRequest, account: str, sent_us: int, correlation_id: str) -> Command:
-    """The command that asks for another price or quantity. Raises ApiError where its numbers cannot be."""
+    """The command that asks for another price or quantity. Raises ApiError with all of it that cannot be."""
+    if request == _NO_CHANGE:
+        raise ApiError(
+            Code.VALIDATION_FAILED,
+            "An amendment names a new price, quantity, trigger_price, display_quantity or expire_time.",
+        )
+    try:
+        return _amend_order(order_id, request, account, sent_us, correlation_id)
+    except ApiError:
+        raise together(_wrong_numbers(request)) from None
+
+
+def _amend_order(order_id: int, request: AmendRequest, account: str, sent_us: int, correlation_id: str) -> Command:
     return Command(
         kind=CommandKind.AMEND,
         account=account,
         order_id=order_id,
-        price_e8=_positive_or_none(request.price, "price"),
-        quantity_e8=_positive_or_none(request.quantity, "quantity"),
+        price_e8=positive_or_none(request.price, "price"),
+        quantity_e8=positive_or_none(request.quantity, "quantity"),
         sent_us=sent_us,
         correlation_id=correlation_id,
-        expire_us=_moment(request.expire_time),
-        trigger_price_e8=_positive_or_none(request.trigger_price, "trigger_price"),
-        display_quantity_e8=_positive_or_none(request.display_quantity, "display_quantity"),
+        expire_us=moment(request.expire_time),
+        trigger_price_e8=positive_or_none(request.trigger_price, "trigger_price"),
+        display_quantity_e8=positive_or_none(request.display_quantity, "display_quantity"),
     )
 
 
@@ -321,55 +371,3 @@ def cancel_orders_after(account: str, timeout_s: int, sent_us: int, correlation_
         sent_us=sent_us,
         correlation_id=correlation_id,
     )
-
-
-def parse_symbol(text: str) -> str:
-    """The symbol that a query names. Raises ApiError for what none can be called."""
-    if not re.fullmatch(SYMBOL, text):
-        raise ApiError(
-            Code.VALIDATION_FAILED, f"{text[:64]!r} cannot be a symbol; BTC-USD could.", field="symbol", value=text
-        )
-    return text
-
-
-def parse_side(text: str) -> Side:
-    """The side that a query names. Raises ApiError."""
-    if text not in _SIDES:
-        raise ApiError(
-            Code.VALIDATION_FAILED, f"side is {text[:64]!r}; it must be buy or sell.", field="side", value=text
-        )
-    return _SIDES[text]
-
-
-def parse_order_id(text: str) -> int | None:
-    """The number in an order id as JSON and paths carry it; None for what no order can have."""
-    if not _ORDER_ID.fullmatch(text):
-        return None
-    number = int(text)
-    return number if number <= INT64_MAX else None
-
-
-def _moment(text: str | None) -> int | None:
-    try:
-        return None if text is None else parse_us(text)
-    except UnitError as error:
-        raise ApiError(Code.VALIDATION_FAILED, f"expire_time: {error}.", field="expire_time", value=text) from None
-
-
-def _positive_or_none(text: str | None, field: str) -> int | None:
-    return None if text is None else _positive(text, field)
-
-
-def _positive(text: str, field: str) -> int:
-    try:
-        value_e8 = parse_e8(text)
-    except UnitError as error:
-        raise ApiError(Code.VALIDATION_FAILED, f"{field}: {error}.", field=field, value=text) from None
-    if value_e8 <= 0:
-        raise ApiError(
-            Code.VALIDATION_FAILED,
-            f"{field} is {format_e8(value_e8)}; it must be more than 0.",
-            field=field,
-            value=text,
-        )
-    return value_e8

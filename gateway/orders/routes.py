@@ -10,7 +10,7 @@ from gateway.auth.routes import BEARER, Caller
 from gateway.database import Database
 from gateway.envelope import Pagination
 from gateway.errors import ApiError, Code
-from gateway.orders.requests import SYMBOL, parse_order_id
+from gateway.orders.values import SYMBOL, parse_order_id
 from gateway.pages import Page, PageSize, answer, require_window
 from gateway.rows import Renderer
 from schemas.tables import (

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -11,8 +11,10 @@ from gateway.auth.tokens import Identity
 from gateway.correlation import CORRELATION
 from gateway.errors import ApiError, Code
 from gateway.orders.desk import OrderDesk
-from gateway.orders.requests import parse_amend, parse_order, parse_order_id, parse_side, parse_symbol
+from gateway.orders.values import SIDES, parse_order_id, parse_symbol
 from gateway.stream import requests
+
+T = TypeVar("T")
 
 _log: Final = structlog.get_logger("gateway.stream")
 
@@ -36,7 +38,7 @@ class Orders:
         self._cancels_for: Identity | None = None
         """Whose open orders end with the connection."""
 
-    def ask(self, message: requests.OrderRequest, identity: Identity) -> None:
+    def ask(self, message: requests.Ordering, identity: Identity) -> None:
         """Send what a message asks. Raises ApiError, then nothing was sent."""
         if len(self._tasks) >= limits.WS_ORDERS_IN_FLIGHT_MAX:
             raise ApiError(
@@ -46,15 +48,14 @@ class Orders:
         desk, correlation_id = self._desk, message.correlation_id or self._correlation_id
         match message:
             case requests.Submit():
-                order = parse_order(bytes(message.order))
-                acknowledged, client_order_id = desk.place(identity, order, correlation_id)
+                acknowledged, client_order_id = _under("order", desk.place, identity, message.order, correlation_id)
                 told = {"client_order_id": client_order_id, "status": "pending"}
             case requests.Check():
-                acknowledged = desk.check(identity, parse_order(bytes(message.order)), correlation_id)
+                acknowledged = _under("order", desk.check, identity, message.order, correlation_id)
                 told = {"status": "pending_check"}
             case requests.Amend():
-                amendment, order_id = parse_amend(bytes(message.changes)), _order_id(message.order_id)
-                acknowledged = desk.amend(identity, order_id, amendment, correlation_id)
+                order_id = _order_id(message.order_id)
+                acknowledged = _under("changes", desk.amend, identity, order_id, message.changes, correlation_id)
                 told = {"order_id": str(order_id), "status": "pending_amend"}
             case requests.Cancel():
                 order_id = _order_id(message.order_id)
@@ -62,7 +63,7 @@ class Orders:
                 told = {"order_id": str(order_id), "status": "pending_cancel"}
             case requests.CancelAll():
                 symbol = None if message.symbol is None else parse_symbol(message.symbol)
-                side = None if message.side is None else parse_side(message.side)
+                side = None if message.side is None else SIDES[message.side]
                 acknowledged = desk.cancel_all(identity, symbol, side, correlation_id)
                 told = {"status": "pending_cancel"}
             case requests.CancelAfter():
@@ -108,6 +109,14 @@ class Orders:
         assert self._cancels_for is not None
         account, correlation_id = self._cancels_for.account, self._correlation_id
         _log.error("cancel_on_disconnect_failed", account=account, detail=str(error), correlation_id=correlation_id)
+
+
+def _under(name: str, ask: Callable[..., T], *arguments: Any) -> T:
+    """Ask, and say of what is refused under which name of the message it stands."""
+    try:
+        return ask(*arguments)
+    except ApiError as error:
+        raise error.under(name) from None
 
 
 def _order_id(text: str) -> int:

@@ -1,12 +1,13 @@
 """What clients may say on the WebSocket, as strict JSON."""
 
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
 
 from gateway import limits
 from gateway.errors import ApiError, Code
-from gateway.orders.requests import SYMBOL, Timeout
+from gateway.orders.requests import AmendRequest, OrderRequest, Timeout
+from gateway.orders.values import SYMBOL
 from gateway.strict import parsed
 from schemas.correlation import CORRELATION
 
@@ -53,13 +54,13 @@ class Unsubscribe(Message, frozen=True, tag="marketdata.unsubscribe"):
 class Submit(Message, frozen=True, tag="order.submit"):
     """Place an order: the same object as the body of POST /api/v1/orders."""
 
-    order: msgspec.Raw
+    order: OrderRequest
 
 
 class Check(Message, frozen=True, tag="order.check"):
     """Ask whether an order would pass; the answer comes by on the channel of the account's orders."""
 
-    order: msgspec.Raw
+    order: OrderRequest
 
 
 class Cancel(Message, frozen=True, tag="order.cancel"):
@@ -74,7 +75,7 @@ class Amend(Message, frozen=True, tag="order.amend"):
     """Amend an order; `changes` is the same object as the body of PATCH /api/v1/orders/{id}."""
 
     order_id: Annotated[str, msgspec.Meta(max_length=20)]
-    changes: msgspec.Raw
+    changes: AmendRequest
 
 
 class CancelAll(Message, frozen=True, tag="order.cancel_all"):
@@ -82,8 +83,8 @@ class CancelAll(Message, frozen=True, tag="order.cancel_all"):
 
     cancels = True
 
-    symbol: str | None = None
-    side: str | None = None
+    symbol: Annotated[str, msgspec.Meta(pattern=SYMBOL)] | None = None
+    side: Literal["buy", "sell"] | None = None
 
 
 class CancelAfter(Message, frozen=True, tag="order.cancel_after"):
@@ -104,10 +105,17 @@ class Ping(Message, frozen=True, tag="ping"):
     """Ask for a pong."""
 
 
-OrderRequest = Submit | Check | Amend | Cancel | CancelAll | CancelAfter
-Request = Authenticate | Subscribe | Unsubscribe | OrderRequest | CancelOnDisconnect | Ping
+Ordering = Submit | Check | Amend | Cancel | CancelAll | CancelAfter
+Request = Authenticate | Subscribe | Unsubscribe | Ordering | CancelOnDisconnect | Ping
 
 _DECODER: Final[msgspec.json.Decoder[Request]] = msgspec.json.Decoder(Request)
+
+
+class _Named(msgspec.Struct):
+    request_id: _RequestId = None
+
+
+_NAME: Final = msgspec.json.Decoder(_Named)
 
 
 def parse(text: str | None) -> Request:
@@ -115,6 +123,14 @@ def parse(text: str | None) -> Request:
     if text is None:
         raise ApiError(Code.INVALID_REQUEST, "Messages are JSON in text frames.")
     return parsed(_DECODER, text.encode())
+
+
+def request_id_in(text: str | None) -> str | None:
+    """What a message that cannot be meant calls itself, so that its sender finds the refusal; None if unsaid."""
+    try:
+        return None if text is None else _NAME.decode(text.encode()).request_id
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
 
 
 def type_of(message: Request) -> str:

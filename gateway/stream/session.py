@@ -122,11 +122,18 @@ class Session:
     async def _heard(self, event: Event) -> None:
         if self._has_ended:
             return  # what a client says that has not read yet that it was sent away
-        request_id = None
+        text = event.get("text")
         CORRELATION.set(self._correlation_id)
         try:
-            message = requests.parse(event.get("text"))
-            request_id = message.request_id
+            message = requests.parse(text)
+        except ApiError as error:
+            self._refuse(error, requests.request_id_in(text))
+            return
+        await self._serve(message)
+
+    async def _serve(self, message: requests.Request) -> None:
+        request_id = message.request_id
+        try:
             CORRELATION.set(message.correlation_id or self._correlation_id)
             if (right := ACTIONS[requests.type_of(message)]) is not EVERYBODY:
                 require(self._known().rights, right)

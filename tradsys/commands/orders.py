@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gateway.orders.requests import parse_order_id
+from gateway.orders.values import parse_order_id
 from schemas.messages import OrderStatus
 from tradsys import connections
 from tradsys.commands.options import AsJson, Home

@@ -112,13 +112,56 @@ async def test_the_websocket_tells_what_rest_tells(served: Any, client: Any) -> 
         await ws.recv()
         await ws.send(json.dumps({"type": "order.submit", "order": order}))
         told = json.loads(await ws.recv())
-        assert told["error"] == rest.json()["error"]
+        assert wrong(told) == [(f"order.{path}", value) for path, value in wrong(rest.json())]
+        rules = [[one["rule"] for one in body["error"]["details"]] for body in (told, rest.json())]
+        assert rules[0] == rules[1]
         await ws.send(json.dumps({"type": "marketdata.subscribe", "channel": 5, "depth": 2}))
         assert wrong(json.loads(await ws.recv())) == [("channel", 5), ("depth", 2)]
         await ws.send(json.dumps({"type": "nonsense"}))
         assert wrong(json.loads(await ws.recv())) == [("type", "nonsense")]
         await ws.send('{"type":"ping","type":"ping"}')
         assert json.loads(await ws.recv())["error"]["code"] == "INVALID_JSON"
+
+
+async def test_all_that_is_wrong_at_every_depth_is_told_at_once(served: Any, client: Any) -> None:
+    order = {
+        "symbol": "BTC-USD\n",
+        "side": "sell",
+        "type": "market",
+        "price": "-5",
+        "quantity": "0",
+        "notional": "1e3",
+        "expire_time": "soon",
+        "oco": {"trigger_price": "-1", "price": "x"},
+    }
+    paths = ["symbol", "notional", "price", "quantity", "price", "notional", "expire_time"]
+    paths += ["oco.trigger_price", "oco.price"]
+    rest = await client.post("/api/v1/orders", json=order, headers=served.bearer())
+    assert [path for path, _ in wrong(rest.json())] == paths
+    typed = order | {"oco": {"price": 5, "color": "red"}}
+    rest = await client.post("/api/v1/orders", json=typed, headers=served.bearer())
+    assert wrong(rest.json()) == [("oco.trigger_price", None), ("oco.price", 5), ("oco.color", "red")]
+    async with connect(served.ws) as ws:
+        await ws.send(json.dumps({"type": "auth", "token": served.token()}))
+        await ws.recv()
+        await ws.send(json.dumps({"type": "order.submit", "request_id": "a", "order": order}))
+        told = json.loads(await ws.recv())
+        assert told["request_id"] == "a"
+        assert [path for path, _ in wrong(told)] == [f"order.{path}" for path in paths]
+        await ws.send(json.dumps({"type": "order.submit", "request_id": "b", "speed": 9, "order": {"side": "hold"}}))
+        told = json.loads(await ws.recv())
+        assert told["request_id"] == "b"
+        missing = [(f"order.{name}", None) for name in ("symbol", "type")]
+        assert sorted(wrong(told)) == sorted([*missing, ("order.side", "hold"), ("speed", 9)])
+        changes = {"price": "-1", "quantity": "x", "expire_time": "soon"}
+        await ws.send(json.dumps({"type": "order.amend", "order_id": "1", "changes": changes}))
+        assert wrong(json.loads(await ws.recv())) == [(f"changes.{path}", value) for path, value in changes.items()]
+    assert served.log.commands == []
+
+
+async def test_a_batch_that_cannot_be_names_only_what_is_wrong(served: Any, client: Any) -> None:
+    answer = await client.post("/api/v1/orders/batch", json={"orders": [{}], "x": 1}, headers=served.bearer())
+    assert wrong(answer.json()) == [("x", 1)]
 
 
 @pytest.mark.parametrize(

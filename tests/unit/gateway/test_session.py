@@ -100,7 +100,7 @@ async def test_orders_are_placed_and_cancelled_as_by_rest(served: Any) -> None:
         cancelled = await ask(ws, type="order.cancel", request_id="b", order_id="1000")
         assert cancelled["data"] == {"order_id": "1000", "command_id": "1001", "status": "pending_cancel"}
         refused = await ask(ws, type="order.submit", request_id="c", order=ORDER | {"quantity": "0"})
-        assert (refused["request_id"], refused["error"]["field"]) == ("c", "quantity")
+        assert (refused["request_id"], refused["error"]["field"]) == ("c", "order.quantity")
         served.log.error = outcome_unknown()
         unknown = await ask(ws, type="order.submit", request_id="d", order=ORDER)
         assert unknown["error"]["code"] == "OUTCOME_UNKNOWN"
@@ -132,9 +132,9 @@ async def test_orders_are_amended_and_all_cancelled_as_by_rest(served: Any) -> N
 @pytest.mark.parametrize(
     ("message", "code", "field"),
     [
-        ({"type": "order.amend", "order_id": "1", "changes": {}}, "VALIDATION_FAILED", None),
-        ({"type": "order.amend", "order_id": "1", "changes": {"price": "-1"}}, "VALIDATION_FAILED", "price"),
-        ({"type": "order.amend", "order_id": "1", "changes": {"side": "buy"}}, "VALIDATION_FAILED", "side"),
+        ({"type": "order.amend", "order_id": "1", "changes": {}}, "VALIDATION_FAILED", "changes"),
+        ({"type": "order.amend", "order_id": "1", "changes": {"price": "-1"}}, "VALIDATION_FAILED", "changes.price"),
+        ({"type": "order.amend", "order_id": "1", "changes": {"side": "buy"}}, "VALIDATION_FAILED", "changes.side"),
         ({"type": "order.amend", "order_id": "x", "changes": {"price": "1"}}, "NOT_FOUND", "order_id"),
         ({"type": "order.cancel_all", "side": "hold"}, "VALIDATION_FAILED", "side"),
         ({"type": "order.cancel_all", "symbol": "BTC USD"}, "VALIDATION_FAILED", "symbol"),

@@ -1,0 +1,68 @@
+"""One value of a request each: ids, symbols, sides, moments and numbers of money."""
+
+import re
+from typing import Final
+
+from gateway import limits
+from gateway.errors import ApiError, Code
+from schemas.messages import Side
+from schemas.units import INT64_MAX, UnitError, format_e8, parse_e8, parse_us
+
+SYMBOL: Final = rf"^[A-Za-z0-9._-]{{1,{limits.SYMBOL_CHARACTERS_MAX}}}$"
+SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
+_ORDER_ID: Final = re.compile(r"[1-9][0-9]{0,18}|0", re.ASCII)
+
+
+def parse_symbol(text: str) -> str:
+    """The symbol that a query names. Raises ApiError for what none can be called."""
+    if not re.fullmatch(SYMBOL, text):
+        raise ApiError(
+            Code.VALIDATION_FAILED, f"{text[:64]!r} cannot be a symbol; BTC-USD could.", field="symbol", value=text
+        )
+    return text
+
+
+def parse_side(text: str) -> Side:
+    """The side that a query names. Raises ApiError."""
+    if text not in SIDES:
+        raise ApiError(
+            Code.VALIDATION_FAILED, f"side is {text[:64]!r}; it must be buy or sell.", field="side", value=text
+        )
+    return SIDES[text]
+
+
+def parse_order_id(text: str) -> int | None:
+    """The number in an order id as JSON and paths carry it; None for what no order can have."""
+    if not _ORDER_ID.fullmatch(text):
+        return None
+    number = int(text)
+    return number if number <= INT64_MAX else None
+
+
+def moment(text: str | None) -> int | None:
+    """RFC 3339 as microseconds since 1970 UTC. Raises ApiError."""
+    try:
+        return None if text is None else parse_us(text)
+    except UnitError as error:
+        raise ApiError(Code.VALIDATION_FAILED, f"expire_time: {error}.", field="expire_time", value=text) from None
+
+
+def positive_or_none(text: str | None, field: str) -> int | None:
+    """As `positive`, where it may be left out."""
+    return None if text is None else positive(text, field)
+
+
+def positive(text: str, field: str) -> int:
+    """A decimal string above zero as 10^-8. Raises ApiError."""
+    try:
+        value_e8 = parse_e8(text)
+    except UnitError as error:
+        raise ApiError(Code.VALIDATION_FAILED, f"{field}: {error}.", field=field, value=text) from None
+    if value_e8 <= 0:
+        raise ApiError(
+            Code.VALIDATION_FAILED,
+            f"{field} is {format_e8(value_e8)}; it must be more than 0.",
+            field=field,
+            value=text,
+        )
+    return value_e8
