@@ -25,7 +25,7 @@ from tradsys.demo.bots import Bots
 from tradsys.demo.clients import Clients, Login
 from tradsys.demo.flow import ACCOUNTS, FlowEvent
 from tradsys.demo.observer import Observer
-from tradsys.demo.rest import Patience, left_to_do
+from tradsys.demo.rest import LOST, Patience, Place, left_to_do
 from tradsys.demo.venue import controls
 from tradsys.demo.view import StageMetrics
 from tradsys.errors import CommandError
@@ -136,10 +136,14 @@ class PlatformRun:
                 raise CommandError(f"The platform does not come to rest after the last order:\n{self._explained(left)}")
 
     def _left(self, stages: Iterable[str]) -> dict[str, int]:
-        """What each of these stages has left to do, where it has."""
-        shards = self.settings.shards
-        left = {stage: left_to_do(self.metrics.newest(stage), shards) for stage in stages}
-        return {stage: count for stage, count in left.items() if count}
+        """How much each of these stages has left to do, where it has."""
+        left = {stage: self._left_of(stage).values() for stage in stages}
+        return {stage: sum(counts) for stage, counts in left.items() if counts}
+
+    def _left_of(self, stage: str) -> dict[Place, int]:
+        """What a stage has left to do, by topic and shard; its metrics were looked at before."""
+        figures = self.metrics.newest(stage)
+        return left_to_do(None if figures is None else figures.done, self.log.ends(STAGES[stage].inputs))
 
     def _explained(self, left: Iterable[str]) -> str:
         """For each part: what its supervisor says, its lag by shard, and its last log lines."""
@@ -147,16 +151,15 @@ class PlatformRun:
         states = {state.name: state for state in supervision.states()}
         lines = [] if left else ["Nothing is behind, but records of trading are still being written."]
         for stage in left:
-            state, figures = states.get(stage), self.metrics.newest(stage)
+            state = states.get(stage)
             age_s = f", {time.time() - state.started_at_s:.0f} s old" if state and state.pid else ""
             lines.append(f"{stage}: {state.state if state else 'not supervised here'}{age_s}")
-            if figures is None:
+            if self.metrics.newest(stage) is None:
                 lines.append("  does not answer")
             else:
-                lags = [f"{topic}/{shard} {lag}" for (shard, topic), lag in sorted(figures.lags.items()) if lag]
-                lines.append(
-                    f"  owns {figures.shards} of {self.settings.shards} shards; lag: {', '.join(lags) or 'none'}"
-                )
+                counts = sorted(self._left_of(stage).items())
+                lags = [f"{topic}/{shard} {'not read' if lag >= LOST else lag}" for (topic, shard), lag in counts]
+                lines.append(f"  lag: {', '.join(lags) or 'none'}")
             lines += [f"  | {line}" for line in last_lines(supervision.log_file(stage), LOG_LINES)]
         return "\n".join(lines)
 

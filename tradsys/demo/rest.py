@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from tradsys.audit.quiet import TIMED
-from tradsys.demo.view import StageFigures
 
 STUCK_S_MAX: Final = 90.0
 """Nothing comes nearer to its end for so long: a worker that was killed starts and restores in less."""
@@ -13,18 +12,25 @@ TIMED_LAG_MAX: Final = 30
 """Records of one partition of TIMED that may be on their way: some are at any time, however fast they are read."""
 
 LOST: Final = 1_000_000_000
-"""What a stage has to do that nobody works at: more than any lag."""
+"""What a stage has to do of an input that nobody reads now: more than any lag."""
+
+Place = tuple[str, int]
+"""A topic and a partition of it."""
 
 
-def left_to_do(figures: StageFigures | None, shards: int) -> int:
-    """Records that a stage has yet to read, those that time alone writes apart; LOST for each shard without owner.
+def left_to_do(done: Mapping[Place, int] | None, ends: Mapping[Place, int]) -> dict[Place, int]:
+    """What a stage has yet to read or is at work at, where it has anything, apart from what time alone writes.
 
-    `figures` is None while its worker does not answer.
+    `done` are the next offsets of a stage's inputs as its worker gave them before the log's `ends` were asked for: None
+    if it did not answer. If no stage has anything left, there was a moment at which nothing was on its way.
     """
-    if figures is None:
-        return LOST * shards
-    lag = sum(max(0, lag - TIMED_LAG_MAX) if topic in TIMED else lag for (_, topic), lag in figures.lags.items())
-    return lag + LOST * max(0, shards - figures.shards)
+    left = {}
+    for place, end in ends.items():
+        if done is None or place not in done:
+            left[place] = LOST
+        elif end - done[place] > (TIMED_LAG_MAX if place[0] in TIMED else 0):
+            left[place] = end - done[place]
+    return left
 
 
 class Patience:

@@ -22,7 +22,7 @@ SCRAPE_TIMEOUT_S: Final = 1.0
 
 EVENTS: Final = "tradsys_worker_events_total"
 LAG: Final = "tradsys_worker_lag_records"
-SHARDS: Final = "tradsys_worker_shards"
+NEXT_OFFSET: Final = "tradsys_worker_next_offset"
 COMMIT_SUM: Final = "tradsys_worker_transaction_seconds_sum"
 COMMIT_COUNT: Final = "tradsys_worker_transaction_seconds_count"
 
@@ -35,10 +35,8 @@ class StageFigures:
     lag: int = 0
     transaction_ms: float = 0.0
     """Mean over the interval."""
-    shards: int = 0
-    """That its worker owns."""
-    lags: dict[tuple[str, str], int] = field(default_factory=dict)
-    """Lag by shard and topic."""
+    done: dict[tuple[str, int], int] = field(default_factory=dict)
+    """By topic and shard: the next offset of each input that is read now."""
 
 
 @dataclass(slots=True)
@@ -65,7 +63,7 @@ class StageMetrics:
                 self.silent.add(stage)
                 continue
             self.silent.discard(stage)
-            seen, lags = totals(text)
+            seen, done = totals(text)
             before = self._before.get(stage, seen)
             self._before[stage] = seen
             commits = seen[COMMIT_COUNT] - before[COMMIT_COUNT]
@@ -73,8 +71,7 @@ class StageMetrics:
                 events_per_s=(seen[EVENTS] - before[EVENTS]) / interval_s,
                 lag=int(seen[LAG]),
                 transaction_ms=(seen[COMMIT_SUM] - before[COMMIT_SUM]) / commits * 1000 if commits else 0.0,
-                shards=int(seen[SHARDS]),
-                lags=lags,
+                done=done,
             )
 
     def newest(self, stage: str) -> StageFigures | None:
@@ -82,17 +79,17 @@ class StageMetrics:
         return None if stage in self.silent else self.figures.get(stage)
 
 
-def totals(text: str) -> tuple[Counter[str], dict[tuple[str, str], int]]:
-    """Each sample's sum over its labels, and the lags by shard and topic."""
+def totals(text: str) -> tuple[Counter[str], dict[tuple[str, int], int]]:
+    """Each sample's sum over its labels, and the next offsets by topic and shard."""
     sums: Counter[str] = Counter()
-    lags: dict[tuple[str, str], int] = {}
+    done: dict[tuple[str, int], int] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            if sample.name in {EVENTS, LAG, SHARDS, COMMIT_SUM, COMMIT_COUNT}:
+            if sample.name in {EVENTS, LAG, COMMIT_SUM, COMMIT_COUNT}:
                 sums[sample.name] += sample.value  # type: ignore[assignment]  # seconds are floats
-            if sample.name == LAG:
-                lags[sample.labels["shard"], sample.labels["topic"]] = int(sample.value)
-    return sums, lags
+            if sample.name == NEXT_OFFSET:
+                done[sample.labels["topic"], int(sample.labels["shard"])] = int(sample.value)
+    return sums, done
 
 
 def render(metrics: StageMetrics, observer: Observer, bots: Bots, clients: Clients) -> RenderableType:

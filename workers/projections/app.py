@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Final
 
 import structlog
-from prometheus_client import Counter
+from prometheus_client import REGISTRY, Counter
 from psycopg.conninfo import make_conninfo
 
 from schemas.codec import Codec
@@ -47,7 +47,10 @@ def main(instance: int, codec: Codec | None = None) -> int:
         writer = Writer(database(os.environ))
         reader = GroupReader(chosen, instance, lambda: end_if_replaced(writer))
         projector = Projector(reader, writer, own)
-        Thread(target=_watch, args=(projector, Watchdog(STAGE.name, chosen)), name="watchdog", daemon=True).start()
+        progress = metrics.Progress(STAGE.name, projector)
+        REGISTRY.register(progress)
+        watchdog = Watchdog(chosen, progress)
+        Thread(target=_watch, args=(watchdog,), name="watchdog", daemon=True).start()
         projector.run()
 
     return process.run(STAGE.name, instance, codec, work)
@@ -80,10 +83,10 @@ def end_if_replaced(writer: Writer) -> None:
         process.end_now(error)
 
 
-def _watch(projector: "Projector", watchdog: Watchdog) -> None:
+def _watch(watchdog: Watchdog) -> None:
     while True:
         sleep(LOOK_EVERY_S)
-        if error := watchdog.look(projector):
+        if error := watchdog.look():
             process.end_now(error)
 
 

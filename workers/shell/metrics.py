@@ -1,8 +1,11 @@
 """Every metric of a worker, by name: what Prometheus reads and the dashboards show."""
 
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Final, Protocol
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from workers.shell.endings import Exit, WorkerError
 
@@ -25,11 +28,8 @@ SNAPSHOT_BYTES: Final = Gauge("tradsys_worker_snapshot_bytes", "Size of the newe
 REPLAY_RECORDS: Final = Gauge(
     "tradsys_worker_replay_records", "Inputs since the newest snapshot: what a restart replays", _SHARD
 )
-LAG_RECORDS: Final = Gauge(
-    "tradsys_worker_lag_records", "Offsets of the input that are not applied yet", (*_SHARD, "topic")
-)
 CLOCK_SEQUENCE: Final = Gauge("tradsys_clock_sequence", "The newest tick that this process wrote")
-SHARDS_OWNED: Final = Gauge("tradsys_worker_shards", "Shards that this process runs", ("stage",))
+SHARDS_OWNED: Final = Gauge("tradsys_worker_shards", "Shards that the group has given to this process", ("stage",))
 
 PER_SHARD: Final = (
     EVENTS,
@@ -59,6 +59,49 @@ class ShardMetrics:
         self.restored_records = RESTORED_RECORDS.labels(*labels)
         self.snapshot_bytes = SNAPSHOT_BYTES.labels(*labels)
         self.replay_records = REPLAY_RECORDS.labels(*labels)
+
+
+class Watched(Protocol):
+    """A loop that reads shards; others look at it from their threads."""
+
+    @property
+    def at_work(self) -> str:
+        """What it works at, for a sentence."""
+
+    @property
+    def turned_at(self) -> float:
+        """When it last began or ended something, by `monotonic`."""
+
+    @property
+    def seen(self) -> Mapping[int, Mapping[str, int]]:
+        """By shard and topic (without the prefix): the next offset. A shard that is not read now is not in it."""
+
+
+class Progress(Collector):
+    """How far the running shards are, at the moment somebody asks: a shard that is restored now is not there."""
+
+    def __init__(self, stage: str, loop: Watched) -> None:
+        """Shown once it is registered."""
+        self.stage = stage
+        self.loop = loop
+        self.ends: Mapping[tuple[str, int], int] = {}
+        """By topic (without the prefix) and shard: where the log ended when the watchdog looked last."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The next offset of each input, and the lag behind the end that was known last."""
+        labels = (*_SHARD, "topic")
+        offset = GaugeMetricFamily("tradsys_worker_next_offset", "All before it is done with", labels=labels)
+        lag = GaugeMetricFamily(
+            "tradsys_worker_lag_records", "Offsets of the input that are not done with yet", labels=labels
+        )
+        for shard, seen in dict(self.loop.seen).items():
+            for topic, next_offset in dict(seen).items():
+                names = (self.stage, str(shard), topic)
+                offset.add_metric(names, next_offset)
+                if (topic, shard) in self.ends:
+                    lag.add_metric(names, max(0, self.ends[topic, shard] - next_offset))
+        yield offset
+        yield lag
 
 
 def serve(port: int) -> int:

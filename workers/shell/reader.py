@@ -81,7 +81,9 @@ class StageReader:
         self.group: object = self._consumer.consumer_group_metadata()
         """Names the group to a transaction. It never changes here, and asking librdkafka takes a turn of its thread."""
         self.seen: dict[int, dict[str, int]] = {}
-        """Per shard and topic: up to where the log has been looked at, whether or not there were records."""
+        """Per shard and topic: up to where the log is done with, whether or not there were records."""
+        self._given: dict[int, dict[str, int]] = {}
+        """The same after what `read` gave last, which is worked at until it is called again."""
 
     def add(self, shard: int, positions: Mapping[str, int]) -> None:
         """Read a shard from these positions on; a topic without one from its beginning."""
@@ -93,15 +95,22 @@ class StageReader:
     def remove(self, shard: int) -> None:
         """Read no more of a shard."""
         del self.seen[shard]
+        self._given.pop(shard, None)
         self._consumer.incremental_unassign([TopicPartition(name, shard) for name in self._names])
 
     def read(self, timeout_s: float) -> dict[int, Batch]:
-        """Per shard what has come, at most BATCH_RECORDS_MAX records in all; waits for the first."""
+        """Per shard what has come, at most BATCH_RECORDS_MAX records in all; waits for the first.
+
+        Who asks has done with what he was given before.
+        """
+        for shard, offsets in self._given.items():
+            self.seen[shard] |= offsets
+        self._given.clear()
         first: Any = self._consumer.poll(timeout_s)
         if first is None:
             return {}
         batches: dict[int, Batch] = {}
-        names, seen = self._names, self.seen
+        names, given = self._names, self._given
         for message in (first, *self._consumer.consume(BATCH_RECORDS_MAX - 1, 0)):
             topic, shard, error = names[message.topic()], message.partition(), message.error()
             if error is None:
@@ -111,12 +120,13 @@ class StageReader:
                 except KeyError:
                     batches.setdefault(shard, {})[topic] = [record]
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own code
-                seen[shard][topic] = max(seen[shard][topic], message.offset())
+                given.setdefault(shard, {})[topic] = message.offset()
             else:
                 raise_unless_transient(error, message.topic(), shard)
         for shard, batch in batches.items():
             for topic, records in batch.items():
-                seen[shard][topic] = max(seen[shard][topic], records[-1].offset + 1)
+                end = given.setdefault(shard, {})
+                end[topic] = max(end.get(topic, 0), records[-1].offset + 1)
         return batches
 
     def close(self) -> None:

@@ -1,14 +1,14 @@
-"""Measures the lag, and ends a process that has work and makes no progress."""
+"""Looks where the log ends, and ends a process that has work and makes no progress."""
 
 from collections.abc import Callable, Mapping
 from time import monotonic
-from typing import Final, Protocol
+from typing import Final
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from workers.shell.endings import Exit, WorkerError
-from workers.shell.metrics import LAG_RECORDS
+from workers.shell.metrics import Progress
 from workers.shell.settings import Settings
 
 LOOK_EVERY_S: Final = 5
@@ -17,39 +17,24 @@ LOOK_EVERY_S: Final = 5
 _ANSWER_TIMEOUT_S: Final = 4
 
 
-class Watched(Protocol):
-    """A loop that reads shards; the watchdog looks at it from another thread."""
-
-    @property
-    def at_work(self) -> str:
-        """What it works at, for a sentence."""
-
-    @property
-    def turned_at(self) -> float:
-        """When it last began or ended something, by `monotonic`."""
-
-    @property
-    def seen(self) -> Mapping[int, Mapping[str, int]]:
-        """By shard and topic (without the prefix): the next offset. A shard that is not read now is not in it."""
-
-
 class Watchdog:
     """Looks at the shards of one process. The ends of the log come from another connection than the records."""
 
-    def __init__(self, stage: str, settings: Settings) -> None:
+    def __init__(self, settings: Settings, watched: Progress) -> None:
         """Connects on first use."""
-        self._stage = stage
+        self._watched = watched
         self._settings = settings
         self._admin: AdminClient | None = None
         self._progress: dict[int, tuple[dict[str, int], float]] = {}
 
-    def look(self, loop: Watched, now: Callable[[], float] = monotonic) -> WorkerError | None:
-        """Update the lag metrics. Returns why the process shall end, None while all is well."""
+    def look(self, now: Callable[[], float] = monotonic) -> WorkerError | None:
+        """Ask for the ends of the inputs. Returns why the process shall end, None while all is well."""
+        loop = self._watched.loop
         still = now() - loop.turned_at
         if still > self._settings.stall_timeout_s:
             return WorkerError(Exit.STALLED, f"{loop.at_work}: a batch has taken {still:.0f} s and is not done")
         seen = {number: dict(offsets) for number, offsets in dict(loop.seen).items()}
-        ends = self._ends(seen)
+        self._watched.ends = ends = self._ends(seen)
         for number, offsets in seen.items():
             error = self._judge(number, offsets, ends, now())
             if error is not None:
@@ -62,7 +47,6 @@ class Watchdog:
         behind = {}
         for topic, offset in seen.items():
             lag = max(0, ends.get((topic, number), offset) - offset)
-            LAG_RECORDS.labels(self._stage, str(number), topic).set(lag)
             if lag:
                 behind[topic] = lag
         before, since = self._progress.get(number, ({}, now))
@@ -71,9 +55,8 @@ class Watchdog:
             return None
         if now - since <= self._settings.stall_timeout_s:
             return None
-        sentence = (
-            f"{self._stage} shard {number}: {behind} offsets are waiting, and nothing was read for {now - since:.0f} s"
-        )
+        where = f"{self._watched.stage} shard {number}"
+        sentence = f"{where}: {behind} offsets are waiting, and nothing was read for {now - since:.0f} s"
         return WorkerError(Exit.STALLED, sentence)
 
     def _ends(self, seen: Mapping[int, Mapping[str, int]]) -> dict[tuple[str, int], int]:

@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 import uvloop
+from prometheus_client import REGISTRY
 
 from schemas.codec import Codec
 from stream_topology.stages import Stage
@@ -104,10 +105,12 @@ class Worker:
         self._ended.set()
 
     async def _watch(self) -> None:
-        watchdog = Watchdog(self._run.stage.name, self._run.settings)
+        progress = metrics.Progress(self._run.stage.name, self._shard_loop)
+        REGISTRY.register(progress)
+        watchdog = Watchdog(self._run.settings, progress)
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
-            error = await asyncio.to_thread(watchdog.look, self._shard_loop)
+            error = await asyncio.to_thread(watchdog.look)
             if error is not None:
                 self._fail(error)
 

@@ -1,8 +1,10 @@
 from types import SimpleNamespace
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 
 from workers.shell.endings import Exit, WorkerError
+from workers.shell.metrics import Progress
 from workers.shell.settings import Settings
 from workers.shell.watchdog import Watchdog
 
@@ -13,14 +15,15 @@ class _Scene:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now, self.end = 100.0, 10
         self.loop = SimpleNamespace(at_work="toy shard 0", turned_at=100.0, seen={0: {"clock": 10, "marks": 5}})
-        self.watchdog = Watchdog("toy", Settings(stall_timeout_s=30))
+        self.progress = Progress("toy", self.loop)
+        self.watchdog = Watchdog(Settings(stall_timeout_s=30), self.progress)
         monkeypatch.setattr(self.watchdog, "_ends", lambda _: {("clock", 0): self.end, ("marks", 0): 5})
 
     def look(self, seconds: float, *, turning: bool = True) -> WorkerError | None:
         self.now += seconds
         if turning:
             self.loop.turned_at = self.now
-        return self.watchdog.look(self.loop, lambda: self.now)
+        return self.watchdog.look(lambda: self.now)
 
 
 @pytest.fixture
@@ -60,3 +63,24 @@ def test_a_shard_that_restores_is_not_judged(scene: _Scene) -> None:
     scene.end = 11
     scene.loop.seen.clear()
     assert all(scene.look(20) is None for _ in range(10))
+
+
+def test_progress_is_shown_as_it_is_when_somebody_asks(scene: _Scene) -> None:
+    registry = CollectorRegistry()
+    registry.register(scene.progress)
+    clock = {"stage": "toy", "shard": "0", "topic": "clock"}
+    assert registry.get_sample_value("tradsys_worker_next_offset", clock) == 10
+    assert registry.get_sample_value("tradsys_worker_lag_records", clock) is None, "the ends are not known yet"
+    scene.end = 17
+    scene.look(5)
+    scene.loop.seen[0]["clock"] = 12
+    assert registry.get_sample_value("tradsys_worker_next_offset", clock) == 12
+    assert registry.get_sample_value("tradsys_worker_lag_records", clock) == 5
+
+
+def test_a_shard_that_restores_is_not_shown(scene: _Scene) -> None:
+    registry = CollectorRegistry()
+    registry.register(scene.progress)
+    scene.look(5)
+    scene.loop.seen.clear()
+    assert b"toy" not in generate_latest(registry)
