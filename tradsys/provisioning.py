@@ -3,9 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import psycopg
-from sqlalchemy.exc import SQLAlchemyError
-
 from schemas import migrations
 from stream_topology import provision as topology
 from tradsys import connections
@@ -34,6 +31,6 @@ def provision(environ: Mapping[str, str], *, replication: int = 1, only_check: b
         revision = migrations.current(dsn) if only_check else migrations.upgrade(dsn)
     except topology.ProvisionError as error:
         raise CommandError(str(error)) from error
-    except (psycopg.Error, SQLAlchemyError) as error:
-        raise CommandError(f"The database could not be migrated: {str(error).strip()}") from error
+    except migrations.MigrationError as error:
+        raise CommandError(str(error)) from error
     return Outcome(tuple(map(str, report.differences)), report.topic_count, report.subject_count, revision)

@@ -96,6 +96,7 @@ def database_at(conninfo: str) -> dict[str, str]:
     return {environment: str(named[name]) for name, environment in names.items()}
 
 
+@pytest.mark.timeout(400)  # each line is a process of its own
 def test_the_page_on_operating_works_as_it_stands_there(stack: Any, database: str, tmp_path: Path) -> None:
     venue = Venue(stack, tmp_path)
     venue.environment |= database_at(database)

@@ -190,3 +190,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("username", name="pk_users"),
         comment="Who may log in, and for which account they act",
     )
+
+
+def downgrade() -> None:
+    """Drop all tables."""
+    for table in (
+        "balances",
+        "candles",
+        "executions",
+        "ledger",
+        "orders",
+        "positions",
+        "projection_dead_letters",
+        "projection_offsets",
+        "trades",
+        "users",
+    ):
+        op.drop_table(table)

@@ -22,3 +22,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account", name=op.f("pk_account_states")),
         comment="Whether each account may trade now, and why not",
     )
+
+
+def downgrade() -> None:
+    """Drop the table."""
+    op.drop_table("account_states")

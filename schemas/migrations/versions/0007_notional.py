@@ -11,3 +11,9 @@ def upgrade() -> None:
     """Add the column to orders and executions."""
     for table in ("orders", "executions"):
         op.add_column(table, sa.Column("notional_e8", sa.BigInteger(), nullable=True))
+
+
+def downgrade() -> None:
+    """Drop the column of orders and executions."""
+    for table in ("orders", "executions"):
+        op.drop_column(table, "notional_e8")

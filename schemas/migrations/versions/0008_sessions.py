@@ -32,3 +32,9 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("sessions.revoked_us IS NOT NULL"),
     )
+
+
+def downgrade() -> None:
+    """Drop the table and the column."""
+    op.drop_table("sessions")
+    op.drop_column("users", "disabled_us")

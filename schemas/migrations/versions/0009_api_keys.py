@@ -30,3 +30,8 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("api_keys.revoked_us IS NOT NULL"),
     )
+
+
+def downgrade() -> None:
+    """Drop the table."""
+    op.drop_table("api_keys")

@@ -15,9 +15,19 @@ def upgrade() -> None:
     """Add the column to orders and executions, and sort an account's orders by their commands."""
     for table in ("orders", "executions"):
         op.add_column(table, sa.Column("group_id", sa.BigInteger(), nullable=True))
-    columns: list[str | sa.TextClause] = ["account", AGE, "order_id"]
+    _sort("account", AGE, "order_id")
+
+
+def downgrade() -> None:
+    """Sort an account's orders by their ids, and drop the column."""
+    _sort("account", "order_id")
+    for table in ("orders", "executions"):
+        op.drop_column(table, "group_id")
+
+
+def _sort(*columns: str | sa.TextClause) -> None:
     is_open = sa.text("orders.status IN ('NEW', 'PARTIALLY_FILLED')")
     op.drop_index("ix_orders_account", "orders")
-    op.create_index("ix_orders_account", "orders", columns)
+    op.create_index("ix_orders_account", "orders", list(columns))
     op.drop_index("ix_orders_open", "orders")
-    op.create_index("ix_orders_open", "orders", columns, postgresql_where=is_open)
+    op.create_index("ix_orders_open", "orders", list(columns), postgresql_where=is_open)

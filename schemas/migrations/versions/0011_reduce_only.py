@@ -12,3 +12,9 @@ def upgrade() -> None:
     for table in ("orders", "executions"):
         column: sa.Column[bool] = sa.Column("reduce_only", sa.Boolean(), nullable=False, server_default=sa.false())
         op.add_column(table, column)
+
+
+def downgrade() -> None:
+    """Drop the column of orders and executions."""
+    for table in ("orders", "executions"):
+        op.drop_column(table, "reduce_only")
