@@ -63,20 +63,21 @@ class Worker:
             self._loop.add_signal_handler(number, self._ended.set)
         self._shard_loop.start()
         self._app = GroupApp(self._run.stage, self._run.settings, self._instance, self._assign, self._fail)
-        try:
-            await self._app.start()
-        except Exception as error:
-            sentence = f"the group could not be joined at {self._run.settings.bootstrap}: {error}"
-            raise WorkerError(Exit.UNUSABLE, sentence) from error
+        joining = asyncio.create_task(self._app.start())  # it may never return after a crash of Faust's thread
         watching = asyncio.create_task(self._watch())
         crashed = asyncio.create_task(self._app._crashed.wait())  # noqa: SLF001 - Faust's own name for it
         ended = asyncio.create_task(self._ended.wait())
-        await asyncio.wait({crashed, ended}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (watching, crashed, ended):
+        await asyncio.wait({joining, crashed, ended}, return_when=asyncio.FIRST_COMPLETED)
+        joined = joining.done() and joining.exception() is None
+        if joined:
+            await asyncio.wait({crashed, ended}, return_when=asyncio.FIRST_COMPLETED)
+        if self._error is None and not self._ended.is_set():
+            reason = self._app.crash_reason if joined or not joining.done() else joining.exception()
+            sentence = f"the membership in the group at {self._run.settings.bootstrap} failed: {reason}"
+            self._error = WorkerError(Exit.UNUSABLE, sentence)
+        for task in (joining, watching, crashed, ended):
             task.cancel()
-        if crashed.done() and self._error is None and not self._ended.is_set():
-            self._error = WorkerError(Exit.UNUSABLE, f"the group membership failed: {self._app.crash_reason!r}")
-        await self._end()
+        await self._end(joined=joined)
 
     def _assign(self, shards: set[int]) -> None:
         """The shards of this process from now on. Those that stay have not even noticed."""
@@ -114,7 +115,7 @@ class Worker:
             if error is not None:
                 self._fail(error)
 
-    async def _end(self) -> None:
+    async def _end(self, *, joined: bool) -> None:
         """Bring the shards to an end and leave the group; after a failure only the transactions in flight are ended."""
         graceful = self._error is None
         self._shard_loop.stop(Stop.WITH_SNAPSHOT if graceful else Stop.NOW)
@@ -123,6 +124,8 @@ class Worker:
             process.end_now(self._error)
         if self._shard_loop.is_alive():
             _log.warning("not all shards could leave a snapshot in time", seconds=STOP_TIMEOUT_S)
+        if not joined:
+            process.abandon(Exit.STOPPED)
         try:
             await self._app.leave()
             await asyncio.wait_for(self._app.stop(), STOP_TIMEOUT_S)
