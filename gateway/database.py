@@ -21,7 +21,7 @@ from sqlalchemy import (
     literal_column,
     select,
 )
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert, ReturningUpdate
 
 from gateway import limits
@@ -38,11 +38,11 @@ Statement = Select[Any] | CompoundSelect[Any] | ReturningInsert[Any] | Returning
 class Database:
     """Queries with a limit on connections, on time and on those who wait."""
 
-    def __init__(self, url: URL) -> None:
-        """Connects when it is first asked."""
+    def __init__(self, url: URL, connections: int = limits.DB_CONNECTIONS) -> None:
+        """Connects when it is first asked; so many queries run at a time."""
         self._engine = create_engine(
             url,
-            pool_size=limits.DB_CONNECTIONS,
+            pool_size=connections,
             max_overflow=0,
             pool_timeout=limits.DB_WAIT_S,
             pool_pre_ping=True,
@@ -53,12 +53,25 @@ class Database:
                 "application_name": "tradsys-gateway",
             },
         )
-        self._threads = ThreadPoolExecutor(limits.DB_CONNECTIONS, thread_name_prefix="database")
+        self._threads = ThreadPoolExecutor(connections, thread_name_prefix="database")
         self._waiting = 0
 
     async def rows(self, statement: Statement) -> Sequence[Row[Any]]:
-        """What a query gives, or a change returns. Raises ApiError when the database is away, too slow or too busy."""
-        return await self._run(lambda connection: connection.execute(statement).all())
+        """What a query gives, or a change returns.
+
+        Raises ApiError when the database is away, too slow or too busy. Then nothing was done; except with
+        OUTCOME_UNKNOWN, when the connection was lost while the database made a change.
+        """
+        try:
+            return await self._run(lambda connection: connection.execute(statement).all())
+        except ApiError as error:
+            cause = error.__cause__
+            if statement.is_dml and isinstance(cause, DBAPIError) and cause.connection_invalidated:
+                raise ApiError(
+                    Code.OUTCOME_UNKNOWN,
+                    "The database was lost meanwhile, so the outcome is unknown; look how things stand.",
+                ) from error
+            raise
 
     async def page(self, statement: Select[Any], page: int, page_size: int) -> tuple[Sequence[Row[Any]], int]:
         """One page of a query that is ordered, and how many rows there are (counted up to the window that pages reach).

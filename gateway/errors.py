@@ -115,8 +115,8 @@ CATALOGUE: Final[dict[Code, Entry]] = {
     Code.OUTCOME_UNKNOWN: Entry(
         503,
         "It may have happened",
-        "The log did not acknowledge the command in time.",
-        "Send it again with the same `client_order_id`: it is done once.",
+        "The log or the database did not acknowledge in time.",
+        "Send an order again with the same `client_order_id`: it is done once. Else look how things stand.",
     ),
 }
 

@@ -113,6 +113,8 @@ REVOCATION_POLL_S: Final = 1.0
 """A session that was ended at another process, or by the operator, ends here within so long."""
 REVOCATION_OVERLAP_S: Final = 60
 """Each look for sessions that were ended reaches back so far again, for those that were written late."""
+REVOCATION_STALE_S: Final = 10.0
+"""A gateway that could not look for so long says that it is not ready."""
 
 # Stream
 WS_CONNECTIONS_MAX: Final = 10_000
@@ -152,3 +154,8 @@ VALKEY_TIMEOUT_S: Final = 1.0
 VALKEY_CONNECTIONS: Final = 16
 HEALTH_TIMEOUT_S: Final = 1.0
 """A dependency that has not answered by then counts as down."""
+HEALTH_REMEMBERED_S: Final = 1.0
+"""What was found of the dependencies answers all probes for so long."""
+UPKEEP_DB_CONNECTIONS: Final = 2
+UPKEEP_VALKEY_CONNECTIONS: Final = 1
+"""For probes and for what the gateway must know, beside those of users: they stand in no queue."""

@@ -32,7 +32,7 @@ from gateway.broker import UNREACHABLE
 from gateway.database import Database
 from gateway.guard import Budgets, Guard
 from gateway.health import routes as health_routes
-from gateway.health.checks import Check
+from gateway.health.checks import Check, Health
 from gateway.market import routes as market_routes
 from gateway.market.symbols import Symbols
 from gateway.metrics import Metrics
@@ -113,7 +113,7 @@ def assemble(parts: Parts, lifespan: Lifespan) -> Gateway:
     application.include_router(orders_routes.router(parts.database))
     application.include_router(history.router(parts.database))
     application.include_router(market_routes.router(database=parts.database, symbols=parts.symbols, hub=parts.hub))
-    application.include_router(health_routes.router(parts.checks, parts.metrics))
+    application.include_router(health_routes.router(Health(parts.checks), parts.metrics))
     application.include_router(catalogue.router())
     application.include_router(swagger.router(application.openapi))
     return Gateway(application, LeanOrders(desk, guard), door, guard, parts.metrics)
@@ -125,6 +125,8 @@ def build(settings: Settings, codec: Codec) -> Gateway:
     metrics = Metrics()
     database = Database(settings.database)
     valkey = open_valkey(settings.valkey_url)
+    upkeep = Database(settings.database, limits.UPKEEP_DB_CONNECTIONS)
+    probed = open_valkey(settings.valkey_url, limits.UPKEEP_VALKEY_CONNECTIONS)
     passwords = Passwords()
     revocations = Revocations(settings.jwt_expiry_s)
     # 2. The log: commands out, control and frames in.
@@ -157,7 +159,7 @@ def build(settings: Settings, codec: Codec) -> Gateway:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         control.start()
         stream.start()
-        tasks = [asyncio.create_task(search()), asyncio.create_task(revocations.follow(database))]
+        tasks = [asyncio.create_task(search()), asyncio.create_task(revocations.follow(upkeep))]
         yield
         for task in tasks:
             task.cancel()
@@ -165,8 +167,10 @@ def build(settings: Settings, codec: Codec) -> Gateway:
             reader.close()
         producer.close()
         passwords.close()
-        database.close()
-        await valkey.aclose()
+        for opened in (database, upkeep):
+            opened.close()
+        for client in (valkey, probed):
+            await client.aclose()
 
     # 3. The doors.
     parts = Parts(
@@ -186,7 +190,7 @@ def build(settings: Settings, codec: Codec) -> Gateway:
         rates=Rates(shared(valkey, settings.prefix)),
         budgets=settings.budgets,
         origins=settings.cors_origins,
-        checks=_checks(producer, (control, stream), hub, database, valkey),
+        checks=_checks(producer, (control, stream), hub, upkeep, probed) | {"sessions": revocations.trouble},
     )
     return assemble(parts, lifespan)
 
@@ -234,14 +238,14 @@ def _checks(
     return {"kafka": kafka, "stream": stream, "postgresql": postgresql, "valkey": store}
 
 
-def open_valkey(url: str) -> Valkey:
+def open_valkey(url: str, connections: int = limits.VALKEY_CONNECTIONS) -> Valkey:
     """A client whose callers wait for a connection when all are in use: only a Valkey that is away is an error."""
     pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
         url,
         timeout=limits.VALKEY_TIMEOUT_S,
         socket_timeout=limits.VALKEY_TIMEOUT_S,
         socket_connect_timeout=limits.VALKEY_TIMEOUT_S,
-        max_connections=limits.VALKEY_CONNECTIONS,
+        max_connections=connections,
     )
     valkey: Valkey = Valkey.from_pool(pool)
     return valkey

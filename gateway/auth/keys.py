@@ -12,7 +12,7 @@ from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, func, insert, literal, select, update
 
 from gateway import limits
 from gateway.auth.revocations import Revocations
@@ -20,7 +20,7 @@ from gateway.auth.tokens import Identity
 from gateway.database import NOW_US, Database
 from gateway.errors import ApiError, Code
 from gateway.rights import ROLES, Right
-from schemas.tables import api_keys, users
+from schemas.tables import api_keys, sessions, users
 
 PREFIX: Final = "tsk_"
 _KEY: Final = re.compile(r"tsk_([0-9a-f]{16})_([0-9a-f]{64})", re.ASCII)
@@ -70,7 +70,7 @@ class ApiKeys:
     async def make(
         self, identity: Identity, name: str, rights: frozenset[Right], addresses: Sequence[str]
     ) -> tuple[str, Row[Any]]:
-        """A new key, which nobody can read again, and its row. Raises ApiError."""
+        """A new key, which nobody can read again, and its row. Raises ApiError, also when the session has ended."""
         if missing := rights - identity.rights:
             raise ApiError(Code.FORBIDDEN, f"You cannot give what you do not have: {', '.join(sorted(missing))}.")
         networks = [_network(text) for text in addresses]
@@ -78,20 +78,24 @@ class ApiKeys:
         if (await self._database.rows(has))[0][0] >= limits.API_KEYS_PER_USER:
             raise ApiError(Code.LIMIT_EXCEEDED, f"A user may have {limits.API_KEYS_PER_USER} keys; revoke one.")
         key_id, secret = secrets.token_hex(8), secrets.token_bytes(32)
-        statement = (
-            insert(api_keys)
-            .values(
-                key_id=key_id,
-                username=identity.username,
-                name=name,
-                secret_hash=hashlib.sha256(secret).hexdigest(),
-                scopes=" ".join(sorted(rights)),
-                addresses=" ".join(map(str, networks)),
-                created_us=NOW_US,
-            )
-            .returning(*api_keys.c)
+        values: dict[str, Any] = {
+            "key_id": literal(key_id),
+            "username": sessions.c.username,
+            "name": literal(name),
+            "secret_hash": literal(hashlib.sha256(secret).hexdigest()),
+            "scopes": literal(" ".join(sorted(rights))),
+            "addresses": literal(" ".join(map(str, networks))),
+            "created_us": NOW_US,
+        }
+        # Who changes the password ends the sessions, then the keys: the lock makes this one of them, or refuses it.
+        goes_on = (sessions.c.session_id == identity.session_id, sessions.c.revoked_us.is_(None))
+        made = insert(api_keys).from_select(
+            list(values), select(*values.values()).where(*goes_on).with_for_update(read=True)
         )
-        return f"{PREFIX}{key_id}_{secret.hex()}", (await self._database.rows(statement))[0]
+        rows = await self._database.rows(made.returning(*api_keys.c))
+        if not rows:
+            raise ApiError(Code.UNAUTHORIZED, "The session has ended; log in again.")
+        return f"{PREFIX}{key_id}_{secret.hex()}", rows[0]
 
     async def of_user(self, username: str) -> Sequence[Row[Any]]:
         """The keys of a user that were not revoked, newest first. Raises ApiError."""

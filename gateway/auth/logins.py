@@ -39,8 +39,8 @@ class Logins:
             _log.info("login_refused", address=address)
             raise ApiError(Code.UNAUTHORIZED, "Username or password is wrong.")
         await self._attempts.forget(attempt)
-        if new_hash is not None:
-            await upgrade_hash(self._database, username, user.password_hash, new_hash)
+        if new_hash is not None and await upgrade_hash(self._database, username, user.password_hash, new_hash):
+            return user._replace(password_hash=new_hash)
         return user
 
 

@@ -5,6 +5,7 @@ a request costs no query, and an outage of the database stops nobody who is logg
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -32,6 +33,7 @@ class Revocations:
         """When each session was ended, about in that order."""
         self._newest_us = 0
         self._is_known = False
+        self._looked_s = time.monotonic()
         self._watched: dict[str, set[Callable[[], object]]] = {}
 
     def require(self, session_id: str) -> None:
@@ -83,16 +85,31 @@ class Revocations:
         rows = await database.rows(union_all(*ended).order_by("revoked_us"))
         self.take((row.name, row.revoked_us) for row in rows)
         self._is_known = True
+        self._looked_s = time.monotonic()
+
+    async def trouble(self) -> str | None:
+        """What is wrong when nobody could look for too long, else None."""
+        ago_s = time.monotonic() - self._looked_s
+        if ago_s < limits.REVOCATION_STALE_S:
+            return None
+        return f"sessions that were ended have not been read for {ago_s:.0f} s"
 
     async def follow(self, database: Database) -> None:
-        """Look again and again, until cancelled."""
-        is_away = False
+        """Look again and again, until cancelled, whatever goes wrong: who was sent away must not stay unknown."""
+        is_known = True
         while True:
             try:
                 await self.look(database)
-                is_away = False
             except ApiError as error:
-                if not is_away:
+                if is_known:
                     _log.warning("revocations_unknown", detail=error.message)
-                is_away = True
+                is_known = False
+            except Exception:  # noqa: BLE001 - a bug, whose trace the log gets; the next look may be well
+                if is_known:
+                    _log.exception("revocations_unknown")
+                is_known = False
+            else:
+                if not is_known:
+                    _log.info("revocations_known")
+                is_known = True
             await asyncio.sleep(limits.REVOCATION_POLL_S)

@@ -69,7 +69,7 @@ def router(
     async def login(request: Request, login: Login) -> Response:
         """Give an access token and a refresh token for a name and a password."""
         user = await logins.user(login.username, login.password, address_of(host_of(request.scope)))
-        return _told(await sessions.begin(login.username, user.account, user.role))
+        return _told(await sessions.begin(login.username, user))
 
     @routes.post("/refresh")
     async def refresh(refresh: Refresh) -> Response:

@@ -10,10 +10,11 @@ import secrets
 from typing import Any, Final, NamedTuple
 
 import structlog
-from sqlalchemy import ColumnElement, Row, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, delete, func, insert, literal, or_, select, update
 
 from gateway import limits
 from gateway.auth.revocations import Revocations
+from gateway.auth.users import User
 from gateway.database import NOW_US, Database
 from gateway.errors import ApiError, Code
 from schemas.tables import sessions, users
@@ -44,8 +45,11 @@ class Sessions:
         self._database = database
         self._revocations = revocations
 
-    async def begin(self, username: str, account: str, role: str) -> Session:
-        """A new session. Raises ApiError: 429 when the user has begun too many, 503 when the database is away."""
+    async def begin(self, username: str, user: User) -> Session:
+        """A new session of a user who is still as the login has seen it.
+
+        Raises ApiError: 429 when the user has begun too many, 503 when the database is away or the user was changed.
+        """
         await self._forget_old(username)
         recent = select(func.count()).where(
             sessions.c.username == username, sessions.c.created_us > NOW_US - 3_600 * _US
@@ -57,20 +61,23 @@ class Sessions:
                 retry_after_s=60,
             )
         family, secret = secrets.token_bytes(FAMILY_BYTES), secrets.token_bytes(SECRET_BYTES)
-        statement = (
-            insert(sessions)
-            .values(
-                session_id=secrets.token_hex(FAMILY_BYTES),
-                username=username,
-                family_hash=_hash(family),
-                token_hash=_hash(secret),
-                created_us=NOW_US,
-                expires_us=NOW_US + limits.SESSION_S * _US,
-            )
-            .returning(sessions.c.session_id, sessions.c.expires_us)
-        )
-        begun = (await self._database.rows(statement))[0]
-        return Session(begun.session_id, username, account, role, _token(family, secret), begun.expires_us)
+        values: dict[str, Any] = {
+            "session_id": literal(secrets.token_hex(FAMILY_BYTES)),
+            "username": users.c.username,
+            "family_hash": literal(_hash(family)),
+            "token_hash": literal(_hash(secret)),
+            "created_us": NOW_US,
+            "expires_us": NOW_US + limits.SESSION_S * _US,
+        }
+        # The lock waits for a change that is under way, which would not see this session and leave it.
+        is_as_seen = [users.c[name].is_not_distinct_from(value) for name, value in zip(User._fields, user, strict=True)]
+        who = select(*values.values()).where(users.c.username == username, *is_as_seen).with_for_update(read=True)
+        statement = insert(sessions).from_select(list(values), who)
+        begun = await self._database.rows(statement.returning(sessions.c.session_id, sessions.c.expires_us))
+        if not begun:
+            raise ApiError(Code.SERVICE_UNAVAILABLE, "The user was changed meanwhile; nothing was done, log in again.")
+        row = begun[0]
+        return Session(row.session_id, username, user.account, user.role, _token(family, secret), row.expires_us)
 
     async def refresh(self, refresh_token: str) -> Session:
         """Use a refresh token up, and carry its session on, with the user's account and role as they are now.

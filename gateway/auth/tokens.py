@@ -86,7 +86,9 @@ class Tokens:
                 issuer=ISSUER,
                 options={"require": _REQUIRED, "verify_exp": False, "verify_nbf": False, "verify_iat": False},
             )
-            begins_s, ends_s = int(claims["nbf"]), int(claims["exp"])
+            begins_s = int(claims["nbf"])
+            # A shorter JWT_EXPIRY holds for tokens of before too: ended sessions are remembered only for so long.
+            ends_s = min(int(claims["exp"]), int(claims["iat"]) + self._expiry_s)
             identity = Identity(
                 str(claims["sub"]),
                 str(claims["account"]),

@@ -5,11 +5,12 @@ ends the user's sessions.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Engine, and_, func, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from gateway import limits
 from gateway.auth.passwords import HASHER
@@ -51,6 +52,15 @@ class Listed(NamedTuple):
     disabled_us: int | None
     sessions: int
     """That have not ended."""
+    keys: int
+    """That were not revoked."""
+
+
+class Ended(NamedTuple):
+    """What ended with a change of a user."""
+
+    sessions: int
+    keys: int
 
 
 async def find(database: Database, username: str) -> User | None:
@@ -60,11 +70,11 @@ async def find(database: Database, username: str) -> User | None:
     return User(*tuple(rows[0])) if rows else None
 
 
-async def upgrade_hash(database: Database, username: str, old_hash: str, new_hash: str) -> None:
-    """Replace the hash of a password, unless the password was changed meanwhile. Raises ApiError."""
+async def upgrade_hash(database: Database, username: str, old_hash: str, new_hash: str) -> bool:
+    """Replace the hash of a password; False if it was changed meanwhile. Raises ApiError."""
     is_as_it_was = (users.c.username == username, users.c.password_hash == old_hash)
     changed = update(users).values(password_hash=new_hash).where(*is_as_it_was).returning(users.c.username)
-    await database.rows(changed)
+    return bool(await database.rows(changed))
 
 
 def create(engine: Engine, user: NewUser) -> None:
@@ -82,34 +92,37 @@ def seed(engine: Engine, new_users: Iterable[NewUser]) -> None:
         statement = insert(users).values(row).on_conflict_do_update(index_elements=[users.c.username], set_=row)
         with engine.begin() as connection:
             connection.execute(statement)
-            _end_sessions(connection, user.username, "password")
-            _revoke_keys(connection, user.username)
+            _end(connection, user.username, "password")
 
 
-def set_password(engine: Engine, username: str, password: str) -> int:
-    """Change a password; how many sessions that ended. Raises UserError."""
+def set_password(engine: Engine, username: str, password: str) -> Ended:
+    """Change a password, and end what somebody may have who knew the old one. Raises UserError."""
     return _change(engine, username, "password", password_hash=_hashed(password))
 
 
-def disable(engine: Engine, username: str) -> int:
-    """Let a user log in no more and revoke the user's keys; how many sessions that ended. Raises UserError."""
-    ended = _change(engine, username, "disabled", disabled_us=func.coalesce(users.c.disabled_us, NOW_US))
-    with engine.begin() as connection:
-        _revoke_keys(connection, username)
-    return ended
+def disable(engine: Engine, username: str) -> Ended:
+    """Let a user log in no more, and end what the user has. Raises UserError."""
+    return _change(engine, username, "disabled", disabled_us=func.coalesce(users.c.disabled_us, NOW_US))
 
 
 def enable(engine: Engine, username: str) -> None:
     """Let a user who was disabled log in again. Raises UserError."""
-    _change(engine, username, "disabled", disabled_us=None)
+    enabled = update(users).values(disabled_us=None).where(users.c.username == username).returning(users.c.username)
+    with engine.begin() as connection:
+        _require(connection, username, enabled)
 
 
 def listed(engine: Engine) -> list[Listed]:
     """All users, by name."""
     columns = (users.c.username, users.c.account, users.c.role, users.c.created_us, users.c.disabled_us)
     goes_on = and_(sessions.c.username == users.c.username, *_goes_on())
+    keys = (
+        select(func.count())
+        .where(api_keys.c.username == users.c.username, api_keys.c.revoked_us.is_(None))
+        .scalar_subquery()
+    )
     statement = (
-        select(*columns, func.count(sessions.c.session_id))
+        select(*columns, func.count(sessions.c.session_id), keys)
         .select_from(users.outerjoin(sessions, goes_on))
         .group_by(users.c.username)
         .order_by(users.c.username)
@@ -118,22 +131,25 @@ def listed(engine: Engine) -> list[Listed]:
         return [Listed(*tuple(row)) for row in connection.execute(statement)]
 
 
-def _change(engine: Engine, username: str, because: str, **values: object) -> int:
+def _change(engine: Engine, username: str, because: str, **values: object) -> Ended:
+    """All or nothing. The user's row comes first: a login or a new key that is under way waits for it, or is seen."""
     changed = update(users).values(**values).where(users.c.username == username).returning(users.c.username)
     with engine.begin() as connection:
-        if connection.execute(changed).first() is None:
-            raise UserError(f"There is no user {username}.")
-        return _end_sessions(connection, username, because)
+        _require(connection, username, changed)
+        return _end(connection, username, because)
 
 
-def _end_sessions(connection: Connection, username: str, because: str) -> int:
+def _require(connection: Connection, username: str, changed: ReturningUpdate[Any]) -> None:
+    if connection.execute(changed).first() is None:
+        raise UserError(f"There is no user {username}.")
+
+
+def _end(connection: Connection, username: str, because: str) -> Ended:
+    """End the sessions of a user, then the keys: `ApiKeys.make` counts on this order."""
     ended = update(sessions).values(revoked_us=NOW_US, revoked_because=because)
-    return connection.execute(ended.where(sessions.c.username == username, *_goes_on())).rowcount
-
-
-def _revoke_keys(connection: Connection, username: str) -> None:
+    sessions_ended = connection.execute(ended.where(sessions.c.username == username, *_goes_on())).rowcount
     mine = (api_keys.c.username == username, api_keys.c.revoked_us.is_(None))
-    connection.execute(update(api_keys).values(revoked_us=NOW_US).where(*mine))
+    return Ended(sessions_ended, connection.execute(update(api_keys).values(revoked_us=NOW_US).where(*mine)).rowcount)
 
 
 def _goes_on() -> tuple[ColumnElement[bool], ...]:

@@ -15,11 +15,30 @@ Check = Callable[[], Awaitable[str | None]]
 """A sentence that says what is wrong, None when all is well."""
 
 
-async def check_all(checks: Mapping[str, Check]) -> tuple[bool, dict[str, dict[str, Any]]]:
-    """Whether all are up, and what each says."""
-    states = await asyncio.gather(*(_check(check) for check in checks.values()))
-    named = dict(zip(checks, states, strict=True))
-    return all(state["status"] == UP for state in states), named
+Report = tuple[bool, dict[str, dict[str, Any]]]
+"""Whether all are up, and what each says."""
+
+
+class Health:
+    """One look at the dependencies answers all who ask meanwhile and for a moment after: probes are free."""
+
+    def __init__(self, checks: Mapping[str, Check], clock_s: Callable[[], float] = time.monotonic) -> None:
+        """What looks at each dependency; and seconds that never go back."""
+        self._checks = checks
+        self._clock_s = clock_s
+        self._turn = asyncio.Lock()
+        self._report: Report | None = None
+        self._made_s = 0.0
+
+    async def report(self) -> Report:
+        """How everything is, at most a moment ago."""
+        async with self._turn:
+            if self._report is None or self._clock_s() - self._made_s >= limits.HEALTH_REMEMBERED_S:
+                states = await asyncio.gather(*(_check(check) for check in self._checks.values()))
+                named = dict(zip(self._checks, states, strict=True))
+                self._report = all(state["status"] == UP for state in states), named
+                self._made_s = self._clock_s()
+            return self._report
 
 
 async def _check(check: Check) -> dict[str, Any]:

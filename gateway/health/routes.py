@@ -1,19 +1,17 @@
 """GET /health, /health/live, /health/ready and /metrics."""
 
-from collections.abc import Mapping
-
 import msgspec
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from gateway import limits
 from gateway.envelope import Envelope
-from gateway.health.checks import DOWN, UP, Check, check_all
+from gateway.health.checks import DOWN, UP, Health
 from gateway.metrics import Metrics
 from gateway.pages import answer
 
 
-def router(checks: Mapping[str, Check], metrics: Metrics) -> APIRouter:
+def router(probes: Health, metrics: Metrics) -> APIRouter:
     """The routes for probes and scrapers."""
     routes = APIRouter(tags=["health"])
 
@@ -25,13 +23,13 @@ def router(checks: Mapping[str, Check], metrics: Metrics) -> APIRouter:
     @routes.get("/health")
     async def health() -> Response:
         """How everything is; always 200, because it is the answer to a question."""
-        is_up, dependencies = await check_all(checks)
+        is_up, dependencies = await probes.report()
         return answer({"status": UP if is_up else "degraded", "dependencies": dependencies})
 
     @routes.get("/health/ready")
     async def ready() -> Response:
         """Whether this process can do all its work: 200, or 503."""
-        is_up, dependencies = await check_all(checks)
+        is_up, dependencies = await probes.report()
         body = Envelope(is_up, {"status": UP if is_up else DOWN, "dependencies": dependencies})
         return Response(
             msgspec.json.encode(body),

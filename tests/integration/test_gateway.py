@@ -22,6 +22,7 @@ import httpx
 import psycopg
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import create_engine, insert
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -568,6 +569,27 @@ async def test_a_private_snapshot_is_rows_and_what_the_stream_knows_already(runn
         assert (snapshot["type"], snapshot["data"]) == ("order.status", [])
 
 
+async def test_probes_do_not_stand_in_the_queue_of_users(running: Running) -> None:
+    headers = await asyncio.to_thread(running.bearer, "alice")
+    told = dict(line.split("=", 1) for line in proc_environment(running.process.pid))
+    user, password = told["DB_USER"], told["DB_PASSWORD"]
+    where = make_conninfo(host=told["DB_HOST"], port=told["DB_PORT"], dbname=told["DB_NAME"])
+    pools = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(base_url=running.url, trust_env=False, limits=pools, timeout=30) as client:
+        with psycopg.connect(where, user=user, password=password) as operator:
+            operator.execute("LOCK TABLE orders")
+            asked = [client.get("/api/v1/orders", headers=headers) for _ in range(limits.DB_WAITING_MAX + 8)]
+            reads = [asyncio.create_task(each) for each in asked]
+            full, _ = await asyncio.wait(reads, return_when=asyncio.FIRST_COMPLETED)
+            assert {read.result().status_code for read in full} == {503}
+            said = (await client.get("/health")).json()["data"]
+            assert not reads[0].done()
+            operator.rollback()
+        assert said["dependencies"]["postgresql"]["status"] == "up", said
+        assert said["status"] == "up"
+        await asyncio.wait(reads)
+
+
 def test_a_gateway_without_a_broker_refuses_within_a_second(running: Running) -> None:
     environment = dict(line.split("=", 1) for line in proc_environment(running.process.pid))
     port = free_port()
@@ -591,6 +613,7 @@ def test_a_gateway_without_a_broker_refuses_within_a_second(running: Running) ->
             "stream": "down",
             "postgresql": "up",
             "valkey": "up",
+            "sessions": "up",
         }
         assert httpx.get(f"{url}/api/v1/orders", headers=headers, trust_env=False).status_code == 200
     finally:

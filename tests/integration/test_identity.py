@@ -17,7 +17,8 @@ import psycopg
 import pytest
 from argon2 import PasswordHasher, Type
 from psycopg.conninfo import conninfo_to_dict
-from sqlalchemy import URL, create_engine
+from sqlalchemy import URL, Engine, create_engine, func, insert, literal, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from valkey.asyncio import Valkey
 
 from gateway import limits
@@ -26,12 +27,13 @@ from gateway.auth.keys import ApiKeys
 from gateway.auth.logins import Logins
 from gateway.auth.passwords import Passwords
 from gateway.auth.revocations import Revocations
-from gateway.auth.sessions import Sessions
+from gateway.auth.sessions import Session, Sessions
 from gateway.auth.tokens import Identity as Caller
-from gateway.auth.users import NewUser, seed
+from gateway.auth.users import NewUser, disable, find, seed
 from gateway.database import Database
 from gateway.errors import ApiError, Code
 from gateway.rights import ROLES, Right
+from schemas import tables
 from tests.integration.test_operator import database_at
 
 TOKEN_S = 60
@@ -44,6 +46,12 @@ class Process:
         self.database = Database(url)
         self.revocations = Revocations(TOKEN_S)
         self.sessions = Sessions(self.database, self.revocations)
+
+    async def begin(self, username: str = "alice") -> Session:
+        """A session of a user as the database has it."""
+        user = await find(self.database, username)
+        assert user is not None
+        return await self.sessions.begin(username, user)
 
     async def refuses(self, session_id: str) -> bool:
         """After a look: whether tokens of the session are refused."""
@@ -64,6 +72,7 @@ class Identity:
     one: Process
     other: Process
     logins: Logins
+    engine: Engine
 
     def execute(self, query: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.dsn, autocommit=True) as connection:
@@ -84,12 +93,12 @@ async def identity(stack: Any, database: str, tmp_path: Path) -> AsyncIterator[I
     )
     engine = create_engine(url)
     seed(engine, [NewUser("alice", "alice's password", "account-1", "trader")])
-    engine.dispose()
     valkey: Valkey = Valkey.from_url(stack.valkey_url)
     passwords = Passwords()
     one, other = Process(url), Process(url)
     attempts = Attempts(valkey, f"test-{secrets.token_hex(4)}.")
-    yield Identity(database, str(tmp_path), one, other, Logins(one.database, passwords, attempts))
+    yield Identity(database, str(tmp_path), one, other, Logins(one.database, passwords, attempts), engine)
+    engine.dispose()
     passwords.close()
     for process in (one, other):
         process.database.close()
@@ -104,7 +113,7 @@ async def refused(asked: Any) -> ApiError:
 
 async def test_a_refresh_token_is_good_once_and_a_used_one_ends_the_session_everywhere(identity: Identity) -> None:
     one, other = identity.one, identity.other
-    begun = await one.sessions.begin("alice", "account-1", "trader")
+    begun = await one.begin()
     followed = await other.sessions.refresh(begun.refresh_token)
     assert followed[:4] == begun[:4]
     assert followed.expires_us == begun.expires_us
@@ -119,7 +128,7 @@ async def test_a_refresh_token_is_good_once_and_a_used_one_ends_the_session_ever
 
 
 async def test_of_many_uses_at_once_one_wins_and_the_session_ends(identity: Identity) -> None:
-    begun = await identity.one.sessions.begin("alice", "account-1", "trader")
+    begun = await identity.one.begin()
     used = [
         process.sessions.refresh(begun.refresh_token) for process in (identity.one, identity.other) for _ in range(4)
     ]
@@ -129,7 +138,7 @@ async def test_of_many_uses_at_once_one_wins_and_the_session_ends(identity: Iden
 
 
 async def test_the_database_holds_no_token(identity: Identity) -> None:
-    begun = await identity.one.sessions.begin("alice", "account-1", "trader")
+    begun = await identity.one.begin()
     kept = str(identity.execute("SELECT * FROM sessions"))
     assert begun.refresh_token[:32] not in kept
     assert begun.refresh_token[32:] not in kept
@@ -137,15 +146,16 @@ async def test_the_database_holds_no_token(identity: Identity) -> None:
 
 @pytest.mark.parametrize("token", ["", "zz", "ab" * 47, "ab" * 48, "ab" * 49])
 async def test_what_is_no_refresh_token_is_refused_alike(identity: Identity, token: str) -> None:
-    begun = await identity.one.sessions.begin("alice", "account-1", "trader")
+    begun = await identity.one.begin()
     assert "refresh token is not good" in (await refused(identity.one.sessions.refresh(token))).message
     assert not await identity.one.refuses(begun.session_id)
 
 
 async def test_a_logout_ends_one_session_or_all_of_a_user(identity: Identity) -> None:
     one, other = identity.one, identity.other
-    first, second, third = [await one.sessions.begin("alice", "account-1", "trader") for _ in range(3)]
-    bob = await one.sessions.begin("bob", "account-2", "trader")
+    first, second, third = [await one.begin() for _ in range(3)]
+    identity.execute("INSERT INTO users SELECT 'bob', password_hash, 'account-2', role, 1 FROM users")
+    bob = await one.begin("bob")
     assert await one.sessions.end(first.session_id) == 1
     assert await one.sessions.end(first.session_id) == 0
     await refused(one.sessions.refresh(first.refresh_token))
@@ -155,7 +165,7 @@ async def test_a_logout_ends_one_session_or_all_of_a_user(identity: Identity) ->
 
 
 async def test_a_refresh_gives_the_account_and_role_of_now_and_none_to_the_disabled(identity: Identity) -> None:
-    begun = await identity.one.sessions.begin("alice", "account-1", "trader")
+    begun = await identity.one.begin()
     identity.execute("UPDATE users SET role = 'viewer'")
     followed = await identity.one.sessions.refresh(begun.refresh_token)
     assert followed.role == "viewer"
@@ -167,12 +177,12 @@ async def test_sessions_end_by_themselves_are_counted_and_forgotten(
     identity: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "SESSIONS_PER_HOUR", 2)
-    begun = [await identity.one.sessions.begin("alice", "account-1", "trader") for _ in range(2)]
-    error = await refused(identity.one.sessions.begin("alice", "account-1", "trader"))
+    begun = [await identity.one.begin() for _ in range(2)]
+    error = await refused(identity.one.begin())
     assert error.code is Code.RATE_LIMITED
     identity.execute("UPDATE sessions SET expires_us = 1, created_us = 0")
     await refused(identity.one.sessions.refresh(begun[0].refresh_token))
-    await identity.one.sessions.begin("alice", "account-1", "trader")
+    await identity.one.begin()
     assert identity.execute("SELECT count(*) FROM sessions") == [(1,)]
 
 
@@ -182,7 +192,8 @@ async def test_a_hash_of_other_parameters_is_replaced_at_login(identity: Identit
     await refused(identity.logins.user("alice", "wrong", "10.0.0.1"))
     assert identity.execute("SELECT password_hash FROM users") == [(old,)]
     for _ in range(2):
-        assert (await identity.logins.user("alice", "alice's password", "10.0.0.1")).account == "account-1"
+        seen = await identity.logins.user("alice", "alice's password", "10.0.0.1")
+        assert (await identity.one.sessions.begin("alice", seen)).account == "account-1"
     ((kept,),) = identity.execute("SELECT password_hash FROM users")
     assert "m=19456,t=2,p=1" in kept
 
@@ -245,13 +256,16 @@ async def test_the_operator_makes_a_user_who_can_log_in(identity: Identity) -> N
     await refused(identity.logins.user("bob", "another password", "10.4.0.1"))
     assert {name: facts["role"] for name, facts in users(identity).items()} == {"alice": "trader", "bob": "viewer"}
     shown = [line.split() for line in type_in(identity)[1].splitlines()]
-    assert shown[1:] == [["alice", "account-1", "trader", "0"], ["bob", "desk-1", "viewer", "0"]]
+    assert shown[1:] == [["alice", "account-1", "trader", "0", "0"], ["bob", "desk-1", "viewer", "0", "0"]]
 
 
 async def test_whom_the_operator_disables_is_out_until_enabled(identity: Identity) -> None:
-    begun = await identity.one.sessions.begin("alice", "account-1", "trader")
+    begun = await identity.one.begin()
     assert users(identity)["alice"]["sessions"] == 1
-    assert type_in(identity, "disable", "alice")[2] == "alice can log in no more; 1 sessions ended.\n"
+    assert (
+        type_in(identity, "disable", "alice")[2]
+        == "alice can log in no more; 1 sessions ended, 0 API keys were revoked.\n"
+    )
     assert await identity.other.refuses(begun.session_id)
     await refused(identity.one.sessions.refresh(begun.refresh_token))
     await refused(identity.logins.user("alice", "alice's password", "10.5.0.1"))
@@ -264,22 +278,28 @@ async def test_whom_the_operator_disables_is_out_until_enabled(identity: Identit
 async def test_disabling_a_user_revokes_the_users_keys(identity: Identity) -> None:
     keys = ApiKeys(identity.other.database, identity.other.revocations)
     await identity.other.revocations.look(identity.other.database)
-    alice = Caller("alice", "account-1", "trader", None, "session", ROLES["trader"])
-    key, _ = await keys.make(alice, "a bot", frozenset({Right.TRADE}), [])
+    key, _ = await keys.make(await caller(identity), "a bot", frozenset({Right.TRADE}), [])
     assert (await keys.identity(key, "10.0.0.1")).rights == {Right.TRADE}
     assert key[-64:] not in str(identity.execute("SELECT * FROM api_keys"))
     changed = key[:-1] + ("0" if key[-1] != "0" else "1")
     await refused(keys.identity(changed, "10.0.0.1"))
-    type_in(identity, "disable", "alice")
+    told = type_in(identity, "disable", "alice")[2]
+    assert told == "alice can log in no more; 1 sessions ended, 1 API keys were revoked.\n"
     assert await identity.other.refuses(key[4:20])
     type_in(identity, "enable", "alice")
     await refused(keys.identity(key, "10.0.0.1"))
 
 
+async def caller(identity: Identity) -> Caller:
+    """Alice, who has logged in."""
+    session = await identity.one.begin()
+    return Caller("alice", "account-1", "trader", None, session.session_id, ROLES["trader"])
+
+
 async def test_a_user_has_so_many_keys(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "API_KEYS_PER_USER", 2)
     keys = ApiKeys(identity.one.database, identity.one.revocations)
-    alice = Caller("alice", "account-1", "trader", None, "session", ROLES["trader"])
+    alice = await caller(identity)
     made = [await keys.make(alice, f"bot {number}", frozenset({Right.READ}), ["10.0.0.1"]) for number in range(2)]
     assert (await refused(keys.make(alice, "a third", frozenset({Right.READ}), []))).code is Code.LIMIT_EXCEEDED
     assert [row.name for row in await keys.of_user("alice")] == ["bot 1", "bot 0"]
@@ -289,13 +309,75 @@ async def test_a_user_has_so_many_keys(identity: Identity, monkeypatch: pytest.M
     await keys.make(alice, "a third", frozenset({Right.READ}), [])
 
 
-async def test_a_new_password_ends_the_sessions_of_the_old_one(identity: Identity) -> None:
-    begun = await identity.one.sessions.begin("alice", "account-1", "trader")
+async def test_a_new_password_ends_the_sessions_and_keys_of_the_old_one(identity: Identity) -> None:
+    alice = await caller(identity)
+    keys = ApiKeys(identity.one.database, identity.one.revocations)
+    _, key = await keys.make(alice, "whoever knew the password made it", frozenset({Right.READ}), [])
+    assert (users(identity)["alice"]["sessions"], users(identity)["alice"]["api_keys"]) == (1, 1)
     changed = type_in(identity, "password", "alice", password="a new password\n")
-    assert changed[2] == "alice has a new password; 1 sessions ended.\n"
-    assert await identity.other.refuses(begun.session_id)
+    assert changed[2] == "alice has a new password; 1 sessions ended, 1 API keys were revoked.\n"
+    assert await identity.other.refuses(alice.session_id)
+    assert await identity.other.refuses(key.key_id)
     await refused(identity.logins.user("alice", "alice's password", "10.6.0.1"))
     await identity.logins.user("alice", "a new password", "10.6.0.1")
+
+
+@pytest.mark.parametrize(
+    "changed", ["password_hash = 'another'", "disabled_us = 1", "role = 'viewer'", "account = 'account-2'"]
+)
+async def test_a_login_under_way_does_not_outlive_a_change_of_its_user(identity: Identity, changed: str) -> None:
+    seen = await identity.logins.user("alice", "alice's password", "10.7.0.1")
+    with psycopg.connect(identity.dsn) as operator:
+        operator.execute(f"UPDATE users SET {changed}".encode())  # noqa: S608 - ours
+        operator.execute("UPDATE sessions SET revoked_us = 1 WHERE revoked_us IS NULL")
+        under_way = asyncio.create_task(identity.one.sessions.begin("alice", seen))
+        await waits(identity)
+        operator.commit()
+    assert (await refused(under_way)).code is Code.SERVICE_UNAVAILABLE
+    assert identity.execute("SELECT * FROM sessions") == []
+
+
+async def test_no_key_is_made_while_its_session_ends(identity: Identity) -> None:
+    alice = await caller(identity)
+    keys = ApiKeys(identity.one.database, identity.one.revocations)
+    with psycopg.connect(identity.dsn) as operator:
+        operator.execute("UPDATE sessions SET revoked_us = 1")
+        under_way = asyncio.create_task(keys.make(alice, "a bot", frozenset({Right.READ}), []))
+        await waits(identity)
+        operator.commit()
+    assert (await refused(under_way)).code is Code.UNAUTHORIZED
+    assert identity.execute("SELECT * FROM api_keys") == []
+
+
+async def waits(identity: Identity) -> None:
+    """Until a gateway waits for somebody's lock."""
+    query = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'tradsys-gateway' AND wait_event_type = 'Lock'"
+    async with asyncio.timeout(10):
+        while not identity.execute(query):  # noqa: ASYNC110 - the database gives no event
+            await asyncio.sleep(0.01)
+
+
+async def test_a_user_is_disabled_wholly_or_not_at_all(identity: Identity) -> None:
+    alice = await caller(identity)
+    await ApiKeys(identity.one.database, identity.one.revocations).make(alice, "bot", frozenset({Right.READ}), [])
+    identity.execute("CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''no''; END'")
+    identity.execute("CREATE TRIGGER fails BEFORE UPDATE ON api_keys FOR EACH ROW EXECUTE FUNCTION fail()")
+    with pytest.raises(SQLAlchemyError):
+        disable(identity.engine, "alice")
+    assert identity.execute("SELECT disabled_us FROM users") == [(None,)]
+    assert identity.execute("SELECT revoked_us FROM sessions") == [(None,)]
+
+
+async def test_a_lost_connection_leaves_the_outcome_of_a_change_unknown_and_a_read_undone(identity: Identity) -> None:
+    dies = func.pg_terminate_backend(func.pg_backend_pid())
+    read = await refused(identity.one.database.rows(select(dies)))
+    assert (read.code, "nothing was done" in read.message) == (Code.SERVICE_UNAVAILABLE, True)
+    change = update(tables.users).values(disabled_us=1).where(dies).returning(tables.users.c.username)
+    error = await refused(identity.one.database.rows(change))
+    assert (error.code, "outcome is unknown" in error.message) == (Code.OUTCOME_UNKNOWN, True)
+    twice = insert(tables.users).from_select(["username"], select(literal("alice"))).returning(tables.users.c.username)
+    said_no = await refused(identity.one.database.rows(twice))  # the server says that it was not done
+    assert said_no.code is Code.SERVICE_UNAVAILABLE
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,10 @@ GATEWAY_MUTATIONS: Final = (
     Mutation("a token of any kind is an access token", TOKENS, ' or claims["typ"] != KIND', ""),
     Mutation("a token is good before its time", TOKENS, "begins_s > now_s or ", ""),
     Mutation("a remembered token never ends", TOKENS, "elif remembered[1] <= self._clock():", "elif False:"),
+    Mutation(
+        "a shorter expiry revives ended sessions", TOKENS, 'int(claims["iat"]) + self._expiry_s', 'int(claims["exp"])'
+    ),
+    Mutation("a bug ends the looks for ended sessions", REVOCATIONS, "except Exception:", "except RecursionError:"),
     Mutation("everybody may do everything", RIGHTS, "    if right not in rights:", "    if False:"),
     Mutation("viewers trade", RIGHTS, "frozenset({Right.READ, Right.SESSION})", "frozenset(Right)"),
     Mutation("everybody sees all orders", RIGHTS, '"orders": Right.READ', '"orders": EVERYBODY'),

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from gateway.auth.users import Listed, NewUser, UserError, create, disable, enable, listed, set_password
+from gateway.auth.users import Ended, Listed, NewUser, UserError, create, disable, enable, listed, set_password
 from schemas.units import format_us
 from tradsys import connections
 from tradsys.commands.options import AsJson, Home
@@ -46,7 +46,7 @@ def command(
     """Show who may log in; make a user, change a password, or disable and enable a user.
 
     A password is asked for, or read as one line from the standard input; it is never an argument. Disabling a user and
-    changing a password end the user's sessions everywhere within about a second.
+    changing a password end the user's sessions and API keys everywhere within about a second.
     """
     if (username is None) is not (action is Action.LIST):
         raise CommandError(f"{action} takes {'no' if username else 'a'} name.", exit_code=EXIT_USAGE)
@@ -80,12 +80,16 @@ def _done(engine: Engine, action: Action, username: str, account: str, role: str
             create(engine, NewUser(username, _password(), account, role))
             return f"{username} may log in, as {role} of the account {account}."
         case Action.PASSWORD:
-            return f"{username} has a new password; {set_password(engine, username, _password())} sessions ended."
+            return f"{username} has a new password; {_told(set_password(engine, username, _password()))}."
         case Action.DISABLE:
-            return f"{username} can log in no more; {disable(engine, username)} sessions ended."
+            return f"{username} can log in no more; {_told(disable(engine, username))}."
         case Action.ENABLE:
             enable(engine, username)
             return f"{username} may log in again."
+
+
+def _told(ended: Ended) -> str:
+    return f"{ended.sessions} sessions ended, {ended.keys} API keys were revoked"
 
 
 def _password() -> str:
@@ -105,13 +109,15 @@ def _facts(user: Listed) -> dict[str, Any]:
         "created": format_us(user.created_us),
         "disabled": None if user.disabled_us is None else format_us(user.disabled_us),
         "sessions": user.sessions,
+        "api_keys": user.keys,
     }
 
 
 def _table(users: list[Listed]) -> Table:
     table = Table("user", "account", "role", "disabled", box=None, header_style="bold")
-    table.add_column("sessions", justify="right")
+    for counted in ("sessions", "API keys"):
+        table.add_column(counted, justify="right")
     for user in users:
         since = "" if user.disabled_us is None else format_us(user.disabled_us)
-        table.add_row(user.username, user.account, user.role, since, str(user.sessions))
+        table.add_row(user.username, user.account, user.role, since, str(user.sessions), str(user.keys))
     return table

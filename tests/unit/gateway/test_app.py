@@ -111,14 +111,18 @@ async def test_what_is_not_http_is_answered_in_our_shape(served: Any) -> None:
     assert json.loads(body)["error"]["code"] == "INVALID_REQUEST"
 
 
-async def test_health_says_what_each_dependency_is(served: Any, client: Any) -> None:
+async def test_health_says_what_each_dependency_is(served: Any, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     async def well() -> str | None:
         return None
 
     async def ill() -> str | None:
         return "no broker can be reached"
 
+    looks = 0
+
     async def failing() -> str | None:
+        nonlocal looks
+        looks += 1
         raise unavailable("The database")
 
     async def hanging() -> str | None:
@@ -126,6 +130,7 @@ async def test_health_says_what_each_dependency_is(served: Any, client: Any) -> 
         return None
 
     assert (await client.get("/health/live")).json() == {"success": True, "data": {"status": "up"}}
+    monkeypatch.setattr(limits, "HEALTH_REMEMBERED_S", 0.0)
     served.checks["kafka"] = well
     ready = await client.get("/health/ready")
     assert ready.status_code == 200
@@ -137,6 +142,35 @@ async def test_health_says_what_each_dependency_is(served: Any, client: Any) -> 
     assert {name: state["status"] for name, state in said.items()} == dict.fromkeys(said, "down")
     assert said["kafka"]["detail"] == "no broker can be reached"
     assert (await client.get("/health")).json()["data"]["status"] == "degraded"
+    assert looks == 2
+
+
+async def test_probes_share_one_look_for_a_moment(served: Any, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "HEALTH_REMEMBERED_S", 60.0)
+    looks = 0
+    goes_on = asyncio.Event()
+
+    async def slow() -> str | None:
+        nonlocal looks
+        looks += 1
+        await goes_on.wait()
+        return None
+
+    served.checks["postgresql"] = slow
+    asked = [asyncio.create_task(client.get(path)) for path in ("/health", "/health/ready") * 20]
+    async with asyncio.timeout(10):
+        while not looks:  # noqa: ASYNC110 - the gateway gives no event
+            await asyncio.sleep(0.001)
+    asked[0].cancel()  # who asked first has gone; the others get their answer
+    goes_on.set()
+    await asyncio.wait(asked)
+    assert [task.result().status_code for task in asked[1:]] == [200] * 39
+    assert (await client.get("/health")).status_code == 200
+    assert looks <= 2
+    monkeypatch.setattr(limits, "HEALTH_REMEMBERED_S", 0.0)
+    before = looks
+    await client.get("/health")
+    assert looks == before + 1
 
 
 async def test_metrics_count_by_route(served: Any, client: Any) -> None:

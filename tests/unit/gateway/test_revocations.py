@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -27,6 +29,47 @@ async def test_before_the_first_look_nobody_is_let_in(served: Any) -> None:
     served.database.error = None
     await revocations.look(served.database)
     revocations.require("s")
+
+
+@pytest.mark.parametrize(("error", "is_traced"), [(unavailable("The database"), False), (RuntimeError("a bug"), True)])
+async def test_whatever_goes_wrong_is_logged_once_and_looks_go_on(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, *, is_traced: bool
+) -> None:
+    monkeypatch.setattr("gateway.limits.REVOCATION_POLL_S", 0.001)
+    monkeypatch.setattr("gateway.limits.REVOCATION_STALE_S", 0.0)
+    revocations = Revocations(60)
+    looks = 0
+
+    class Database:
+        async def rows(self, _statement: Any) -> list[Any]:
+            nonlocal looks
+            looks += 1
+            if looks in {2, 3}:
+                raise error
+            return [SimpleNamespace(name="s", revoked_us=NOW_US)] if looks > 3 else []
+
+    with capture_logs() as logged:
+        following = asyncio.create_task(revocations.follow(Database()))  # type: ignore[arg-type] # it has what is used
+        async with asyncio.timeout(10):
+            while looks < 5:  # noqa: ASYNC110 - it gives no event
+                await asyncio.sleep(0.001)
+        following.cancel()
+    assert [line["event"] for line in logged] == ["revocations_unknown", "revocations_known"]
+    assert bool(logged[0].get("exc_info")) is is_traced
+    with pytest.raises(ApiError, match="ended"):
+        revocations.require("s")
+
+
+async def test_who_cannot_look_for_long_is_not_ready(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    revocations = Revocations(60)
+    assert await revocations.trouble() is None
+    monkeypatch.setattr("gateway.limits.REVOCATION_STALE_S", 0.0)
+    assert "have not been read for 0 s" in str(await revocations.trouble())
+    monkeypatch.setattr("gateway.limits.REVOCATION_STALE_S", 10.0)
+    revocations._looked_s -= 11
+    assert await revocations.trouble() is not None
+    await revocations.look(served.database)
+    assert await revocations.trouble() is None
 
 
 async def test_an_outage_later_stops_nobody(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:

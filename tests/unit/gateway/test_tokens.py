@@ -76,6 +76,18 @@ def test_a_token_with_wrong_claims_is_refused(changed: dict[str, object]) -> Non
         tokens.verify(jwt.encode(claims(**changed), SECRET, algorithm="HS256"))
 
 
+def test_a_shorter_expiry_holds_for_tokens_of_before_too() -> None:
+    clock = Clock()
+    token, _ = Tokens(SECRET, 3_600, clock).issue("alice", "account-1", "trader", "session-1")
+    clock.now_s += 59
+    shorter = Tokens(SECRET, 60, clock)
+    assert shorter.verify(token).expires_s == clock.now_s + 1
+    clock.now_s += 1
+    for tokens in (shorter, Tokens(SECRET, 60, clock)):
+        with pytest.raises(ApiError, match="expired"):
+            tokens.verify(token)
+
+
 def test_a_token_of_another_key_or_algorithm_is_refused() -> None:
     tokens = Tokens(SECRET, 60, Clock())
     long = SECRET * 2
