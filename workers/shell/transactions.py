@@ -1,4 +1,4 @@
-"""A transactional producer that tries again what may be tried again, and says when somebody else has taken over."""
+"""A transactional producer that has no doubt about what it published, and says when somebody else has taken over."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -69,20 +69,22 @@ class TransactionalProducer:
             raise WorkerError(Exit.BROKER_FAILED, sentence) from error
 
     def publish(self, fill: Callable[["TransactionalProducer"], None]) -> None:
-        """One transaction. `fill` produces what is in it, and again if it must be tried again.
+        """One transaction; `fill` produces what is in it.
 
-        Raises FencedError when another owner has taken over, WorkerError when the broker does not take it in time.
+        Raises FencedError when another owner has taken over, and WorkerError when the broker does not take it in time,
+        or it cannot be known whether it did. Then nothing more may be published here: a request of this transaction
+        may still be on its way, and the broker would take it for one of the next. A successor fences it, and reads from
+        the journal what was published.
         """
-        deadline = monotonic() + PUBLISH_TIMEOUT_S
-        while True:
-            try:
-                self._producer.begin_transaction()
-                fill(self)
-                self._persist(lambda: self._producer.commit_transaction(_CALL_TIMEOUT_S))
-            except KafkaException as error:
-                self._recover(error, deadline)
-            else:
-                return
+        try:
+            self._producer.begin_transaction()
+            fill(self)
+            self._persist(lambda: self._producer.commit_transaction(_CALL_TIMEOUT_S))
+        except KafkaException as error:
+            cause = error.args[0]
+            if cause.code() in _FENCED:
+                raise FencedError(cause.str()) from error
+            raise WorkerError(Exit.BROKER_FAILED, f"the broker did not take a transaction: {cause.str()}") from error
 
     def produce(self, *args: Any, **kwargs: Any) -> None:
         """As confluent_kafka's, but waits while the queue is full."""
@@ -96,7 +98,7 @@ class TransactionalProducer:
 
     def send_offsets(self, offsets: list[Any], group_metadata: object) -> None:
         """Commit a consumer group's offsets within the transaction."""
-        self._persist(lambda: self._producer.send_offsets_to_transaction(offsets, group_metadata, _CALL_TIMEOUT_S))
+        self._producer.send_offsets_to_transaction(offsets, group_metadata, PUBLISH_TIMEOUT_S)
 
     def close(self) -> None:
         """Send nothing more. An open transaction is left to the successor."""
@@ -116,18 +118,3 @@ class TransactionalProducer:
                     raise
             else:
                 return
-
-    def _recover(self, error: KafkaException, deadline: float) -> None:
-        """Abort, so that the same transaction can be tried again; or give up."""
-        cause = error.args[0]
-        if cause.code() in _FENCED:
-            raise FencedError(cause.str()) from error
-        if cause.fatal() or not cause.txn_requires_abort() or monotonic() > deadline:
-            raise WorkerError(Exit.BROKER_FAILED, f"the broker did not take a transaction: {cause.str()}") from error
-        try:
-            self._persist(lambda: self._producer.abort_transaction(_CALL_TIMEOUT_S))
-        except KafkaException as failure:
-            if failure.args[0].code() in _FENCED:
-                raise FencedError(failure.args[0].str()) from failure
-            sentence = f"a transaction could not be aborted: {failure.args[0].str()}"
-            raise WorkerError(Exit.BROKER_FAILED, sentence) from failure
