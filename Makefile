@@ -4,7 +4,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 PACKAGES := schemas stream_topology workers gateway tradsys
 CORES := workers/kernel/*,workers/risk/*,workers/matching/*,workers/positions/*,workers/statistics/*,workers/fanout/*,workers/clock/ticks.py
-WAITING := tests/integration tests/chaos
+WAITING := tests/chaos tests/integration
 COMPUTING := tests/unit tests/property tests/simulation
 
 .PHONY: setup demo test suite coverage check bench chaos mutations lock
@@ -27,13 +27,14 @@ test: check
 	$(PYTHON) -m coverage erase
 	$(if $(ARGS),$(PYTHON) -m coverage run -m pytest $(ARGS),@$(MAKE) --no-print-directory suite coverage)
 
-# What waits for processes and what computes run together, and the latter gives way: the former meets deadlines.
+# What waits for processes and what computes run together, and the latter gives way: the former meets deadlines. Of the
+# former two files at a time, each on a stack of its own.
 suite:
 	@report=$$(mktemp); \
 	nice -n 5 $(PYTHON) -m coverage run -m pytest $(COMPUTING) -p no:cacheprovider >$$report 2>&1 & computing=$$!; \
 	trap 'kill $$computing 2>/dev/null; rm -f $$report' EXIT; trap 'exit 1' INT TERM; \
 	echo "pytest $(WAITING), and beside it pytest $(COMPUTING), reported after it"; \
-	$(PYTHON) -m coverage run -m pytest $(WAITING); waited=$$?; \
+	$(PYTHON) -m coverage run -m pytest -n 2 --dist loadfile $(WAITING); waited=$$?; \
 	wait $$computing; computed=$$?; \
 	cat $$report; \
 	if [ $$waited -ne 0 ]; then echo "Failed: $(WAITING), reported first"; fi; \
