@@ -35,6 +35,7 @@ ANSWERS: Final[Mapping[tuple[str, str], Said]] = {
     ("get", "/api/v1/positions"): Said(reference("Position"), is_list=True, is_paged=True),
     ("get", "/api/v1/balances"): Said(reference("Balance"), is_list=True, is_paged=True),
     ("get", "/api/v1/account"): Said(reference("Account"), others=(Code.NOT_FOUND,)),
+    ("get", "/api/v1/fees"): Said(reference("Fees")),
     ("post", "/api/v1/orders"): Said(reference("Report"), others=_COMMAND),
     ("post", "/api/v1/orders/batch"): Said(reference("Outcome"), is_list=True, others=_COMMAND),
     ("delete", "/api/v1/orders"): Said(reference("Report"), others=(*_COMMAND, Code.CONFLICT)),

@@ -86,6 +86,10 @@ def _or_null(schema: JsonObject) -> JsonObject:
     return schema | {"type": [schema["type"], "null"]}
 
 
+_FEES: Final[JsonObject] = {
+    f"{side}_fee": _NUMBER | {"description": "A fraction of the notional; negative: a rebate"}
+    for side in ("maker", "taker")
+}
 _API_KEY: Final = object_of(
     key_id=TEXT,
     name=TEXT,
@@ -101,6 +105,18 @@ SCHEMAS: Final[JsonObject] = {
     "Position": _row(tables.positions),
     "Balance": _row(tables.balances),
     "Account": _row(tables.account_states),
+    "Fees": object_of(
+        volumes={
+            "type": "object",
+            "description": "By quote currency: what was traded in the 30 UTC days before today",
+            "additionalProperties": _NUMBER,
+        },
+        symbols={
+            "type": "object",
+            "description": "By symbol: what a new order pays",
+            "additionalProperties": object_of(**_FEES),
+        },
+    ),
     "Trade": _row(
         tables.trades, without=("symbol", "maker_order_id", "taker_order_id", "maker_account", "taker_account")
     ),
@@ -137,8 +153,12 @@ SCHEMAS: Final[JsonObject] = {
             for name in ("tick", "lot", "quantity_min", "quantity_max", "notional_min", "notional_max")
         },
         price_band=_or_null(_NUMBER | {"description": "A fraction of the mark"}),
-        maker_fee=_or_null(_NUMBER | {"description": "A fraction of the notional"}),
-        taker_fee=_or_null(_NUMBER | {"description": "A fraction of the notional"}),
+        **{name: _or_null(fee) for name, fee in _FEES.items()},
+        fee_tiers={
+            "type": "array",
+            "description": "Other fees from a 30-day volume in quote currency on, the smallest first",
+            "items": object_of(volume=_NUMBER, maker=_NUMBER, taker=_NUMBER),
+        },
         order_types=_or_null({"type": "array", "items": TEXT, "description": "Those it takes; null: all"}),
         times_in_force=_or_null({"type": "array", "items": TEXT, "description": "Those it takes; null: all"}),
         max_open_orders=_or_null({"type": "integer", "description": "Of one account"}),

@@ -64,6 +64,7 @@ ROUTES: Final[dict[tuple[str, str], Right | None]] = {
     ("GET", "/api/v1/positions"): Right.READ,
     ("GET", "/api/v1/balances"): Right.READ,
     ("GET", "/api/v1/account"): Right.READ,
+    ("GET", "/api/v1/fees"): Right.READ,
     ("GET", "/api/v1/executions"): Right.READ,
     ("GET", "/api/v1/ledger"): Right.READ,
     ("POST", "/api/v1/orders"): Right.TRADE,

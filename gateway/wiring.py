@@ -110,7 +110,7 @@ def assemble(parts: Parts, lifespan: Lifespan) -> Gateway:
     )
     application.include_router(key_routes.router(keys))
     application.include_router(key_routes.signing_router(parts.signing_keys))
-    application.include_router(orders_routes.router(parts.database))
+    application.include_router(orders_routes.router(parts.database, parts.symbols))
     application.include_router(history.router(parts.database))
     application.include_router(market_routes.router(database=parts.database, symbols=parts.symbols, hub=parts.hub))
     application.include_router(health_routes.router(Health(parts.checks), parts.metrics))

@@ -6,7 +6,7 @@ Pure, and a function of the record alone, so that all stages of all shards decid
 import re
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from schemas.messages import (
     AccountKind,
@@ -20,7 +20,7 @@ from schemas.messages import (
     TimeInForce,
 )
 from schemas.seal import KEY_ID_CHARACTERS_MAX, PUBLIC_KEY_BYTES
-from schemas.units import E8, TIME_US_MAX
+from schemas.units import E8, INT64_MAX, TIME_US_MAX
 
 CONTROL_ID_CHARACTERS_MAX: Final = 128
 """Longest control_id."""
@@ -31,12 +31,19 @@ STRATEGY_CHARACTERS_MAX: Final = 64
 TRADE_FREQUENCY_S_MAX: Final = 86_400
 """Longest time in which a trade frequency comes back."""
 
+FEE_VOLUME_DAYS: Final = 30
+"""UTC days before the current one whose fills make an account's tier."""
+
+FEE_TIERS_MAX: Final = 20
+"""Most tiers of fees of a symbol."""
+
 BREAKER_S_MAX: Final = 3_600
 """Longest window and longest halt of a circuit breaker: it remembers a price a second of its window."""
 
 N = TypeVar("N", bound=StrEnum)
 
 _SYMBOL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", re.ASCII)
+_TIERS: Final = re.compile(r"[0-9]{1,19}/-?[0-9]{1,9}/[0-9]{1,9}(,[0-9]{1,19}/-?[0-9]{1,9}/[0-9]{1,9})*", re.ASCII)
 _CURRENCY: Final = re.compile(r"[A-Za-z0-9]{1,16}", re.ASCII)
 ACCOUNT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", re.ASCII)
 """What an account may be called, and a user."""
@@ -151,8 +158,46 @@ def _symbol_limits(control: Control) -> str | None:
     return None
 
 
+class FeeTier(NamedTuple):
+    """What is paid from a volume on, as fractions of the notional; all in 10^-8."""
+
+    volume_e8: int
+    maker_e8: int
+    taker_e8: int
+
+
+def fee_tiers(text: str | None) -> tuple[FeeTier, ...]:
+    """The tiers that a list in a record names, the smallest volume first. Raises ValueError for another text."""
+    if text is None:
+        return ()
+    if not _TIERS.fullmatch(text):
+        message = f"fee_tiers is {text[:80]!r}: it must be VOLUME/MAKER/TAKER in 10^-8, with commas between tiers"
+        raise ValueError(message)
+    return tuple(FeeTier(*map(int, tier.split("/"))) for tier in text.split(","))
+
+
+def _fee_tiers(control: Control) -> str | None:
+    try:
+        tiers = fee_tiers(control.fee_tiers)
+    except ValueError as error:
+        return str(error)
+    if len(tiers) > FEE_TIERS_MAX:
+        return f"fee_tiers has {len(tiers)} tiers: it must have at most {FEE_TIERS_MAX}"
+    reached_e8 = 0
+    for tier in tiers:
+        if not reached_e8 < tier.volume_e8 <= INT64_MAX:
+            return f"fee_tiers names the volume {tier.volume_e8} after {reached_e8}: volumes must rise from above 0"
+        reached_e8 = tier.volume_e8
+        if (detail := _fees(tier.maker_e8, tier.taker_e8)) is not None:
+            return f"fee_tiers: {detail}"
+    return None
+
+
 def _symbol_fees(control: Control) -> str | None:
-    taker_e8, maker_e8 = control.taker_fee_e8 or 0, control.maker_fee_e8 or 0
+    return _fees(control.maker_fee_e8 or 0, control.taker_fee_e8 or 0) or _fee_tiers(control)
+
+
+def _fees(maker_e8: int, taker_e8: int) -> str | None:
     if not 0 <= taker_e8 <= E8:
         return f"taker_fee_e8 is {taker_e8}: it must be from 0 to {E8} (a whole)"
     if not -E8 <= maker_e8 <= E8:

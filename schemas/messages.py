@@ -630,6 +630,12 @@ class Control(msgspec.Struct, frozen=True, gc=False):
     """
     times_in_force: str | None = None
     """SYMBOL: the times in force that it takes, names of TimeInForce with commas between them. Null: all."""
+    fee_tiers: str | None = None
+    """SYMBOL: other fees from a volume on: VOLUME/MAKER/TAKER, with commas between tiers and the volumes rising;
+    integers of 10^-8, the volume of the quote currency. The volume is what the account traded in all symbols of
+    that quote currency in the 30 UTC days before the one in which risk lets the order pass. Null: the same fees for
+    all.
+    """
 
 
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):
@@ -916,6 +922,10 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     """REMOVE: the number of the rule behind the reason, 10^-8 of its unit; null without one."""
     actual_e8: int | None = None
     """REMOVE: the number that broke it."""
+    maker_fee_e8: int | None = None
+    """Fraction of the notional that it pays where it rests, by its account's volume; null for the symbol's. 10^-8."""
+    taker_fee_e8: int | None = None
+    """The same where it is the aggressor; 10^-8."""
 
 
 class Position(msgspec.Struct, frozen=True, gc=False):

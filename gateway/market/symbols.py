@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-from schemas.controls import control_error
+from schemas.controls import FeeTier, control_error, fee_tiers
 from schemas.messages import Control, ControlKind
 from schemas.units import format_e8
 
@@ -40,6 +40,16 @@ class Symbols:
     def __contains__(self, symbol: str) -> bool:
         return symbol in self._controls
 
+    def quotes(self) -> dict[str, str]:
+        """The currency that each is traded for, in name order."""
+        return {name: self._controls[name].quote or "" for name in self.names()}
+
+    def fees(self, symbol: str, volume_e8: int) -> FeeTier:
+        """What is paid in a symbol by who has traded so much, and the volume from which on."""
+        control = self._controls[symbol]
+        own = FeeTier(0, control.maker_fee_e8 or 0, control.taker_fee_e8 or 0)
+        return [own, *(tier for tier in fee_tiers(control.fee_tiers) if tier.volume_e8 <= volume_e8)][-1]
+
     def names(self) -> list[str]:
         """In name order."""
         return sorted(self._controls)
@@ -63,5 +73,9 @@ def _render(control: Control) -> dict[str, Any]:
     for name in _LISTS:
         text = getattr(control, name)
         rendered[name] = None if text is None else text.lower().split(",")
+    rendered["fee_tiers"] = [
+        {field.removesuffix("_e8"): format_e8(value_e8) for field, value_e8 in tier._asdict().items()}
+        for tier in fee_tiers(control.fee_tiers)
+    ]
     rendered["max_open_orders"] = control.open_orders_max
     return rendered

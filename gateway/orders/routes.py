@@ -10,6 +10,8 @@ from gateway.auth.routes import BEARER, Caller
 from gateway.database import Database
 from gateway.envelope import Pagination
 from gateway.errors import ApiError, Code
+from gateway.market.symbols import Symbols
+from gateway.orders.fees import add_fees
 from gateway.orders.values import SYMBOL, parse_order_id
 from gateway.pages import Page, PageSize, answer, require_window
 from gateway.rows import Renderer
@@ -34,7 +36,7 @@ Status = Literal["open", "new", "partially_filled", "filled", "cancelled", "reje
 EXECUTIONS_OF_ORDER_MAX: Final = limits.PAGE_SIZE_MAX
 
 
-def router(database: Database) -> APIRouter:
+def router(database: Database, symbols: Symbols) -> APIRouter:
     """The routes under /api/v1 that belong to an account."""
     routes = APIRouter(prefix="/api/v1", dependencies=[BEARER])
 
@@ -110,6 +112,7 @@ def router(database: Database) -> APIRouter:
         return answer([_BALANCE(row) for row in rows], Pagination.of(page, page_size, total))
 
     _add_account(routes, database)
+    add_fees(routes, database, symbols)
     return routes
 
 

@@ -148,6 +148,9 @@ def test_a_symbol_is_made_shown_and_changed_without_losing_the_rest(venue: Venue
     assert narrow == halted["BTC-USD"] | said
     assert venue.facts("symbols", "BTC-USD", "--order-types", "all")["BTC-USD"] == narrow | {"order_types": None}
     assert venue.facts("symbols", "BTC-USD", "--times-in-force", "all", "--max-open-orders", "none") == halted
+    tiered = venue.facts("symbols", "BTC-USD", "--fee-tiers", "1000/0.0001/0.0003,5000.5/-0.0001/0.0002")
+    assert tiered["BTC-USD"]["fee_tiers"] == "1000/0.0001/0.0003, 5000.5/-0.0001/0.0002"
+    assert venue.facts("symbols", "BTC-USD", "--fee-tiers", "none") == halted
     assert venue.facts("symbols") == halted
     code, said = venue.type_in("symbols")
     assert (code, "BTC-USD" in said, "halted" in said) == (0, True, True)
@@ -169,6 +172,8 @@ def test_every_partition_holds_the_same_decisions(venue: Venue) -> None:
         (("sessions", "BTC-USD", "--timetable", "09:00 auction", "--days", "0"), "--days is 0"),
         (("symbols", "BTC-USD", "--breaker", "0.1"), "--breaker is '0.1'; it must be as 0.1/300/60, or none."),
         (("symbols", "BTC-USD", "--order-types", "limit,good"), "order_types is 'LIMIT,GOOD': it must be some of"),
+        (("symbols", "BTC-USD", "--fee-tiers", "5/0/0,1/0/0"), "fee_tiers names the volume 100000000 after 500000000"),
+        (("symbols", "BTC-USD", "--fee-tiers", "5/0"), "it must be VOLUME/MAKER/TAKER"),
         (("symbols", "BTC-USD", "--max-open-orders", "1.5"), "--max-open-orders is '1.5'; it must be a whole number"),
         (("symbols", "--tick", "1"), "Which symbol? Name it before the options."),
         (("symbols", "NEW-USD"), "There is no symbol NEW-USD; there are BTC-USD."),

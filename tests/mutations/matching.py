@@ -60,13 +60,13 @@ MATCHING_MUTATIONS: Final = (
         "the taker pays the maker's fee",
         MATCHER,
         "-(-last_notional_e8 * taker_fee_e8 // E8)",
-        "-(-last_notional_e8 * maker_fee_e8 // E8)",
+        "-(-last_notional_e8 * book_fee_e8 // E8)",
     ),
     Mutation(
         "the maker's fee is rounded down",
         MATCHER,
-        "-(-last_notional_e8 * maker_fee_e8 // E8)",
-        "last_notional_e8 * maker_fee_e8 // E8",
+        "-(-last_notional_e8 * (book_fee_e8 if maker_fee_e8 is None else maker_fee_e8) // E8)",
+        "last_notional_e8 * (book_fee_e8 if maker_fee_e8 is None else maker_fee_e8) // E8",
     ),
     Mutation(
         "the notional is rounded up",
@@ -375,8 +375,8 @@ MATCHING_MUTATIONS: Final = (
     Mutation(
         "an auction pays a rebate",
         AUCTION,
-        "notional_e8 * max(book.maker_fee_e8, 0)",
-        "notional_e8 * book.maker_fee_e8",
+        "notional_e8 * max(rate_e8, 0)",
+        "notional_e8 * rate_e8",
     ),
     Mutation("an auction trades with oneself", AUCTION, "if buy.account == sell.account:", "if False:"),
     Mutation(
@@ -604,4 +604,14 @@ MATCHING_MUTATIONS: Final = (
         "removal.correlation_id, **numbers)",
         "removal.correlation_id)",
     ),
+    Mutation(
+        "a maker's tier is not paid", MATCHER, "book_fee_e8 if maker_fee_e8 is None else maker_fee_e8", "book_fee_e8"
+    ),
+    Mutation(
+        "a tier is paid by who takes at once only", MATCHER, "            0,\n            order.maker_fee_e8,\n", ""
+    ),
+    Mutation("a taker's tier is not paid", PLACING, "if order.taker_fee_e8 is None else order.taker_fee_e8", ""),
+    Mutation("what rests after trading has no tier", PLACING, "        maker_fee_e8=order.maker_fee_e8,\n", ""),
+    Mutation("an auction knows no tiers", AUCTION, "if order.maker_fee_e8 is None else order.maker_fee_e8", ""),
+    Mutation("a restart forgets tiers", MATCHING_STATE, "                    maker_fee_e8=order.maker_fee_e8,\n", ""),
 )

@@ -22,6 +22,7 @@ LIQUIDATION = "workers/risk/liquidation.py"
 STRATEGIES = "workers/risk/strategies.py"
 TIMERS = "workers/risk/timers.py"
 SWEEPS = "workers/risk/sweeps.py"
+VOLUMES = "workers/risk/volumes.py"
 VALUE_AT_RISK = "workers/risk/value_at_risk.py"
 RISK_GROUPS = "workers/risk/groups.py"
 
@@ -713,4 +714,42 @@ RISK_MUTATIONS: Final = (
         "elif kind is _AMENDED:",
     ),
     Mutation("ticks do not go on", RISK, "        outputs += self._sweeps.go_on(record.ts_us)\n", ""),
+    Mutation(
+        "today counts for the tier",
+        VOLUMES,
+        "today - FEE_VOLUME_DAYS <= self.day < today",
+        "today - FEE_VOLUME_DAYS <= self.day <= today",
+    ),
+    Mutation("a day too many counts", VOLUMES, "FEE_VOLUME_DAYS <= day)", "FEE_VOLUME_DAYS - 1 <= day)"),
+    Mutation(
+        "the newest day counts for ever",
+        VOLUMES,
+        "if today - FEE_VOLUME_DAYS <= self.day < today",
+        "if self.day < today",
+    ),
+    Mutation(
+        "a day that was traded on is forgotten",
+        VOLUMES,
+        "if each[0] >= day - FEE_VOLUME_DAYS]",
+        "if each[0] > day - FEE_VOLUME_DAYS]",
+    ),
+    Mutation(
+        "a tier begins above its volume", VOLUMES, "if tier.volume_e8 <= volume_e8", "if tier.volume_e8 < volume_e8"
+    ),
+    Mutation("the lowest tier holds", VOLUMES, "reversed(rules.fee_tiers)", "rules.fee_tiers"),
+    Mutation(
+        "a fill before the newest day is lost", VOLUMES, "        if day > self.day:\n", "        if day != self.day:\n"
+    ),
+    Mutation("a tier holds the symbol's fee", VOLUMES, "order.fee_rate_e8 = max(tier.maker_e8, tier.taker_e8)", "pass"),
+    Mutation("an amendment pays the symbol's fee", ACCOUNTS, "if order.taker_fee_e8 is None:", "if order:"),
+    Mutation(
+        "sells count for no volume", MOVES, "count(account.volumes, rules.quote", "count(account.volumes, rules.base"
+    ),
+    Mutation("a tier is not told to the book", ANSWERS, "if order.taker_fee_e8 is not None:", "if order.taker_fee_e8:"),
+    Mutation(
+        "a restart forgets volumes",
+        RISK_STATE,
+        "    account.volumes = {volume.currency: volume for volume in item.volumes}\n",
+        "",
+    ),
 )

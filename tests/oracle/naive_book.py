@@ -514,7 +514,7 @@ class NaiveBook:
                 last_price_e8=price,
                 last_quantity_e8=quantity,
                 last_notional_e8=notional,
-                fee_e8=math.ceil(notional * self.rates[liquidity]),
+                fee_e8=math.ceil(notional * self.rate(side.order, liquidity)),
                 liquidity=liquidity,
                 trade_id=self.trades,
             )
@@ -533,6 +533,11 @@ class NaiveBook:
                 ts_us=self.ts_us,
             )
         )
+
+    def rate(self, order: Order, liquidity: Liquidity) -> Fraction:
+        """What an order pays: its own where it says so, else the symbol's."""
+        own = order.taker_fee_e8 if liquidity is Liquidity.TAKER else order.maker_fee_e8
+        return self.rates[liquidity] if own is None else Fraction(own, 10**8)
 
     def _tell_end(self, naive: NaiveOrder, kind: ExecutionKind, reason: Reason) -> None:
         status = OrderStatus.EXPIRED if kind is ExecutionKind.EXPIRED else OrderStatus.CANCELLED

@@ -27,6 +27,8 @@ class OpenOrder:
     """The order of which only this one or that one trades."""
     near: int | None = None
     """About where it is going to trade, if not at the mark."""
+    tiered: bool = False
+    """Its fee is that of its account's volume, whatever the symbol's becomes."""
 
     def variants(self) -> list[tuple[int, int, int]]:
         return [(self.worst_price, self.leaves, self.fee_rate), *([self.amended] if self.amended else [])]

@@ -304,7 +304,7 @@ class NaiveSession(NaiveBook):
                 last_price_e8=price,
                 last_quantity_e8=quantity,
                 last_notional_e8=notional,
-                fee_e8=math.ceil(notional * max(self.rates[Liquidity.MAKER], 0)),
+                fee_e8=math.ceil(notional * max(self.rate(each.order, Liquidity.MAKER), 0)),
                 liquidity=Liquidity.AUCTION,
                 trade_id=self.trades,
             )

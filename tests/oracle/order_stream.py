@@ -91,6 +91,7 @@ def new_order(
     slide: bool = False,
     notional_e8: int | None = None,
     reduce_only: bool = False,
+    fees_e8: tuple[int, int] | None = None,
 ) -> Order:
     return Order(
         kind=OrderKind.NEW,
@@ -117,6 +118,8 @@ def new_order(
         slide=slide,
         notional_e8=notional_e8,
         reduce_only=reduce_only,
+        maker_fee_e8=None if fees_e8 is None else fees_e8[0],
+        taker_fee_e8=None if fees_e8 is None else fees_e8[1],
     )
 
 
@@ -237,7 +240,7 @@ def _shown(rng: random.Random, order: Order) -> int | None:
 
 def random_orders(seed: int, count: int, *, prices: int = 24, accounts: int = 5) -> Iterator[Asked]:
     """A day on a narrow market; every cancel names an order that came, be it open or not. Time passes now and then."""
-    rng = random.Random(seed)
+    rng, pays = random.Random(seed), random.Random(~seed)
     recent: list[Order] = []
     for number in range(1, count + 1):
         roll = rng.random()
@@ -288,6 +291,7 @@ def random_orders(seed: int, count: int, *, prices: int = 24, accounts: int = 5)
             display_e8=rng.randint(1, 6) * LOT_E8 if not market and rng.random() < 0.2 else None,
             prevention=rng.choice(PREVENTIONS),
             reduce_only=rng.random() < 0.1,
+            fees_e8=(pays.randint(-90_000, 90_000), pays.randint(0, 200_000)) if pays.random() < 0.3 else None,
             expire_us=time_of(number) + rng.randint(-20, 300) if time_in_force is TimeInForce.GTD else None,
             **terms,
         )

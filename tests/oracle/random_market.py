@@ -30,7 +30,7 @@ from schemas.messages import (
 )
 from schemas.units import E8, fee_e8, notional_e8
 from tests.oracle.naive_funds import NaiveFunds, OpenOrder
-from tests.oracle.naive_limits import NaiveLimits
+from tests.oracle.naive_limits import DAY, NaiveLimits
 from tests.oracle.naive_losses import NaiveLosses
 from tests.oracle.naive_timers import NaiveTimers
 from tests.oracle.order_stream import members
@@ -68,6 +68,8 @@ class RandomMarket:
         self.ended: dict[str, tuple[OrderStatus | None, Order | None]] = {}
         """By account: how its order ended that ended last; one that was refused counts as none."""
         self.rates: dict[str, int] = {}
+        self.tiers: dict[str, list[tuple[int, int, int]]] = {}
+        """Volume, maker's and taker's fee of each symbol's tiers."""
         self.largest: dict[str, int | None] = {}
         """Largest quantity of each symbol."""
         for symbol, (base, quote, price) in SYMBOLS.items():
@@ -141,6 +143,10 @@ class RandomMarket:
         self.rates[symbol] = max(maker, taker)
         self.losses.looked_at.pop(symbol, None)
         maintenance = self.losses.maintenance[symbol] = self.rng.choice(MAINTENANCE)
+        tiers = self.tiers[symbol] = sorted(
+            (self.rng.randint(1, 20_000 * E8), self.rng.choice(RATES), self.rng.choice(RATES))
+            for _ in range(self.rng.choice((0, 0, 1, 3)))
+        )
         before, known = self.largest.get(symbol), symbol in self.largest
         largest = self.largest[symbol] = self.rng.choice((None, None, None, 3 * E8, 2 * E8))
         removed = self.desk.symbol(
@@ -158,6 +164,7 @@ class RandomMarket:
             maker_fee_e8=maker,
             taker_fee_e8=taker,
             maintenance_margin_e8=maintenance,
+            fee_tiers=",".join("/".join(map(str, tier)) for tier in tiers) or None,
         )
         narrower = known and largest is not None and (before is None or largest < before)
         expected = self._beyond(symbol, largest) if narrower and largest is not None else []
@@ -283,7 +290,7 @@ class RandomMarket:
             self.losses.forget()
 
     def _wait(self) -> None:
-        self.desk.ts_us += self.rng.choice((0, 300_000, 2_000_000, 9_000_000, 40_000_000_000))
+        self.desk.ts_us += self.rng.choice((0, 300_000, 2_000_000, 9_000_000, 40_000_000_000, 40_000_000_000, 15 * DAY))
 
     def _mark(self) -> None:
         symbol = self.rng.choice(list(SYMBOLS))
@@ -328,7 +335,28 @@ class RandomMarket:
                 (refused.reason, refused.limit_e8, refused.actual_e8) if refused else (Reason.NONE, None, None)
             )
         new = OpenOrder(account, symbol, side.value, worst_e8, quantity_e8, self.rates[symbol], budget=budget_e8)
+        self._pays(answer, new)
         self._compare(answer, new, strategy, priced=not market)
+
+    def _pays(self, answer: Message, *orders: OpenOrder) -> None:
+        """New orders of an account in a symbol pay the fees of its tier, if it has reached one."""
+        tier = self._tier(orders[0].account, orders[0].symbol)
+        for new in orders:
+            if tier is not None:
+                new.fee_rate, new.tiered = max(tier), True
+        if isinstance(answer, Order):
+            assert (answer.maker_fee_e8, answer.taker_fee_e8) == (tier or (None, None))
+
+    def _tier(self, account: str, symbol: str) -> tuple[int, int] | None:
+        """The fees of what the account traded in the thirty days before today, for the same currency."""
+        today, quote = self.desk.ts_us // DAY, self.naive.pairs[symbol][1]
+        volume = sum(
+            value
+            for who, at, value, when in self.limits.fills
+            if who == account and self.naive.pairs[at][1] == quote and today - 30 <= when // DAY < today
+        )
+        reached = [tier for tier in self.tiers[symbol] if tier[0] <= volume]
+        return reached[-1][1:] if reached else None
 
     def _compare(self, answer: Message, new: OpenOrder, strategy: str | None, *, priced: bool) -> None:
         now_us = self.desk.ts_us
@@ -390,6 +418,7 @@ class RandomMarket:
         answer, now_us = self.desk.place(account, **fields), self.desk.ts_us
         first = OpenOrder(account, symbol, side.value, price_e8, quantity_e8, self.rates[symbol])
         stop = OpenOrder(account, symbol, side.value, worst_e8, quantity_e8, self.rates[symbol], near=near_e8)
+        self._pays(answer, first, stop)
         self.losses.look(account, now_us)
         expected = ("LIQUIDATION", None, None) if account in self.losses.liquidating else None
         for ahead, (new, priced) in enumerate(((first, True), (stop, limited))):
@@ -567,12 +596,14 @@ class RandomMarket:
                 expected = self.limits.reducing_refusal(new, old)
             expected = expected or self._strategy_refusal(self.tags[order.order_id], new, old)
             expected = expected or self.limits.refusal(new, changed_e8, now_us, old, priced=True)
-            expected = expected or self.naive.amend_refusal(old, price_e8, leaves_e8, self.rates[order.symbol])
+            rate = 0 if old.tiered else self.rates[order.symbol]
+            expected = expected or self.naive.amend_refusal(old, price_e8, leaves_e8, rate)
         if isinstance(answer, Order):
             self.limits.passes(old, self.desk.ts_us)
             assert expected is None
             assert (answer.price_e8, answer.quantity_e8) == (price_e8, asked_e8)
-            old.amended = price_e8, leaves_e8, max(old.fee_rate, self.rates[order.symbol])
+            assert (answer.maker_fee_e8, answer.taker_fee_e8) == (order.maker_fee_e8, order.taker_fee_e8)
+            old.amended = price_e8, leaves_e8, max(old.fee_rate, 0 if old.tiered else self.rates[order.symbol])
             self.amends[order.order_id] = replace(answer, quantity_e8=quantity_e8)
         else:
             assert isinstance(answer, Execution)

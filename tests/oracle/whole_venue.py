@@ -27,7 +27,7 @@ from schemas.messages import (
 from schemas.seal import seal_headers, seal_hmac
 from stream_topology.stages import STAGES
 from tests.oracle.risk_desk import SECRET, SECRETS
-from tests.oracle.witness import Witness
+from tests.oracle.witness import PRICED, Witness
 from workers.kernel.memory import MemoryPipeline, MemoryShard
 from workers.kernel.stage import Core, CoreFactory, Input, Output
 from workers.matching.core import MatchingCore
@@ -262,6 +262,15 @@ class WholeVenue:
 
     def _compare_funds(self) -> None:
         naive, quantities = self.witness.settled()
+        for seen in self.witness.open_orders():
+            rules, order = self.rules[seen.order.symbol], seen.order
+            types = rules.get("order_types")
+            assert types is None or order.order_type in types.split(","), seen
+            if order.order_type in PRICED:
+                assert not seen.limit % rules["tick_e8"], seen
+            assert order.display_quantity_e8 is None or not order.display_quantity_e8 % rules["lot_e8"], seen
+            largest = rules.get("quantity_max_e8")
+            assert largest is None or seen.filled + seen.leaves <= largest, seen
         naive.leverage = self.leverage
         core = self.cores["risk"].core
         assert isinstance(core, RiskCore)

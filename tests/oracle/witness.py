@@ -114,6 +114,9 @@ class Witness:
 
     def _ordered(self, order: Order) -> None:
         rate = self.rates[order.symbol]
+        if order.taker_fee_e8 is not None:
+            rate = max(order.maker_fee_e8 or 0, order.taker_fee_e8)
+            self.happened["order of a tier"] += 1
         self.happened[f"{order.kind} order"] += 1
         if order.kind is OrderKind.NEW:
             assert order.order_id not in self.orders
@@ -147,6 +150,7 @@ class Witness:
             spends = seen.order.notional_e8 is not None
             assert execution.leaves_e8 == seen.order.quantity_e8 or (spends and not execution.cumulative_e8), where
             seen.leaves = execution.leaves_e8
+            self.happened["NEW of a notional"] += spends
             seen.limit = execution.price_e8 if execution.price_e8 is not None else seen.limit
         if kind is ExecutionKind.AMENDED:
             amend = seen.amends.pop(execution.command_id or 0, None)
@@ -164,6 +168,13 @@ class Witness:
         assert 0 < quantity <= seen.leaves, where
         assert notional == price * quantity // UNIT, where
         assert price <= seen.limit if order.side is Side.BUY else price >= seen.limit, f"worse than its limit: {where}"
+        spent = order.notional_e8 is None or fill.cumulative_notional_e8 <= order.notional_e8
+        assert spent, f"more than its notional: {where}"
+        if order.taker_fee_e8 is not None:
+            maker, taker = order.maker_fee_e8 or 0, order.taker_fee_e8
+            rates = {Liquidity.MAKER: maker, Liquidity.TAKER: taker, Liquidity.AUCTION: max(maker, 0)}
+            own = next(rate for liquidity, rate in rates.items() if liquidity is fill.liquidity)
+            assert fill.fee_e8 == -(-notional * own // UNIT), f"not the fee of its tier: {where}"
         assert fill.liquidity is not Liquidity.TAKER or not order.post_only, f"post-only takes: {where}"
         seen.filled += quantity
         self.fills[fill.trade_id or 0].append(fill)

@@ -151,6 +151,19 @@ class Venue(RuleBasedStateMachine):
     def rules_of_symbol(self, symbol: str, ticks: int, band: int | None) -> None:
         self.venue.symbol(symbol, tick_e8=ticks * TICK_E8, price_band_e8=band)
 
+    @rule(
+        symbol=symbols,
+        largest=st.none() | quantities,
+        types=st.sampled_from([None, None, "LIMIT,STOP_LIMIT", "LIMIT,MARKET,STOP,TRAILING_STOP"]),
+        most=st.sampled_from([None, None, 2]),
+    )
+    def orders_of_symbol(self, symbol: str, largest: int | None, types: str | None, most: int | None) -> None:
+        self.venue.symbol(symbol, quantity_max_e8=largest, order_types=types, open_orders_max=most)
+
+    @rule(symbol=symbols, tiers=st.sampled_from([None, "1/20000/50000", f"{UNIT}/-5000/0,{200 * UNIT}/0/150000"]))
+    def tiers_of_fees(self, symbol: str, tiers: str | None) -> None:
+        self.venue.symbol(symbol, fee_tiers=tiers)
+
     @rule(symbol=symbols, maker=st.sampled_from([0, -50_000, 100_000]), taker=st.sampled_from([0, 100_000, 333_333]))
     def fees(self, symbol: str, maker: int, taker: int) -> None:
         self.venue.symbol(symbol, maker_fee_e8=maker, taker_fee_e8=taker)
@@ -233,7 +246,7 @@ class Venue(RuleBasedStateMachine):
     def mark(self, symbol: str, price: int) -> None:
         self.venue.mark(symbol, price * UNIT)
 
-    @rule(seconds=st.sampled_from([0, 1, 1, 2, 40_000]))
+    @rule(seconds=st.sampled_from([0, 1, 1, 2, 40_000, 90_000]))
     def tick(self, seconds: int) -> None:
         self.venue.log.now_us += seconds * 1_000_000
         self.venue.tick()

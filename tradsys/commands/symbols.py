@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from schemas.controls import fee_tiers
 from schemas.messages import Control, ControlKind, SymbolStatus
 from schemas.units import E8
 from tradsys import connections
@@ -47,6 +48,14 @@ def command(
         str | None,
         typer.Option(help="Equity a margin account needs: 0.05 is 5 % of a position; or none."),
     ] = None,
+    fee_tiers_text: Annotated[
+        str | None,
+        typer.Option(
+            "--fee-tiers",
+            metavar="VOLUME/MAKER/TAKER,...",
+            help="Other fees from a 30-day volume on, as 1000000/0.0001/0.0003,5000000/0/0.0002; or none.",
+        ),
+    ] = None,
     breaker: Annotated[
         str | None,
         typer.Option(
@@ -86,6 +95,8 @@ def command(
         changes["maintenance_margin_e8"] = None
     if breaker is not None:
         changes |= _typed_breaker(breaker)
+    if fee_tiers_text is not None:
+        changes["fee_tiers"] = _typed_tiers(fee_tiers_text)
     changes |= _typed_orders(order_types, times_in_force, max_open_orders)
     if symbol is None and changes:
         raise CommandError("Which symbol? Name it before the options.", exit_code=EXIT_USAGE)
@@ -95,7 +106,11 @@ def command(
         before = symbols.get(symbol)
         if before is None and not (tick and lot):
             raise CommandError(f"{symbol} is new: it needs at least --tick and --lot.", exit_code=EXIT_USAGE)
-        kept = {name: getattr(before, name) for name in (*given, *BREAKER, *ORDERS)} if before else _new(symbol)
+        kept = (
+            {name: getattr(before, name) for name in (*given, *BREAKER, *ORDERS, "fee_tiers")}
+            if before
+            else _new(symbol)
+        )
         if not decisions.decide(ControlKind.SYMBOL, decision_id, **(kept | changes | {"symbol": symbol})):
             typer.echo(made_before(decision_id), err=True)
     shown = {name: control for name, control in decisions.symbols.items() if symbol in {None, name}}
@@ -129,6 +144,19 @@ def _typed_orders(order_types: str | None, times_in_force: str | None, max_open_
     return changes
 
 
+def _typed_tiers(text: str) -> str | None:
+    """Tiers as a record has them. Raises CommandError."""
+    if text == NONE:
+        return None
+    numbers = [[typed_e8("--fee-tiers", part.strip()) for part in tier.split("/")] for tier in text.split(",")]
+    return ",".join("/".join(map(str, tier)) for tier in numbers)
+
+
+def _shown_tiers(control: Control) -> str | None:
+    tiers = fee_tiers(control.fee_tiers)
+    return ", ".join("/".join(map(shown_e8, tier)) for tier in tiers) or None
+
+
 def _shown_breaker(control: Control) -> str | None:
     move_e8, *times = (getattr(control, name) for name in BREAKER)
     return None if move_e8 is None else "/".join((shown_e8(move_e8), *map(str, times)))
@@ -145,6 +173,7 @@ def _facts(control: Control) -> dict[str, Any]:
     status = (control.symbol_status or SymbolStatus.UNKNOWN).lower()
     named = {"status": status, "base": control.base, "quote": control.quote}
     lists = {name: text and text.lower() for name in ORDERS[:2] for text in (getattr(control, name),)}
+    numbers["fee_tiers"] = _shown_tiers(control)
     return named | numbers | {"breaker": _shown_breaker(control)} | lists | {"max_open_orders": control.open_orders_max}
 
 

@@ -165,13 +165,14 @@ def _trade(
     outputs: list[Output],
 ) -> None:
     notional_e8 = price_e8 * quantity_e8 // E8
-    fee_e8 = -(-notional_e8 * max(book.maker_fee_e8, 0) // E8)
     book.last_e8 = price_e8
     numbers.trade_id += 1
     for order in (buy, sell):
         _take_off(book, order, quantity_e8)
         order.cumulative_notional_e8 = min(order.cumulative_notional_e8 + notional_e8, INT64_MAX)
         numbers.execution_id += 1
+        rate_e8 = book.maker_fee_e8 if order.maker_fee_e8 is None else order.maker_fee_e8
+        fee_e8 = -(-notional_e8 * max(rate_e8, 0) // E8)
         fill = price_e8, quantity_e8, notional_e8, fee_e8, _AUCTION, numbers.trade_id
         told = traded(order, book.symbol, numbers.execution_id, ts_us, *fill)
         outputs.append(Output("executions", order.account, told))

@@ -62,6 +62,8 @@ class OpenOrder(msgspec.Struct, gc=False):
     """What else was asked of it, a trigger or a display quantity; None of a plain order."""
     hidden_e8: int = 0
     """What is open of it beside `leaves_e8`, and not shown."""
+    maker_fee_e8: int | None = None
+    """The fraction of the notional that it pays; None for the book's."""
 
     def show(self, open_e8: int) -> None:
         """So much is open; show of it what may be shown."""

@@ -38,6 +38,7 @@ from workers.matching.placing import (
     open_order,
     publish,
     slide,
+    takers_fee_e8,
     why_ended,
     worst_e8,
     would_trade,
@@ -150,6 +151,9 @@ class Matcher:
             newest,
             None,
             expire_us,
+            None,
+            0,
+            order.maker_fee_e8,
         )
         if newest is None:
             level.oldest = entered
@@ -388,7 +392,12 @@ class Matcher:
         quantity_e8, prevention = order.quantity_e8, order.self_trade_prevention
         command_us, correlation_id, expire_us = order.command_us, order.correlation_id, order.expire_us
         limit_e8 = order.price_e8 if order_type is _LIMIT or order_type is _STOP_LIMIT else None
-        symbol, maker_fee_e8, taker_fee_e8, last_id = book.symbol, book.maker_fee_e8, book.taker_fee_e8, self._last_id
+        symbol, book_fee_e8, taker_fee_e8, last_id = (
+            book.symbol,
+            book.maker_fee_e8,
+            takers_fee_e8(book, order),
+            self._last_id,
+        )
         keys, limit_key, special = other.keys, worst_e8(book, order, other) * other.sign, is_special(order)
         while leaves_e8 and keys and keys[-1] >= limit_key and self.execution_id < last_id:
             level = other.levels[keys[-1] * other.sign]
@@ -422,7 +431,7 @@ class Matcher:
                 maker.cumulative_notional_e8 = maker_notional_e8 = min(
                     maker.cumulative_notional_e8 + last_notional_e8, INT64_MAX
                 )
-                maker_id, maker_quantity_e8 = maker.order_id, maker.quantity_e8
+                maker_id, maker_quantity_e8, maker_fee_e8 = maker.order_id, maker.quantity_e8, maker.maker_fee_e8
                 self.trade_id = trade_id = self.trade_id + 1
                 execution_id = self.execution_id + 1
                 self.execution_id = execution_id + 1
@@ -478,7 +487,7 @@ class Matcher:
                     price_e8,
                     last_e8,
                     last_notional_e8,
-                    -(-last_notional_e8 * maker_fee_e8 // E8),
+                    -(-last_notional_e8 * (book_fee_e8 if maker_fee_e8 is None else maker_fee_e8) // E8),
                     _MAKER,
                     trade_id,
                     correlation_id=maker.correlation_id,

@@ -44,6 +44,11 @@ def worst_e8(book: Book, order: Order, other: BookSide) -> int:
     return order.price_e8 if book.breaker is None else book.breaker.limit_e8(order, other.best_e8)
 
 
+def takers_fee_e8(book: Book, order: Order) -> int:
+    """The fraction of the notional that an order pays as the aggressor, 10^-8."""
+    return book.taker_fee_e8 if order.taker_fee_e8 is None else order.taker_fee_e8
+
+
 def would_trade(other: BookSide, order: Order) -> bool:
     """Whether an order agrees with the best price of the other side."""
     return bool(other.keys) and other.keys[-1] >= order.price_e8 * other.sign
@@ -93,6 +98,7 @@ def open_order(order: Order, open_e8: int, notional_e8: int, level: Level) -> Op
         level,
         expire_us=order.expire_us,
         terms=order if is_special(order) else None,
+        maker_fee_e8=order.maker_fee_e8,
     )
     resting.show(open_e8)
     return resting

@@ -34,6 +34,7 @@ class OrderState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     expire_us: int | None = None
     terms: KeptOrder | None = None
     hidden_e8: int = 0
+    maker_fee_e8: int | None = None
 
 
 class BookState(msgspec.Struct, frozen=True, array_like=True):
@@ -79,6 +80,7 @@ class BookState(msgspec.Struct, frozen=True, array_like=True):
                 order.expire_us,
                 None if order.terms is None else KeptOrder(*astuple(order.terms)),
                 order.hidden_e8,
+                order.maker_fee_e8,
             )
             for order in book.orders.values()
         ]
@@ -127,6 +129,7 @@ class BookState(msgspec.Struct, frozen=True, array_like=True):
                     expire_us=order.expire_us,
                     terms=None if order.terms is None else Order(*astuple(order.terms)),
                     hidden_e8=order.hidden_e8,
+                    maker_fee_e8=order.maker_fee_e8,
                 )
             )
         book.last_e8, book.mark_e8 = self.last_e8, self.mark_e8

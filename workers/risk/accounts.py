@@ -19,6 +19,7 @@ from workers.risk.orders import RiskOrder
 from workers.risk.refusal import Refusal
 from workers.risk.rules import SymbolRules
 from workers.risk.usage import Bucket, Loss, Usage, Worth, rise_e8
+from workers.risk.volumes import Volume, take_tier
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -88,6 +89,7 @@ class Account:
         "strategies",
         "tagged",
         "usages",
+        "volumes",
         "worths",
     )
 
@@ -134,6 +136,8 @@ class Account:
         """Remembered orders that ended, oldest end first."""
         self.usages: dict[str, Usage] = {}
         """By symbol."""
+        self.volumes: dict[str, Volume] = {}
+        """By quote currency."""
         self.buckets: dict[str, Bucket] = {}
         """By the symbol whose orders they count; empty for all."""
         self.worths: dict[str, Worth] = {}
@@ -194,7 +198,10 @@ class Account:
         self, order: RiskOrder, rules: SymbolRules, pairs: Mapping[Pair, SymbolRules], *, holds: bool = True
     ) -> Refusal | None:
         """Hold what a new order may cost, unless it is only asked for, or say why the account cannot."""
-        order.fee_rate_e8 = rules.fee_rate_e8
+        if rules.fee_tiers:
+            take_tier(order, rules, self.volumes.get(rules.quote))
+        else:
+            order.fee_rate_e8 = rules.fee_rate_e8
         if self.kind is _MARGIN:
             refusal = order_refusal(self, order.side, order.quantity_e8, rules, pairs)
             if refusal is None and holds:
@@ -232,7 +239,9 @@ class Account:
         keeps_quantity: bool,
     ) -> Refusal | None:
         """Hold what an open order may cost, be it amended or not, or say why the account cannot."""
-        amended.fee_rate_e8 = max(order.fee_rate_e8, rules.fee_rate_e8)
+        amended.fee_rate_e8 = order.fee_rate_e8
+        if order.taker_fee_e8 is None:
+            amended.fee_rate_e8 = max(order.fee_rate_e8, rules.fee_rate_e8)
         leaves_e8 = max(amended.quantity_e8 - order.cumulative_e8, 0)
         needed_e8 = self._needed_e8(order, amended.worst_price_e8, leaves_e8, amended.fee_rate_e8)
         more_e8 = self._more_e8(order, needed_e8)

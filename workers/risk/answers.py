@@ -192,6 +192,8 @@ def to_book(
         message = replace(message, **seldom, **_terms(order))
     elif order.notional_e8 is not None:
         message = replace(message, notional_e8=order.notional_e8)
+    if order.taker_fee_e8 is not None:
+        message = replace(message, maker_fee_e8=order.maker_fee_e8, taker_fee_e8=order.taker_fee_e8)
     return Output("orders", order.symbol, message)
 
 

@@ -7,6 +7,7 @@ from schemas.seal import public_key
 from workers.risk.accounts import OPEN_ORDERS_MAX_DEFAULT, Account
 from workers.risk.rules import SymbolRules
 from workers.risk.usage import Usage
+from workers.risk.volumes import count
 
 _BUY = Side.BUY
 
@@ -50,4 +51,5 @@ def settle(account: Account, rules: SymbolRules, execution: Execution, now_us: i
     account.move(rules.base, quantity_e8)
     usage = account.usage(rules.symbol)
     usage.trade(quantity_e8, notional_e8, now_us)
+    count(account.volumes, rules.quote, notional_e8, execution.ts_us)
     return usage

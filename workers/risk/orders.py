@@ -137,6 +137,11 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
     stop: Stop | None = None
     """Of a group's first order: the stop order that was placed with it."""
 
+    maker_fee_e8: int | None = None
+    """The fraction of the notional that it pays where it rests, by its account's volume; None for the symbol's."""
+    taker_fee_e8: int | None = None
+    """The same where it is the aggressor."""
+
     def same_content(self, other: "RiskOrder") -> bool:
         """Whether two commands ask the same: sent_us and correlation_id do not matter, absent is as its default."""
         price_e8, quantity_e8 = self.placed_as or (self.price_e8, self.quantity_e8)

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from schemas.controls import names_in
+from schemas.controls import FeeTier, fee_tiers, names_in
 from schemas.messages import (
     Command,
     Control,
@@ -79,6 +79,8 @@ class SymbolRules(msgspec.Struct, array_like=True, gc=False):
     """The types and times in force of orders that it takes; None takes all."""
     open_orders_max: int | None = None
     """Most open orders of an account; None for as many as it may have anywhere."""
+    fee_tiers: tuple[FeeTier, ...] = ()
+    """Other fees by the account's volume, the smallest volume first."""
 
     def set_mark(self, mark_e8: int | None) -> None:
         """Value at this price from now on; the band moves with it."""
@@ -110,6 +112,7 @@ def symbol_rules(control: Control) -> SymbolRules:
         maintenance_e8=control.maintenance_margin_e8 or 0,
         takes=_takes(control),
         open_orders_max=control.open_orders_max,
+        fee_tiers=fee_tiers(control.fee_tiers),
     )
 
 

@@ -18,6 +18,7 @@ from workers.risk.rules import SymbolRules
 from workers.risk.sweeps import Sweep
 from workers.risk.usage import Bucket, Loss, Worth
 from workers.risk.value_at_risk import MarkHistory, Samples
+from workers.risk.volumes import Volume
 
 RESERVES_MARGIN: Final = 2
 """The first behaviour version whose orders of margin accounts say themselves how much they hold."""
@@ -55,6 +56,8 @@ class _Account(msgspec.Struct, array_like=True, gc=False):
     called: bool = False
     liquidating: bool = False
     leaves: bool = False
+    volumes: list[Volume] = []
+    """Sorted by currency."""
 
 
 class _State(msgspec.Struct, array_like=True, gc=False):
@@ -151,6 +154,7 @@ def _dump_account(account: Account) -> _Account:
         account.called,
         account.liquidating,
         account.leaves,
+        [account.volumes[currency] for currency in sorted(account.volumes)],
     )
 
 
@@ -169,6 +173,7 @@ def _load_account(item: _Account, symbols: dict[str, SymbolRules]) -> Account:
     account.leaves = item.leaves
     account.keys = {key_id: public_key(raw) for key_id, raw in item.keys}
     account.balances = {currency: Balance(total_e8) for currency, total_e8 in item.balances}
+    account.volumes = {volume.currency: volume for volume in item.volumes}
     account.finals = deque(item.finals)
     account.buckets = {bucket.scope: bucket for bucket in item.buckets}
     for symbol, day, traded_e8 in item.traded:

@@ -211,6 +211,9 @@ def make_symbol(name: str) -> Control:
         lot_e8=10_000,
         times_in_force="GTC,IOC",
         open_orders_max=7,
+        maker_fee_e8=100_000,
+        taker_fee_e8=200_000,
+        fee_tiers="100000000000/-10000/20000",
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from gateway import limits
 from gateway.errors import unavailable
+from schemas.units import E8
 
 
 def the_error(answer: Any) -> dict[str, Any]:
@@ -192,9 +193,21 @@ async def test_the_document_has_the_lean_path_beside_the_rest(client: Any) -> No
     assert schema["properties"]["side"]["enum"] == ["buy", "sell"]
 
 
+async def test_an_account_reads_its_volume_and_what_it_pays(served: Any, client: Any) -> None:
+    served.database.answers = [[("BTC-USD", 600 * E8), ("GONE-USD", E8)], [("BTC-USD", 1000 * E8)]]
+    for volume, maker, taker in (("600", "0.001", "0.002"), ("1000", "-0.0001", "0.0002")):
+        told = (await client.get("/api/v1/fees", headers=served.bearer())).json()["data"]
+        assert told == {
+            "volumes": {"USD": volume},
+            "symbols": {"BTC-USD": {"maker_fee": maker, "taker_fee": taker}},
+        }
+    assert (await client.get("/api/v1/fees")).status_code == 401
+
+
 async def test_symbols_and_an_empty_book_come_from_memory(client: Any) -> None:
     (symbol,) = (await client.get("/api/v1/symbols")).json()["data"]
     assert (symbol["symbol"], symbol["status"], symbol["tick"]) == ("BTC-USD", "trading", "0.01")
+    assert symbol["fee_tiers"] == [{"volume": "1000", "maker": "-0.0001", "taker": "0.0002"}]
     assert (symbol["order_types"], symbol["times_in_force"], symbol["max_open_orders"]) == (None, ["gtc", "ioc"], 7)
     book = (await client.get("/api/v1/book/BTC-USD")).json()["data"]
     assert (book["bids"], book["asks"], book["sequence"]) == ([], [], 0)

@@ -127,6 +127,7 @@ async def test_answers_look_as_the_document_says(served: Any, client: Any, docum
         ("get", "/api/v1/api-keys", "/api/v1/api-keys", {}),
         ("delete", "/api/v1/api-keys/{key_id}", "/api/v1/api-keys/0", {}),
         ("get", "/api/v1/symbols", "/api/v1/symbols", {}),
+        ("get", "/api/v1/fees", "/api/v1/fees", {}),
         ("get", "/api/v1/book/{symbol}", "/api/v1/book/BTC-USD", {}),
         ("get", "/api/v1/trades", "/api/v1/trades", {}),
         ("get", "/health/live", "/health/live", {}),

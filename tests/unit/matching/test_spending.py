@@ -54,6 +54,9 @@ def test_what_is_not_there_expires_and_is_reckoned_at_the_worst_price() -> None:
     order = spend(asks, 503 + 110)
     assert order[-1] == "zoe EXPIRED IMMEDIATE_REMAINDER"
     assert order[1] == "zoe PARTIALLY_FILLED leaves 4"
+    asks = market("120 9 bob\n" + LADDER)
+    assert spend(asks, 503 + 110)[1] == "zoe PARTIALLY_FILLED leaves 4"
+    assert asks.ladder() == rungs("120 9 bob\n---\n99 5 dave")
     asks = market()
     assert spend(asks, 503 + 54)[-3:] == ["zoe FILLED leaves 0", "carol FILLED leaves 0", "trade 3 at 101"]
 
@@ -81,6 +84,9 @@ def test_it_never_buys_more_than_risk_has_let_pass() -> None:
         *("zoe FILLED leaves 0", "carol PARTIALLY_FILLED leaves 2"),
         "trade 1 at 101",
     ]
+    asks = market()
+    assert spend(asks, 10_000, most=3)[-1] == "trade 1 at 101"
+    assert asks.ladder() == rungs("101 2 carol\n---\n99 5 dave")
 
 
 def test_hidden_parts_are_paid_for_too() -> None:

@@ -174,7 +174,10 @@ def test_a_rule_that_became_wider_takes_nothing_out(desk: Desk) -> None:
     decremented = {"quantity_e8": E8, "leaves_e8": E8, "price_e8": 1000 * E8, "reason": Reason.SELF_TRADE}
     desk.executed(order, ExecutionKind.AMENDED, OrderStatus.NEW, **decremented)
     assert removed(desk.symbol(quantity_min_e8=2 * E8, quantity_max_e8=60 * E8, tick_e8=E8 // 1000)) == []
-    assert removed(desk.symbol(quantity_min_e8=3 * E8)) == [
+    odd_e8 = E8 + E8 // 10_000
+    desk.executed(order, ExecutionKind.AMENDED, OrderStatus.NEW, **(decremented | {"leaves_e8": odd_e8}))
+    assert removed(desk.symbol(quantity_min_e8=2 * E8, quantity_max_e8=60 * E8, lot_e8=E8 // 4000)) == []
+    assert removed(desk.symbol(quantity_min_e8=3 * E8, lot_e8=E8 // 4000)) == [
         (order.order_id, Reason.QUANTITY_TOO_SMALL, 3 * E8, E8),
     ]
 
@@ -246,7 +249,7 @@ def test_a_record_looks_at_some_and_the_ticks_at_the_others(desk: Desk, monkeypa
 
 def test_a_second_change_looks_at_all_again_by_both(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweeps, "LOOKED_AT_MAX", 1)
-    small, _ = desk.placed(quantity_e8=E8), desk.placed("bob", quantity_e8=2 * E8, price_e8=100_001 * E8 // 100)
-    assert [order for order, *_ in removed(desk.symbol(quantity_min_e8=2 * E8))] == [small.order_id]
-    assert removed(desk.symbol(quantity_min_e8=3 * E8, tick_e8=E8)) == []
-    assert [reason for _, reason, *_ in removed(desk.tick())] == [Reason.PRICE_OFF_TICK]
+    first, second = desk.placed(), desk.placed("bob")
+    assert [order for order, *_ in removed(desk.symbol(quantity_max_e8=E8 // 2))] == [first.order_id]
+    assert removed(desk.symbol(quantity_max_e8=E8 // 2, tick_e8=E8)) == []
+    assert removed(desk.tick()) == [(second.order_id, Reason.QUANTITY_TOO_LARGE, E8 // 2, E8)]
