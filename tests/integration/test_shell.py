@@ -213,6 +213,28 @@ def test_committed_offsets_and_metrics_tell_the_progress(running: Shell) -> None
     assert 'tradsys_worker_shards{stage="order"} 4.0' in text
 
 
+def test_a_worker_that_its_group_refuses_ends(running: Shell) -> None:
+    stranger = Consumer(
+        {
+            "bootstrap.servers": running.bootstrap,
+            "group.id": f"{running.prefix}order",
+            "partition.assignment.strategy": "cooperative-sticky",
+        }
+    )
+    stranger.subscribe([f"{running.prefix}clock"])
+    until(lambda: bool(stranger.poll(0.1) or stranger.assignment()), ENDS_S, "the group has another protocol")
+    worker = running.start(0)
+
+    def has_ended() -> bool:
+        stranger.poll(0)
+        return worker.poll() is not None
+
+    until(has_ended, ENDS_S, "the worker ends")
+    stranger.close()
+    assert worker.returncode == Exit.UNUSABLE
+    assert "the membership in the group failed: InconsistentGroupProtocolError" in running.log(0).read_text()
+
+
 def test_a_broker_that_is_not_there_and_a_wrong_setting_are_said_in_a_sentence(running: Shell) -> None:
     worker = running.start(5, KAFKA_BOOTSTRAP="127.0.0.1:1")
     assert worker.wait(ENDS_S) in {Exit.UNUSABLE, Exit.BROKER_FAILED}

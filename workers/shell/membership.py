@@ -47,7 +47,7 @@ class GroupThread(driver.AIOKafkaConsumerThread):
         return consumer
 
     async def on_start(self) -> None:
-        """Join, and watch for the loss of the membership."""
+        """Join, and watch for the loss and the end of the membership."""
         await super().on_start()
         consumer = self._ensure_consumer()
         # aiokafka leaves the group when nothing was fetched for long: one fetch is in progress for ever.
@@ -61,6 +61,17 @@ class GroupThread(driver.AIOKafkaConsumerThread):
             reset()
 
         coordinator.reset_generation = reset_generation
+        self._watching = asyncio.create_task(self._watch(coordinator))
+
+    async def _watch(self, coordinator: Any) -> None:
+        """End with the membership: aiokafka tells its end to whoever fetches next, and here nobody does."""
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            try:
+                coordinator.check_errors()
+            except Exception as error:  # noqa: BLE001 - whatever has ended it
+                self.consumer.failed(error)
+                return
 
     async def leave(self) -> None:
         """Tell the group that this member is gone for good; aiokafka does not do it for static members."""
@@ -108,6 +119,10 @@ class GroupConsumer(driver.Consumer):
     def lost(self) -> None:
         """The group goes on without this member: it was away for longer than the session."""
         self.loop.call_soon_threadsafe(self.app.lost)
+
+    def failed(self, reason: Exception) -> None:
+        """The group does not take this member, or aiokafka has given up."""
+        self.loop.call_soon_threadsafe(self.app.failed, reason)
 
 
 class GroupApp(faust.App):
@@ -196,3 +211,8 @@ class GroupApp(faust.App):
         """End the process: its shards may have been given to others."""
         sentence = f"{self._stage.name}: the group has gone on without this process; it was away for too long"
         self._on_error(WorkerError(Exit.FENCED, sentence))
+
+    def failed(self, reason: Exception) -> None:
+        """End the process: it has no shards and gets none."""
+        sentence = f"{self._stage.name}: the membership in the group failed: {reason!r}"
+        self._on_error(WorkerError(Exit.UNUSABLE, sentence))

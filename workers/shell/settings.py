@@ -41,6 +41,9 @@ CONNECT_TIMEOUT_S: Final = 10
 RESTORE_READ_TIMEOUT_S: Final = 30
 """How long a restore waits for the next record that it knows to be in the log."""
 
+JOIN_TIMEOUT_S: Final = 60
+"""How long Faust may take to begin with the group."""
+
 LEAVE_TIMEOUT_S: Final = 5
 
 STOP_TIMEOUT_S: Final = 20

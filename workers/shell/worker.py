@@ -18,7 +18,7 @@ from workers.shell.endings import Exit, WorkerError
 from workers.shell.loop import ShardLoop, Stop
 from workers.shell.membership import GroupApp
 from workers.shell.runner import StageRun
-from workers.shell.settings import ABANDON_TIMEOUT_S, STOP_TIMEOUT_S, Settings
+from workers.shell.settings import ABANDON_TIMEOUT_S, JOIN_TIMEOUT_S, STOP_TIMEOUT_S, Settings
 from workers.shell.watchdog import LOOK_EVERY_S, Watchdog
 
 _SWITCH_INTERVAL_S: Final = 0.001
@@ -67,13 +67,16 @@ class Worker:
         watching = asyncio.create_task(self._watch())
         crashed = asyncio.create_task(self._app._crashed.wait())  # noqa: SLF001 - Faust's own name for it
         ended = asyncio.create_task(self._ended.wait())
-        await asyncio.wait({joining, crashed, ended}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({joining, crashed, ended}, timeout=JOIN_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
         joined = joining.done() and joining.exception() is None
         if joined:
             await asyncio.wait({crashed, ended}, return_when=asyncio.FIRST_COMPLETED)
         if self._error is None and not self._ended.is_set():
-            reason = self._app.crash_reason if joined or not joining.done() else joining.exception()
-            sentence = f"the membership in the group at {self._run.settings.bootstrap} failed: {reason}"
+            reason = joining.exception() if joining.done() and not joined else self._app.crash_reason
+            sentence = (
+                f"the membership in the group at {self._run.settings.bootstrap} failed: "
+                f"{reason or f'it was not joined within {JOIN_TIMEOUT_S} s'}"
+            )
             self._error = WorkerError(Exit.UNUSABLE, sentence)
         for task in (joining, watching, crashed, ended):
             task.cancel()
