@@ -109,18 +109,14 @@ async def read_body(heads: Heads, receive: Receive) -> bytes:
     """The whole body, within limits of size and time. Raises ApiError."""
     if heads.content_length is None and heads.transfer_encoding is None:
         return b""
-    if heads.content_length is not None and int(heads.content_length) > limits.BODY_BYTES_MAX:
-        await _drain(receive)
-        raise _too_large()
-    event = await receive() if heads.content_length == b"0" else await _in_time(receive)
-    body: bytes = event.get("body", b"")
-    while event.get("more_body"):
-        event = await _in_time(receive)
-        body += event.get("body", b"")
-        if len(body) > limits.BODY_BYTES_MAX:
-            await _drain(receive)
-            raise _too_large()
-    return body
+    if heads.content_length == b"0":
+        await receive()
+        return b""
+    try:
+        async with asyncio.timeout(limits.BODY_TIMEOUT_S):
+            return await _read(heads, receive)
+    except TimeoutError:
+        raise ApiError(Code.REQUEST_TIMEOUT, f"The body did not arrive within {limits.BODY_TIMEOUT_S:.0f} s.") from None
 
 
 async def respond(send: Send, reply: Reply, correlation_id: str, more: Headers) -> None:
@@ -180,22 +176,19 @@ def require_json(content_type: bytes | None) -> None:
         raise ApiError(Code.UNSUPPORTED_MEDIA_TYPE, "The body must be JSON, sent with Content-Type: application/json.")
 
 
-async def _drain(receive: Receive) -> None:
-    """Read on, and keep nothing: a client that is cut off while it sends would not see the answer."""
-    size = 0
+async def _read(heads: Heads, receive: Receive) -> bytes:
+    body = b""
+    is_small = heads.content_length is None or int(heads.content_length) <= limits.BODY_BYTES_MAX
     event: Event = {"more_body": True}
+    while is_small and event.get("more_body"):
+        event = await receive()
+        body += event.get("body", b"")
+        is_small = len(body) <= limits.BODY_BYTES_MAX
+    if is_small:
+        return body
+    # Read on, and keep nothing: a client that is cut off while it sends would not see the answer.
+    size = 0
     while event.get("more_body") and size < limits.DRAIN_BYTES_MAX:
-        event = await _in_time(receive)
+        event = await receive()
         size += len(event.get("body", b""))
-
-
-async def _in_time(receive: Receive) -> Event:
-    try:
-        async with asyncio.timeout(limits.BODY_TIMEOUT_S):
-            return await receive()
-    except TimeoutError:
-        raise ApiError(Code.REQUEST_TIMEOUT, f"The body did not arrive within {limits.BODY_TIMEOUT_S:.0f} s.") from None
-
-
-def _too_large() -> ApiError:
-    return ApiError(Code.PAYLOAD_TOO_LARGE, f"The body is larger than {limits.BODY_BYTES_MAX} bytes.")
+    raise ApiError(Code.PAYLOAD_TOO_LARGE, f"The body is larger than {limits.BODY_BYTES_MAX} bytes.")

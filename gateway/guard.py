@@ -92,6 +92,19 @@ class Guard:
         budget = self._budgets.cancels if cancels else self._budgets.orders
         await self._charge(f"user:{identity.username}", address, [budget])
 
+    async def charge_read(self, identity: Identity, address: str) -> None:
+        """Charge what a message on the WebSocket asks of the database. Raises ApiError."""
+        await self._charge(f"user:{identity.username}", address, [self._budgets.reads])
+
+    async def charge_handshake(self, heads: Heads, address: str) -> None:
+        """Charge a WebSocket handshake. Raises ApiError, also for a page of an origin that is not allowed.
+
+        Browsers let every page connect, and say whose page it is: nothing else keeps others out. Programs say nothing.
+        """
+        if heads.origin is not None and heads.origin not in self._origins:
+            raise ApiError(Code.FORBIDDEN, "Pages of this origin may not connect; the operator lists those that may.")
+        await self._rates.charge(f"handshake {address}", [Charge(f"address:{address}", self._budgets.address)])
+
     def preflight(self, scope: Any, heads: Heads) -> Headers | None:
         """What answers a browser that asks whether it may ask; None for any other request."""
         if scope["method"] != "OPTIONS" or heads.origin is None:

@@ -8,7 +8,7 @@ BODY_BYTES_MAX: Final = 16_384
 DRAIN_BYTES_MAX: Final = 4_194_304
 """So much of a body that is too large is read and thrown away before the answer; then the connection is closed."""
 BODY_TIMEOUT_S: Final = 10.0
-"""A body must have arrived by then; beyond it 408."""
+"""A whole body must have arrived by then; beyond it 408."""
 SHOWN_CHARACTERS_MAX: Final = 100
 """So much of a value that is refused is shown in the answer."""
 HEADER_BYTES_MAX: Final = 16_384
@@ -19,6 +19,8 @@ KEEP_ALIVE_S: Final = 75
 """An idle HTTP connection is kept for so long."""
 CONNECTIONS_MAX: Final = 12_000
 """Open connections of one process, HTTP and WebSocket; beyond it new ones are closed at once."""
+CONNECTIONS_PER_ADDRESS: Final = 500
+"""Open HTTP connections of one address that is no trusted proxy; beyond it new ones are closed at once."""
 BACKLOG: Final = 2_048
 """Connections the kernel holds while the process is busy."""
 SHUTDOWN_S: Final = 5
@@ -103,7 +105,12 @@ API_KEY_ADDRESSES_MAX: Final = 16
 """Addresses and networks in a key's list, and addresses remembered of those it was used from."""
 API_KEYS_REMEMBERED: Final = 10_000
 API_KEY_LOOKUPS_MAX: Final = 4
-"""Keys looked up at a time that this process does not know; beyond it 503. So wrong keys keep few connections busy."""
+API_KEY_LOOKUPS_PER_ADDRESS: Final = 2
+"""Keys looked up at a time that this process does not know; beyond either 503. So they keep few connections busy."""
+API_KEY_FAILURES_PER_ADDRESS: Final = 50
+"""Wrong keys of an address in LOGIN_WINDOW_S; beyond it 429 for keys that this process does not know."""
+API_KEYS_WRONG_REMEMBERED: Final = 10_000
+"""A key that is wrong once is so for ever; it is not looked up again."""
 SIGNING_KEYS_PER_ACCOUNT: Final = 10
 SIGNING_KEY_CHANGES_PER_DAY: Final = 100
 """Registrations and revocations of one account: each is a record that every stage reads."""
@@ -119,6 +126,10 @@ REVOCATION_STALE_S: Final = 10.0
 # Stream
 WS_CONNECTIONS_MAX: Final = 10_000
 WS_CONNECTIONS_PER_ACCOUNT: Final = 50
+WS_CONNECTIONS_PER_ADDRESS: Final = 200
+"""Of an address as it is told to the gateway, by the proxy too; that of the gateway's own host is not limited."""
+WS_SUBSCRIPTIONS_PER_ADDRESS: Final = 5_000
+"""Channels of all connections of an address."""
 WS_MESSAGE_BYTES_MAX: Final = 16_384
 """Largest message from a client; beyond it close code 1009."""
 WS_SUBSCRIPTIONS_MAX: Final = 200
@@ -132,6 +143,8 @@ WS_QUEUE_BYTES_MAX: Final = 4_194_304
 """What may wait for one client; at either limit it is disconnected with 4008."""
 WS_SEND_BUFFER_BYTES: Final = 262_144
 """The kernel's send buffer of one WebSocket connection."""
+WS_LAST_WORDS_S: Final = 1.0
+"""What was queued for a client that is sent away has so long to leave; then it is given up."""
 WS_ABORT_S: Final = 5.0
 """A client that was told to go and does not read is cut off then."""
 WS_PING_S: Final = 20.0

@@ -1,22 +1,30 @@
 """The HTTP protocol of the server: uvicorn's, with limits on headers in size and time, and errors in our shape."""
 
 import asyncio
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway import limits
 from gateway.asgi import SECURITY_HEADERS
 from gateway.correlation import make
 from gateway.errors import ApiError, Code
+from gateway.rates import address_of
+from gateway.tally import Tally
 
 
 class HttpProtocol(HttpToolsProtocol):
     """One connection."""
 
+    peers: ClassVar[Tally] = Tally()
+    """Open connections of each address; of the process, which has one server."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._peer: str | None = None
+        """Whose share the connection takes, None if nobody's."""
         self._header_bytes = 0
         self._is_in_headers = True
         self._unfinished_bytes = 0
@@ -26,7 +34,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A connection beyond the limit is closed at once."""
         super().connection_made(transport)  # type: ignore[arg-type]
-        if len(self.connections) > limits.CONNECTIONS_MAX:
+        if len(self.connections) > limits.CONNECTIONS_MAX or not self._is_within_share():
             self.transport.close()
         else:
             self._header_timer = self.loop.call_later(limits.HEADER_TIMEOUT_S, self.transport.close)
@@ -34,7 +42,13 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The peer has gone."""
         self._stop_header_timer()
+        self._give_back()
         super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self) -> None:
+        """It is no HTTP connection any more."""
+        self._give_back()
+        super().handle_websocket_upgrade()
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the peer."""
@@ -86,6 +100,22 @@ class HttpProtocol(HttpToolsProtocol):
             + body
         )
         self.transport.close()
+
+    def _is_within_share(self) -> bool:
+        """Take a place of the peer's address. A proxy has all that it wants: it comes for many."""
+        host = self.client[0] if self.client else ""
+        if isinstance(self.app, ProxyHeadersMiddleware) and host in self.app.trusted_hosts:
+            return True
+        peer = address_of(host)
+        if not self.peers.take(peer, 1, limits.CONNECTIONS_PER_ADDRESS):
+            return False
+        self._peer = peer
+        return True
+
+    def _give_back(self) -> None:
+        if self._peer is not None:
+            self.peers.give_back(self._peer)
+            self._peer = None
 
     def _count(self, size: int) -> None:
         self._header_bytes += size

@@ -24,6 +24,9 @@ from valkey.exceptions import ValkeyError
 from gateway import limits
 from gateway.errors import ApiError, Code
 
+UNKNOWN: Final = "unknown"
+"""What stands for an address that is none."""
+
 _log: Final = structlog.get_logger("gateway.rates")
 
 TAKE: Final = """
@@ -220,6 +223,14 @@ class LocalWindows:
             self._windows.popitem(last=False)
         return [granted, *(room - granted for room in rooms)]
 
+    def give_back(self, key: str) -> None:
+        """One token that was taken counts no more."""
+        frame, count, before = self._windows.get(key, (0, 0, 0))
+        if count:
+            self._windows[key] = (frame, count - 1, before)
+        elif before:
+            self._windows[key] = (frame, count, before - 1)
+
 
 def shared(valkey: Valkey, prefix: str) -> Take:
     """Takes tokens in Valkey, under keys that begin with the prefix."""
@@ -239,12 +250,18 @@ def address_of(host: str) -> str:
     try:
         address = ip_address(host)
     except ValueError:
-        return "unknown"
+        return UNKNOWN
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped is not None:
             return str(address.ipv4_mapped)
         return str(IPv6Address(int(address) >> 64 << 64))
     return host
+
+
+@lru_cache(limits.RATE_CALLERS_MAX)
+def is_local(address: str) -> bool:
+    """Whether it is this host's own: what comes from there without a proxy's word is a program beside the gateway."""
+    return address != UNKNOWN and ip_address(address).is_loopback
 
 
 def _part(charge: Charge) -> Charge:

@@ -47,6 +47,7 @@ from gateway.reader import WINDOW_MS, LogReader, look_back
 from gateway.settings import Settings
 from gateway.stream.hub import Hub
 from gateway.stream.session import Door
+from gateway.stream.shares import Shares
 from schemas.codec import Codec
 from schemas.messages import Control, Frame
 from stream_topology.decisions import write_decisions
@@ -97,7 +98,7 @@ def assemble(parts: Parts, lifespan: Lifespan) -> Gateway:
         symbols=parts.symbols,
         metrics=parts.metrics,
         guard=guard,
-        per_account={},
+        shares=Shares(),
     )
     application = make_application(lifespan, callers)
     application.include_router(

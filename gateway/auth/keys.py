@@ -15,15 +15,17 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Row, func, insert, literal, select, update
 
 from gateway import limits
+from gateway.auth.lookups import Lookups
 from gateway.auth.revocations import Revocations
 from gateway.auth.tokens import Identity
 from gateway.database import NOW_US, Database
 from gateway.errors import ApiError, Code
+from gateway.rates import address_of
 from gateway.rights import ROLES, Right
 from schemas.tables import api_keys, sessions, users
 
 PREFIX: Final = "tsk_"
-_KEY: Final = re.compile(r"tsk_([0-9a-f]{16})_([0-9a-f]{64})", re.ASCII)
+_KEY: Final = re.compile(r"tsk_[0-9a-f]{16}_[0-9a-f]{64}", re.ASCII)
 
 GIVEN: Final = frozenset({Right.READ, Right.TRADE, Right.ADMIN})
 """What a key may be given; the rest is for people."""
@@ -48,13 +50,16 @@ class ApiKeys:
         self._database = database
         self._revocations = revocations
         self._known: dict[str, _Known] = {}
-        self._looking = 0
+        self._lookups = Lookups(self._read)
 
     async def identity(self, key: str, address: str) -> Identity:
         """Whose key this is, if it may be used from this address. Raises ApiError."""
         known = self._known.get(key)
         if known is None:
-            known = await self._look_up(key)
+            found = await self._lookups.find(key, address_of(address)) if _KEY.fullmatch(key) else None
+            if found is None:
+                raise ApiError(Code.UNAUTHORIZED, "The key is not one of ours, or was revoked.")
+            known = found
             self._revocations.require(known.identity.session_id)
             if key not in self._known:
                 self._remember(key, known)
@@ -120,27 +125,20 @@ class ApiKeys:
         self._known[key] = known
         self._revocations.watch(known.identity.session_id, known.forget)
 
-    async def _look_up(self, key: str) -> _Known:
-        found = _KEY.fullmatch(key)
-        if found is None:
-            raise _refused()
-        if self._looking >= limits.API_KEY_LOOKUPS_MAX:
-            raise ApiError(Code.SERVICE_UNAVAILABLE, "Too many new keys at once; try again.")
-        secret_hash = hashlib.sha256(bytes.fromhex(found[2])).hexdigest()
+    async def _read(self, key: str) -> _Known | None:
+        """What the database says of a key. Raises ApiError."""
+        key_id, secret = key.removeprefix(PREFIX).split("_")
+        secret_hash = hashlib.sha256(bytes.fromhex(secret)).hexdigest()
         statement = select(api_keys, users.c.account, users.c.role).where(
-            api_keys.c.key_id == found[1],
+            api_keys.c.key_id == key_id,
             api_keys.c.secret_hash == secret_hash,
             api_keys.c.revoked_us.is_(None),
             users.c.username == api_keys.c.username,
             users.c.disabled_us.is_(None),
         )
-        self._looking += 1
-        try:
-            rows = await self._database.rows(statement)
-        finally:
-            self._looking -= 1
+        rows = await self._database.rows(statement)
         if not rows:
-            raise _refused()
+            return None
         row = rows[0]
         rights = frozenset(map(Right, row.scopes.split())) & ROLES[row.role]
         identity = Identity(row.username, row.account, row.role, None, row.key_id, rights)
@@ -167,7 +165,3 @@ def _is_in(address: str, networks: tuple[Network, ...]) -> bool:
     except ValueError:
         return False
     return any(parsed in network for network in networks)
-
-
-def _refused() -> ApiError:
-    return ApiError(Code.UNAUTHORIZED, "The key is not one of ours, or was revoked.")

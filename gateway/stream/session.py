@@ -30,6 +30,7 @@ from gateway.stream import requests, snapshots
 from gateway.stream.hub import Hub
 from gateway.stream.orders import Orders
 from gateway.stream.protocol import WIRE_EVENT
+from gateway.stream.shares import Shares
 from gateway.stream.wire import json_message
 from schemas.units import format_us
 
@@ -59,8 +60,7 @@ class Door:
     symbols: Symbols
     metrics: Metrics
     guard: Guard
-    per_account: dict[str, int]
-    """Open connections by account."""
+    shares: Shares
 
 
 class Session:
@@ -92,16 +92,22 @@ class Session:
         """Serve the client until either side ends it."""
         await self._receive()
         try:
+            await self._door.guard.charge_handshake(self._heads, self._address)
+            self._door.shares.enter(self._address)
+        except ApiError as error:
+            await deny(self._send, error, self._correlation_id, self._heads.accept)
+            return
+        try:
             if ticket := self._query.get("ticket"):
                 self._authenticate(await self._door.tickets.redeem(ticket[-1]))
         except ApiError as error:
-            await self._deny(error)
+            await deny(self._send, error, self._correlation_id, self._heads.accept)
+            self._leave()
             return
-        await self._send(
-            {"type": "websocket.accept", "headers": [(b"x-correlation-id", self._correlation_id.encode())]}
-        )
-        self._writer = asyncio.create_task(self._write())
         try:
+            named = [(b"x-correlation-id", self._correlation_id.encode())]
+            await self._send({"type": "websocket.accept", "headers": named})
+            self._writer = asyncio.create_task(self._write())
             while (event := await self._receive())["type"] == "websocket.receive":
                 await self._heard(event)
         finally:
@@ -175,13 +181,7 @@ class Session:
         """Raises ApiError when the session has ended or the account has too many connections."""
         self._door.revocations.require(identity.session_id)
         if self._identity is None:
-            count = self._door.per_account.get(identity.account, 0)
-            if count >= limits.WS_CONNECTIONS_PER_ACCOUNT:
-                raise ApiError(
-                    Code.LIMIT_EXCEEDED,
-                    f"An account may have {limits.WS_CONNECTIONS_PER_ACCOUNT} connections at a time.",
-                )
-            self._door.per_account[identity.account] = count + 1
+            self._door.shares.log_in(identity.account)
         else:
             self._door.revocations.unwatch(self._identity.session_id, self._log_out)
         self._identity = identity
@@ -220,9 +220,11 @@ class Session:
         for name in names:
             kind, _, account = name.partition(":")
             if CHANNELS[kind] is not EVERYBODY:
+                await self._door.guard.charge_read(self._known(), self._address)
                 states[name] = await snapshots.rows(self._door.database, kind, account)
         if self._has_ended:
             return
+        self._door.shares.subscribe(self._address, len(set(names) - self._channels.keys()))
         self._answer("marketdata.subscribed", message.request_id, channels=names)
         for name in names:
             hub.unsubscribe(name, self)
@@ -234,6 +236,7 @@ class Session:
 
     def _unsubscribe(self, message: requests.Unsubscribe) -> None:
         names = [self._channel(name) for name in requests.channel_names(message)]
+        self._door.shares.unsubscribe(self._address, len(self._channels.keys() & set(names)))
         for name in names:
             self._channels.pop(name, None)
             self._door.hub.unsubscribe(name, self)
@@ -300,7 +303,9 @@ class Session:
         async def close() -> None:
             with suppress(OSError):  # the client has gone first
                 if rest:
-                    await self._send({"type": WIRE_EVENT, "data": rest})
+                    with suppress(TimeoutError):  # the client does not read: it is told to go, and cut off
+                        async with asyncio.timeout(limits.WS_LAST_WORDS_S):
+                            await self._send({"type": WIRE_EVENT, "data": rest})
                 await self._send({"type": "websocket.close", "code": code, "reason": reason})
 
         task = asyncio.create_task(close())
@@ -309,6 +314,7 @@ class Session:
 
     def _leave(self) -> None:
         self._has_ended = True
+        self._door.shares.leave(self._address, len(self._channels))
         for name in self._channels:
             self._door.hub.unsubscribe(name, self)
         self._orders.end()
@@ -320,15 +326,7 @@ class Session:
             self._expiry.cancel()
         if self._identity is not None:
             self._door.revocations.unwatch(self._identity.session_id, self._log_out)
-            left = self._door.per_account[self._identity.account] - 1
-            if left:
-                self._door.per_account[self._identity.account] = left
-            else:
-                del self._door.per_account[self._identity.account]
-
-    async def _deny(self, error: ApiError) -> None:
-        await deny(self._send, error, self._correlation_id, self._heads.accept)
-        self._leave()
+            self._door.shares.log_out(self._identity.account)
 
 
 async def deny(send: Send, error: ApiError, correlation: str, accept: bytes | None = None) -> None:

@@ -13,6 +13,8 @@ RIGHTS = "gateway/rights.py"
 
 KEYS = "gateway/auth/keys.py"
 
+LOOKUPS = "gateway/auth/lookups.py"
+
 SIGNING = "gateway/auth/signing_keys.py"
 
 GATEWAY_MUTATIONS: Final = (
@@ -38,6 +40,10 @@ GATEWAY_MUTATIONS: Final = (
     Mutation("a key outlives its revocation", KEYS, "session_id, known.forget)", "session_id, print)"),
     Mutation("a key has all rights of its user", KEYS, " & ROLES[row.role]", " | ROLES[row.role]"),
     Mutation("a key gives what its maker lacks", KEYS, "missing := rights - identity.rights", "missing := set()"),
+    Mutation("wrong keys are looked up again", LOOKUPS, "if key in self._wrong:", "if False:"),
+    Mutation("an address shows any number of wrong keys", LOOKUPS, "        if not granted:", "        if False:"),
+    Mutation("right keys count", LOOKUPS, "        else:\n            self._failures.give_back(address)\n", ""),
+    Mutation("an address looks up all it wants", LOOKUPS, " or not self._places.take(address, 1, most)", ""),
     Mutation("signing keys without a limit", SIGNING, ">= limits.SIGNING_KEYS_PER_ACCOUNT", "> 1_000_000"),
     Mutation("a signing key is replaced", SIGNING, " or keys.get(key_id, public_key) != public_key", ""),
     Mutation(

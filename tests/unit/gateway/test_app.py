@@ -112,6 +112,51 @@ async def test_what_is_not_http_is_answered_in_our_shape(served: Any) -> None:
     assert json.loads(body)["error"]["code"] == "INVALID_REQUEST"
 
 
+async def test_a_body_that_comes_in_pieces_has_its_time_as_a_whole(
+    served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "BODY_TIMEOUT_S", 0.3)
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    head = "POST /auth/login HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 10000\r\n\r\n"
+    writer.write(head.encode())
+
+    async def trickle() -> None:
+        while True:
+            writer.write(b" ")
+            await asyncio.sleep(0.02)
+
+    trickling = asyncio.create_task(trickle())
+    async with asyncio.timeout(10):
+        answer = await reader.readuntil(b"\r\n\r\n")
+    trickling.cancel()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"connection: close" in answer
+
+
+async def test_an_address_has_so_many_connections_and_a_proxy_all(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "CONNECTIONS_PER_ADDRESS", 2)
+
+    async def opened(host: str) -> tuple[bytes, asyncio.StreamWriter]:
+        """What a request on a new connection from a host is answered, and the connection."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port, local_addr=(host, 0))
+        writer.write(b"GET /health/live HTTP/1.1\r\nhost: a\r\n\r\n")
+        try:
+            async with asyncio.timeout(10):
+                return await reader.read(15), writer
+        except ConnectionError:
+            return b"", writer
+
+    asked = [await opened(host) for host in ("127.0.0.2",) * 3 + ("127.0.0.3",) + ("127.0.0.1",) * 4]
+    assert [answer[9:12] for answer, _ in asked] == [b"200", b"200", b""] + [b"200"] * 5
+    asked[0][1].close()
+    async with asyncio.timeout(10):
+        while not (again := await opened("127.0.0.2"))[0]:
+            again[1].close()
+    for _, writer in (*asked, again):
+        writer.close()
+
+
 async def test_health_says_what_each_dependency_is(served: Any, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     async def well() -> str | None:
         return None

@@ -1,5 +1,6 @@
 """API keys as the gateway remembers them: from where, for what and until when. Signing keys as the log has them."""
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,9 +8,10 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 from msgspec.structs import replace
 
+from gateway import limits
 from gateway.auth.keys import ApiKeys
 from gateway.auth.revocations import Revocations
-from gateway.errors import ApiError, Code
+from gateway.errors import ApiError, Code, unavailable
 from gateway.rights import Right
 from schemas.codec import local_codec
 from schemas.messages import Control, ControlKind
@@ -23,9 +25,15 @@ class StandInDatabase:
     def __init__(self) -> None:
         self.asked = 0
         self.row: Any = row()
+        self.error: ApiError | None = None
+        self.goes_on: asyncio.Event | None = None
 
     async def rows(self, _statement: Any) -> list[Any]:
         self.asked += 1
+        if self.error is not None:
+            raise self.error
+        if self.goes_on is not None:
+            await self.goes_on.wait()
         return [] if self.row is None else [self.row]
 
 
@@ -116,6 +124,67 @@ async def test_a_revoked_key_is_never_good_again(
 async def test_what_is_no_key_is_refused_without_a_query(keys: ApiKeys, database: StandInDatabase, text: str) -> None:
     assert (await refused(keys.identity(text, "10.0.0.1"))).code is Code.UNAUTHORIZED
     assert database.asked == 0
+
+
+async def test_a_wrong_key_is_looked_up_once(keys: ApiKeys, database: StandInDatabase) -> None:
+    database.row = None
+    for _ in range(limits.API_KEY_FAILURES_PER_ADDRESS + 1):
+        assert (await refused(keys.identity(key(), "10.0.0.1"))).code is Code.UNAUTHORIZED
+    assert database.asked == 1
+
+
+async def test_an_address_with_too_many_wrong_keys_keeps_nobody_else_out(
+    keys: ApiKeys, database: StandInDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_ms = 0
+    monkeypatch.setattr(keys._lookups._failures, "_clock_ms", lambda: now_ms)
+    for number in range(2 * limits.API_KEY_FAILURES_PER_ADDRESS):
+        await keys.identity(key(number), "2001:db8::1")  # right ones do not count
+    database.row = None
+    for number in range(1_000, 1_000 + limits.API_KEY_FAILURES_PER_ADDRESS):
+        host = f"2001:db8::{number}"  # of one customer
+        assert (await refused(keys.identity(key(number), host))).code is Code.UNAUTHORIZED
+    asked = database.asked
+    error = await refused(keys.identity(key(2_000), "2001:db8::1"))
+    assert (error.code, database.asked) == (Code.RATE_LIMITED, asked)
+    assert 0 < int(error.headers["retry-after"]) <= 2 * limits.LOGIN_WINDOW_S
+    assert (await keys.identity(key(0), "2001:db8::1")).username == "alice"
+    database.row = row()
+    assert (await keys.identity(key(3_000), "10.0.0.1")).username == "alice"
+    now_ms = 2_000 * limits.LOGIN_WINDOW_S
+    assert (await keys.identity(key(2_000), "2001:db8::1")).username == "alice"
+
+
+async def test_an_outage_counts_no_wrong_keys(keys: ApiKeys, database: StandInDatabase) -> None:
+    database.error = unavailable("The database")
+    for number in range(2 * limits.API_KEY_FAILURES_PER_ADDRESS):
+        assert (await refused(keys.identity(key(number), "10.0.0.1"))).code is Code.SERVICE_UNAVAILABLE
+    database.error = None
+    assert (await keys.identity(key(0), "10.0.0.1")).username == "alice"
+
+
+async def test_one_address_does_not_take_all_places(keys: ApiKeys, database: StandInDatabase) -> None:
+    database.goes_on = asyncio.Event()
+    mine = [asyncio.create_task(keys.identity(key(number), "10.0.0.1")) for number in (0, 0, 0, 1, 2)]
+    yours = [asyncio.create_task(keys.identity(key(number), "10.0.0.2")) for number in (3, 4)]
+    others = asyncio.create_task(keys.identity(key(5), "10.0.0.3"))
+    assert (await refused(mine[4])).code is Code.SERVICE_UNAVAILABLE
+    assert (await refused(others)).code is Code.SERVICE_UNAVAILABLE
+    mine[0].cancel()  # others wait for the same
+    database.goes_on.set()
+    assert [(await task).username for task in (*mine[1:4], *yours)] == ["alice"] * 5
+    assert database.asked == 4
+    assert (await keys.identity(key(2), "10.0.0.1")).username == "alice"
+
+
+async def test_remembered_wrong_keys_are_bounded(
+    keys: ApiKeys, database: StandInDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.limits.API_KEYS_WRONG_REMEMBERED", 3)
+    database.row = None
+    for number in range(10):
+        await refused(keys.identity(key(number), "10.0.0.1"))
+    assert len(keys._lookups._wrong) == 3
 
 
 async def test_remembered_keys_are_bounded(

@@ -13,6 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from gateway import limits
 from gateway.errors import outcome_unknown
+from gateway.rates import Budget
 from gateway.stream.session import Session
 from schemas.messages import Frame
 from schemas.units import E8
@@ -314,6 +315,108 @@ async def test_subscriptions_and_connections_are_limited(served: Any, monkeypatc
     assert json.loads(denied.value.response.body or b"")["error"]["code"] == "SERVICE_UNAVAILABLE"
 
 
+async def test_connections_and_channels_of_an_address_are_limited(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "WS_CONNECTIONS_PER_ADDRESS", 2)
+    monkeypatch.setattr(limits, "WS_SUBSCRIPTIONS_PER_ADDRESS", 3)
+
+    def come(address: str) -> Any:
+        return connect(served.ws, additional_headers={"x-forwarded-for": address})
+
+    channels = {"type": "marketdata.subscribe", "symbol": "BTC-USD"}
+    async with come("203.0.113.7") as first, come("203.0.113.7") as second, come("203.0.113.8"), connect(served.ws):
+        with pytest.raises(websockets.InvalidStatus) as denied:
+            await come("203.0.113.7")
+        assert (denied.value.response.status_code, denied.value.response.headers["x-content-type-options"]) == (
+            429,
+            "nosniff",
+        )
+        for _ in range(2):  # asking again is nothing new
+            asked = await ask(first, **channels, channels=["trades", "ticker"])
+            assert asked["type"] == "marketdata.subscribed"
+            await hear(first)
+            await hear(first)
+        refused = await ask(second, **channels, channels=["trades", "ticker"])
+        assert refused["error"]["code"] == "LIMIT_EXCEEDED"
+        await ask(first, type="marketdata.unsubscribe", channel="trades:BTC-USD")
+        assert (await ask(second, **channels, channels=["trades", "ticker"]))["type"] == "marketdata.subscribed"
+    async with come("203.0.113.7") as again:
+        assert (await ask(again, **channels, channels=["trades", "ticker", "session"]))["channels"]
+    await until(lambda: not served.gateway._websockets)
+    shares = served.gateway._door.shares
+    assert not shares._connections._counts
+    assert not shares._channels._counts
+
+
+async def test_a_page_of_another_origin_may_not_connect(served: Any) -> None:
+    for origin in ("https://evil.example", "https://app.example.com.evil.example", "http://app.example.com", "null"):
+        with pytest.raises(websockets.InvalidStatus) as denied:
+            await connect(served.ws, additional_headers={"origin": origin})
+        assert denied.value.response.status_code == 403
+        assert json.loads(denied.value.response.body or b"")["error"]["code"] == "FORBIDDEN"
+
+
+@pytest.mark.parametrize("headers", [{}, {"origin": "https://app.example.com"}])
+async def test_programs_and_pages_of_a_listed_origin_connect(served: Any, headers: dict[str, str]) -> None:
+    async with connect(served.ws, additional_headers=headers) as ws:
+        assert (await ask(ws, type="ping"))["type"] == "pong"
+
+
+async def test_private_channels_are_charged_as_reads(served: Any) -> None:
+    served.guard._budgets = served.guard._budgets._replace(reads=Budget("reads", 3, 60))
+    async with connect(served.ws) as ws:
+        await ask(ws, type="auth", token=served.token())
+        for _ in range(3):
+            assert (await ask(ws, type="marketdata.subscribe", channel="orders"))["type"] == "marketdata.subscribed"
+            await hear(ws)
+        refused = await ask(ws, type="marketdata.subscribe", channel="orders")
+        assert refused["error"]["details"]["budget"] == "reads"
+
+
+async def test_who_is_sent_away_and_does_not_read_is_cut_off_soon(
+    served: Any, frame: MakeFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "WS_SEND_BUFFER_BYTES", 16_384)
+    monkeypatch.setattr(limits, "WS_LAST_WORDS_S", 0.1)
+    monkeypatch.setattr(limits, "WS_ABORT_S", 0.1)
+    stuck = await never_reads(
+        served,
+        {"type": "auth", "token": served.token()},
+        {"type": "marketdata.subscribe", "channel": "ticker:BTC-USD"},
+    )
+    channels = served.hub._channels
+    await until(lambda: "ticker:BTC-USD" in channels and channels["ticker:BTC-USD"].subscribers)
+    (session,) = channels["ticker:BTC-USD"].subscribers
+    await until(lambda: not session._queue)
+    for sequence in range(1, 61):
+        served.hub.apply([frame("ticker:BTC-USD", sequence, json.dumps("x" * 50_000).encode())])
+        await asyncio.sleep(0)
+    await until(lambda: session._queue)  # it waits in front of what the client does not read
+    served.revocations.take([("session of alice", 1_800_000_000_000_000)])
+    async with asyncio.timeout(5):  # the pings would find out after 20 to 40 s
+        await until(lambda: not served.gateway._websockets)
+    stuck.close()
+
+
+async def never_reads(served: Any, *messages: dict[str, Any]) -> socket.socket:
+    """A client that says something and reads nothing but the answer to its handshake."""
+    stuck = socket.socket()
+    stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8_192)
+    stuck.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(stuck, ("127.0.0.1", served.port))
+    handshake = (
+        "GET /ws HTTP/1.1\r\nhost: a\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+        "sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    await loop.sock_sendall(stuck, handshake.encode())
+    assert b" 101 " in await loop.sock_recv(stuck, 1_024)
+    for message in messages:
+        text = json.dumps(message).encode()
+        size = bytes((0x80 | len(text),)) if len(text) < 126 else bytes((0xFE,)) + len(text).to_bytes(2)
+        await loop.sock_sendall(stuck, b"\x81" + size + bytes(4) + text)
+    return stuck
+
+
 async def test_another_path_is_not_found(served: Any) -> None:
     with pytest.raises(websockets.InvalidStatus) as denied:
         await connect(served.ws + "x")
@@ -326,19 +429,7 @@ async def test_a_client_that_never_reads_is_disconnected_and_others_are_unharmed
     monkeypatch.setattr(limits, "WS_QUEUE_BYTES_MAX", 400_000)
     monkeypatch.setattr(limits, "WS_SEND_BUFFER_BYTES", 16_384)
     monkeypatch.setattr(limits, "WS_ABORT_S", 0.3)
-    stuck = socket.socket()
-    stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8_192)
-    stuck.setblocking(False)
-    loop = asyncio.get_running_loop()
-    await loop.sock_connect(stuck, ("127.0.0.1", served.port))
-    handshake = (
-        "GET /ws HTTP/1.1\r\nhost: a\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
-        "sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-    )
-    await loop.sock_sendall(stuck, handshake.encode())
-    assert b" 101 " in await loop.sock_recv(stuck, 1_024)
-    subscribe = b'{"type":"marketdata.subscribe","channel":"ticker:BTC-USD"}'
-    await loop.sock_sendall(stuck, bytes((0x81, 0x80 | len(subscribe), 0, 0, 0, 0)) + subscribe)
+    stuck = await never_reads(served, {"type": "marketdata.subscribe", "channel": "ticker:BTC-USD"})
     async with connect(served.ws, max_size=None) as well:
         await ask(well, type="marketdata.subscribe", channel="ticker:BTC-USD")
         await hear(well)
