@@ -3,17 +3,15 @@
 `python -m gateway.catalogue` writes the document, `--check` compares it.
 """
 
-import argparse
 import sys
-from pathlib import Path
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
 from gateway.errors import CATALOGUE, CATALOGUE_PATH, ApiError, Code, Entry
 from gateway.pages import answer, answer_or_unchanged
+from schemas import generated
 
-DOCUMENT: Final = Path(__file__).parent.parent / "docs" / "errors.md"
 _HEAD: Final = """\
 # Errors
 
@@ -56,20 +54,5 @@ def _told(code: Code, entry: Entry) -> dict[str, Any]:
     return {"code": code, **entry._asdict()}
 
 
-def main() -> int:
-    """Write the document, or compare it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--check", action="store_true", help="compare instead of writing")
-    check = parser.parse_args().check
-    text = render()
-    if not check:
-        DOCUMENT.write_text(text, "utf-8")
-        return 0
-    if DOCUMENT.exists() and DOCUMENT.read_text("utf-8") == text:
-        return 0
-    sys.stderr.write("docs/errors.md is stale: run `python -m gateway.catalogue`\n")
-    return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(generated.main("docs/errors.md", render, "gateway.catalogue"))

@@ -3,15 +3,15 @@
 Usage: `python -m schemas.generate [--check]`. With --check nothing is written; exit code 1 says that the file is stale.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from schemas import generated
+
 AVRO_DIRECTORY: Final = Path(__file__).parent / "avro"
-MESSAGES_PATH: Final = Path(__file__).parent / "messages.py"
 
 HEADER: Final = '''"""Typed messages, one class a record of `schemas/avro/`.
 
@@ -160,20 +160,5 @@ def _docstring(text: str, width: int = 112) -> list[str]:
     return [f'    """{lines[0]}', *(f"    {line}" for line in lines[1:]), '    """']
 
 
-def main() -> int:
-    """Write messages.py, or compare it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--check", action="store_true", help="compare instead of writing")
-    check = parser.parse_args().check
-    text = generate(load_schemas())
-    if not check:
-        MESSAGES_PATH.write_text(text, "utf-8")
-        return 0
-    if MESSAGES_PATH.exists() and MESSAGES_PATH.read_text("utf-8") == text:
-        return 0
-    sys.stderr.write("schemas/messages.py is stale: run `python -m schemas.generate`\n")
-    return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(generated.main("schemas/messages.py", lambda: generate(load_schemas()), "schemas.generate"))

@@ -4,16 +4,13 @@ Usage: `python -m stream_topology.diagram [--check]`. With --check nothing is wr
 stale.
 """
 
-import argparse
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Final
 
+from schemas import generated
 from stream_topology.stages import STAGES, Stage, all_topics
 from stream_topology.topics import FOREVER_MS, SHARDS_MAX, TOPICS, Key, Topic
-
-DOCUMENT: Final = Path(__file__).parent.parent / "docs" / "topology.md"
 
 _INTRODUCTION: Final = f"""\
 # The topology
@@ -152,21 +149,5 @@ def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def main() -> int:
-    """Write the document, or compare it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--check", action="store_true", help="compare instead of writing")
-    check = parser.parse_args().check
-    text = render()
-    if not check:
-        DOCUMENT.parent.mkdir(exist_ok=True)
-        DOCUMENT.write_text(text, "utf-8")
-        return 0
-    if DOCUMENT.exists() and DOCUMENT.read_text("utf-8") == text:
-        return 0
-    sys.stderr.write("docs/topology.md is stale: run `python -m stream_topology.diagram`\n")
-    return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(generated.main("docs/topology.md", render, "stream_topology.diagram"))

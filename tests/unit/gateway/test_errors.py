@@ -7,7 +7,6 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from gateway import catalogue
 from gateway.errors import CATALOGUE, ApiError, Code
 
 PROBLEM = "application/problem+json"
@@ -219,7 +218,3 @@ async def test_the_catalogue_explains_every_code(client: Any) -> None:
         assert ApiError(code, "x").status == entry.status
         assert (await client.get(f"/errors/{code}")).json()["data"]["meaning"] == entry.meaning
     assert (await client.get("/errors/NONSENSE")).status_code == 404
-
-
-def test_the_document_of_errors_is_made_from_the_code() -> None:
-    assert catalogue.DOCUMENT.read_text("utf-8") == catalogue.render()

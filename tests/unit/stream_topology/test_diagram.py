@@ -1,36 +1,10 @@
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from stream_topology import diagram
 from stream_topology.stages import STAGES, all_topics
 from stream_topology.topics import TOPICS
-
-
-def test_the_document_is_what_the_data_render() -> None:
-    assert diagram.DOCUMENT.read_text("utf-8") == diagram.render()
-
-
-def test_the_command_compares() -> None:
-    command = [sys.executable, "-m", "stream_topology.diagram", "--check"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_a_stale_document_is_noticed_and_written_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(diagram, "DOCUMENT", tmp_path / "docs" / "topology.md")
-    monkeypatch.setattr(sys, "argv", ["diagram", "--check"])
-    assert diagram.main() == 1
-    assert "docs/topology.md is stale" in capsys.readouterr().err
-    monkeypatch.setattr(sys, "argv", ["diagram"])
-    assert diagram.main() == 0
-    monkeypatch.setattr(sys, "argv", ["diagram", "--check"])
-    assert diagram.main() == 0
 
 
 def test_every_topic_and_stage_is_in_the_tables() -> None:
