@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from schemas.codec import Codec
 from tradsys.audit.contents import AUDITED, Contents
+from tradsys.audit.journals import journals_rule
 from tradsys.audit.kafka_log import KafkaLog
 from tradsys.audit.reconcile import Reconciliation, reconcile
 from tradsys.audit.rows import rows_rule
@@ -28,4 +29,5 @@ class Evidence:
 
         contents = Contents.read(records, self.codec, self.log.trimmed(AUDITED))
         report("comparing")
-        return reconcile(contents, [rows_rule(self.log, self.codec, self.db_dsn)])
+        more = [journals_rule(self.log.records, self.codec), rows_rule(self.log, self.codec, self.db_dsn)]
+        return reconcile(contents, more)
