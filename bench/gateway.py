@@ -77,7 +77,7 @@ class PlacedAnswer(BaseModel):
 def plain() -> FastAPI:
     """The endpoint as FastAPI's documentation would have it written."""
     settings = load()
-    tokens = Tokens(settings.jwt_secret, settings.jwt_expiry_s)
+    tokens = Tokens(settings.token_keys, settings.jwt_expiry_s)
     desk = OrderDesk(
         CommandProducer(settings), connect(settings.schema_registry_url, subjects(settings.prefix)), Answers()
     )
@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=64)
     chosen = parser.parse_args()
     settings = load()
-    token, _ = Tokens(settings.jwt_secret, settings.jwt_expiry_s).issue("bench", "bench", "trader", "bench")
+    token, _ = Tokens(settings.token_keys, settings.jwt_expiry_s).issue("bench", "bench", "trader", "bench")
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[-1]})
     commands = {"lean": ["-m", "gateway"], "plain": ["-m", "bench.gateway", "--serve-plain"]}

@@ -45,6 +45,7 @@ ROUTES: Final[dict[tuple[str, str], Right | None]] = {
     ("GET", "/swagger/{name}"): EVERYBODY,
     ("GET", "/errors"): EVERYBODY,
     ("GET", "/errors/{code}"): EVERYBODY,
+    ("GET", "/.well-known/jwks.json"): EVERYBODY,
     ("POST", "/auth/login"): EVERYBODY,
     ("POST", "/auth/refresh"): EVERYBODY,
     ("POST", "/auth/logout"): Right.SESSION,

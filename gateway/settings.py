@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import URL
 
+from gateway.auth.token_keys import TokenKeyError, TokenKeys, read_keys, shared_secret
 from gateway.guard import Budgets
 from gateway.rates import Budget
 from schemas.seal import SealError, first_secret, parse_seal_secrets
@@ -35,7 +36,7 @@ class Settings:
     shards: int = DEFAULT_SHARDS
     database: URL = field(repr=False)
     valkey_url: str = field(repr=False)
-    jwt_secret: str = field(repr=False)
+    token_keys: TokenKeys = field(repr=False)
     jwt_expiry_s: int = 86_400
     seal_key: str = "gateway-1"
     """The name under which this gateway seals commands."""
@@ -50,11 +51,6 @@ class Settings:
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Settings from the environment. Raises SettingsError."""
     seal_key, seal_secret = _seal(_secret(environ, "GATEWAY_SEAL_SECRETS", "gateway-1:<64 hexadecimal digits>"))
-    jwt_secret = _secret(environ, "JWT_SECRET", f"at least {JWT_SECRET_CHARACTERS_MIN} random characters")
-    if len(jwt_secret) < JWT_SECRET_CHARACTERS_MIN:
-        raise SettingsError(
-            f"JWT_SECRET has {len(jwt_secret)} characters; at least {JWT_SECRET_CHARACTERS_MIN} are needed."
-        )
     return Settings(
         kafka_bootstrap=environ.get("KAFKA_BOOTSTRAP", "127.0.0.1:9092"),
         schema_registry_url=environ.get("SCHEMA_REGISTRY_URL", "http://127.0.0.1:8081/apis/ccompat/v7"),
@@ -69,7 +65,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
             database=environ.get("DB_NAME", "tradsys"),
         ),
         valkey_url=environ.get("VALKEY_URL", "valkey://127.0.0.1:6379/0"),
-        jwt_secret=jwt_secret,
+        token_keys=_token_keys(environ),
         jwt_expiry_s=_expiry(environ.get("JWT_EXPIRY", "24h")),
         seal_key=seal_key,
         seal_secret=seal_secret,
@@ -84,6 +80,22 @@ def _secret(environ: Mapping[str, str], name: str, what: str) -> str:
     if text := environ.get(name):
         return text
     raise SettingsError(f"{name} is not set; it has no default and must be {what}.")
+
+
+def _token_keys(environ: Mapping[str, str]) -> TokenKeys:
+    """Those of JWT_KEYS, then JWT_SECRET, which may be left out where there are others."""
+    try:
+        keys = read_keys(environ.get("JWT_KEYS", ""))
+        if not keys or environ.get("JWT_SECRET"):
+            secret = _secret(environ, "JWT_SECRET", f"at least {JWT_SECRET_CHARACTERS_MIN} random characters")
+            if len(secret) < JWT_SECRET_CHARACTERS_MIN:
+                raise SettingsError(
+                    f"JWT_SECRET has {len(secret)} characters; at least {JWT_SECRET_CHARACTERS_MIN} are needed."
+                )
+            keys.append(shared_secret(secret))
+        return TokenKeys(keys)
+    except TokenKeyError as error:
+        raise SettingsError(f"JWT_KEYS: {error}.") from error
 
 
 def _number(environ: Mapping[str, str], name: str, default: int, most: int) -> int:

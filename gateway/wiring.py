@@ -181,7 +181,7 @@ def build(settings: Settings, codec: Codec) -> Gateway:
         hub=hub,
         symbols=symbols,
         signing_keys=signing_keys,
-        tokens=Tokens(settings.jwt_secret, settings.jwt_expiry_s),
+        tokens=Tokens(settings.token_keys, settings.jwt_expiry_s),
         revocations=revocations,
         passwords=passwords,
         attempts=Attempts(valkey, settings.prefix),

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any, Final
 
+import msgspec
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,6 +19,9 @@ from schemas.units import format_us
 
 BEARER: Final = Depends(HTTPBearer(auto_error=False, description="An access token of POST /auth/login"))
 """Only for the OpenAPI document: the application's guard reads the header, so that all refusals are alike."""
+
+
+JWKS: Final = "/.well-known/jwks.json"
 
 
 class Login(BaseModel):
@@ -62,16 +66,16 @@ def router(
     tokens: Tokens,
     tickets: Tickets,
 ) -> APIRouter:
-    """The routes under /auth."""
-    routes = APIRouter(prefix="/auth", tags=["auth"])
+    """The routes under /auth, and the public keys of tokens."""
+    routes = APIRouter(tags=["auth"])
 
-    @routes.post("/login")
+    @routes.post("/auth/login")
     async def login(request: Request, login: Login) -> Response:
         """Give an access token and a refresh token for a name and a password."""
         user = await logins.user(login.username, login.password, address_of(host_of(request.scope)))
         return _told(await sessions.begin(login.username, user))
 
-    @routes.post("/refresh")
+    @routes.post("/auth/refresh")
     async def refresh(refresh: Refresh) -> Response:
         """Give a new access token and a new refresh token for a refresh token that was not used before.
 
@@ -79,14 +83,20 @@ def router(
         """
         return _told(await sessions.refresh(refresh.refresh_token))
 
-    @routes.post("/logout", dependencies=[BEARER])
+    @routes.post("/auth/logout", dependencies=[BEARER])
     async def logout(identity: Caller, logout: Logout | None = None) -> Response:
         """End the session of the access token, or all of its user: access, refresh and WebSocket."""
         if logout is not None and logout.everywhere:
             return answer({"sessions_ended": await sessions.end_all(identity.username)})
         return answer({"sessions_ended": await sessions.end(identity.session_id)})
 
-    @routes.post("/ticket", dependencies=[BEARER])
+    @routes.get(JWKS, include_in_schema=False)
+    async def public_keys() -> Response:
+        """The public keys of access tokens, for those who verify them elsewhere."""
+        kept = {"cache-control": "public, max-age=300"}
+        return Response(msgspec.json.encode(tokens.keys.public_set()), 200, kept, "application/jwk-set+json")
+
+    @routes.post("/auth/ticket", dependencies=[BEARER])
     async def ticket(identity: Caller) -> Response:
         """Give a ticket that opens one WebSocket: /ws?ticket=..."""
         return answer({"ticket": await tickets.issue(identity), "expires_in_s": limits.TICKET_S})

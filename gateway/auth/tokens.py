@@ -1,4 +1,4 @@
-"""Access tokens: JWT with one fixed algorithm, and the identity in them."""
+"""Access tokens: JWT, and the identity in them."""
 
 import os
 import time
@@ -9,10 +9,10 @@ import jwt
 import msgspec
 
 from gateway import limits
+from gateway.auth.token_keys import TokenKeys
 from gateway.errors import ApiError, Code
 from gateway.rights import ROLES, Right
 
-ALGORITHM: Final = "HS256"
 ISSUER: Final = "tradsys"
 AUDIENCE: Final = "tradsys-api"
 KIND: Final = "access"
@@ -35,9 +35,9 @@ class Identity(msgspec.Struct, frozen=True):
 class Tokens:
     """Issues and verifies access tokens. Verified ones are remembered until they expire."""
 
-    def __init__(self, secret: str, expiry_s: int, clock: Callable[[], float] = time.time) -> None:
-        """The HMAC secret, how long a token is good, and seconds since 1970 UTC."""
-        self._secret = secret
+    def __init__(self, keys: TokenKeys, expiry_s: int, clock: Callable[[], float] = time.time) -> None:
+        """What signs and verifies, how long a token is good, and seconds since 1970 UTC."""
+        self.keys = keys
         self._expiry_s = expiry_s
         self._clock = clock
         self._remembered: dict[str, tuple[Identity, int]] = {}
@@ -58,7 +58,7 @@ class Tokens:
             "exp": now_s + self._expiry_s,
             "jti": os.urandom(16).hex(),
         }
-        return jwt.encode(claims, self._secret, algorithm=ALGORITHM), claims["exp"]
+        return self.keys.sign(claims), claims["exp"]
 
     def verify(self, token: str) -> Identity:
         """The identity in a token. Raises ApiError when it is not ours, altered, not yet or no longer good."""
@@ -78,10 +78,11 @@ class Tokens:
         if len(token) > limits.TOKEN_BYTES_MAX:
             raise _refused("The token is not one of ours.")
         try:
+            key = self.keys.named_in(token)
             claims = jwt.decode(
                 token,
-                self._secret,
-                algorithms=[ALGORITHM],
+                key.verifies,
+                algorithms=[key.algorithm],
                 audience=AUDIENCE,
                 issuer=ISSUER,
                 options={"require": _REQUIRED, "verify_exp": False, "verify_nbf": False, "verify_iat": False},
@@ -97,7 +98,7 @@ class Tokens:
                 str(claims["sid"]),
                 ROLES[claims["role"]],
             )
-        except (jwt.InvalidTokenError, KeyError, ValueError, TypeError):
+        except (jwt.InvalidTokenError, jwt.InvalidKeyError, KeyError, ValueError, TypeError):
             raise _refused("The token is not one of ours.") from None
         now_s = self._clock()
         if ends_s <= now_s:

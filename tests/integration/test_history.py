@@ -16,13 +16,14 @@ from gateway.app import make_application
 from gateway.auth.callers import Callers
 from gateway.auth.keys import ApiKeys
 from gateway.auth.revocations import Revocations
+from gateway.auth.token_keys import TokenKeys, shared_secret
 from gateway.auth.tokens import Tokens
 from gateway.database import Database
 from gateway.orders import history
 from schemas import migrations, tables
 
 SECRET = "a secret of this test, and of nothing else"
-TOKENS = Tokens(SECRET, 3_600)
+TOKENS = Tokens(TokenKeys([shared_secret(SECRET)]), 3_600)
 BEGIN_US = 1_896_000_000_000_000
 
 

@@ -7,6 +7,7 @@ from tests.mutations.mutation import Mutation
 PASSWORDS = "gateway/auth/passwords.py"
 REVOCATIONS = "gateway/auth/revocations.py"
 TOKENS = "gateway/auth/tokens.py"
+TOKEN_KEYS = "gateway/auth/token_keys.py"
 CALLERS = "gateway/auth/callers.py"
 
 RIGHTS = "gateway/rights.py"
@@ -28,6 +29,9 @@ GATEWAY_MUTATIONS: Final = (
     Mutation("ended sessions are kept", REVOCATIONS, "            del self._ended[oldest]", "            return"),
     Mutation("a token of any kind is an access token", TOKENS, ' or claims["typ"] != KIND', ""),
     Mutation("a token is good before its time", TOKENS, "begins_s > now_s or ", ""),
+    Mutation("a token chooses its algorithm", TOKENS, "[key.algorithm]", '[key.algorithm, "HS256", "HS512", "none"]'),
+    Mutation("a token of another key is taken", TOKEN_KEYS, "        if key is None:\n", "        if False:\n"),
+    Mutation("what must be understood is ignored", TOKEN_KEYS, 'if "crit" in header:', "if False:"),
     Mutation("a remembered token never ends", TOKENS, "elif remembered[1] <= self._clock():", "elif False:"),
     Mutation(
         "a shorter expiry revives ended sessions", TOKENS, 'int(claims["iat"]) + self._expiry_s', 'int(claims["exp"])'

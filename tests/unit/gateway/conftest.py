@@ -17,6 +17,7 @@ from gateway.app import Gateway
 from gateway.auth.passwords import Passwords
 from gateway.auth.revocations import Revocations
 from gateway.auth.signing_keys import SigningKeys
+from gateway.auth.token_keys import TokenKeys, shared_secret
 from gateway.auth.tokens import Tokens
 from gateway.guard import Budgets
 from gateway.market.symbols import Symbols
@@ -136,7 +137,7 @@ async def served() -> AsyncIterator[Served]:
         StandInDatabase(),
         answers,
         Hub(answers.saw),
-        Tokens(SECRET, 3_600),
+        Tokens(TokenKeys([shared_secret(SECRET)]), 3_600),
         Revocations(3_600),
         SigningKeys(local_codec(), decided.extend, "gateway-1"),
         decided,
