@@ -29,8 +29,9 @@ from gateway.errors import ApiError, Code, unavailable
 
 T = TypeVar("T")
 
-NOW_US: Final[ColumnElement[int]] = literal_column("(extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
-"""The database's time in microseconds since 1970 UTC, so that gateways with different clocks agree."""
+NOW_US: Final[ColumnElement[int]] = literal_column("(extract(epoch FROM statement_timestamp()) * 1000000)::bigint")
+"""The database's time in microseconds since 1970 UTC, so that gateways with different clocks agree: the statement's, as
+no index is asked for a time that may differ from row to row."""
 
 Statement = Select[Any] | CompoundSelect[Any] | ReturningInsert[Any] | ReturningUpdate[Any] | ReturningDelete[Any]
 
@@ -78,7 +79,8 @@ class Database:
 
         Raises ApiError when the database is away, too slow or too busy.
         """
-        window = select(func.count()).select_from(statement.order_by(None).limit(limits.PAGE_WINDOW_MAX).subquery())
+        # With its order, so that the index that gives it is counted: else all of a large table may be read for it.
+        window = select(func.count()).select_from(statement.limit(limits.PAGE_WINDOW_MAX).subquery())
         shown = statement.limit(page_size).offset((page - 1) * page_size)
 
         def read(connection: Connection) -> tuple[Sequence[Row[Any]], int]:

@@ -31,6 +31,9 @@ PAGE_SIZE_DEFAULT: Final = 20
 PAGE_SIZE_MAX: Final = 100
 PAGE_WINDOW_MAX: Final = 10_000
 """Rows of a list that pages reach; `total` stops counting there."""
+ROWS_SEARCHED_MAX: Final = 20_000
+"""Rows of an account that one request looks through for a filter that has no index: an index more would halve what the
+projections can write."""
 CANDLES_MAX: Final = 1_000
 """Most candles of one answer."""
 BOOK_DEPTH_DEFAULT: Final = 20

@@ -7,7 +7,7 @@ reasons stay codes.
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Column, Row, Table
+from sqlalchemy import Column, Table
 
 from schemas.units import format_e8, format_us
 
@@ -27,7 +27,7 @@ class Renderer:
         self.names = tuple(name for name, _ in self._plan)
         """The fields of the objects."""
 
-    def __call__(self, row: Row[Any]) -> dict[str, Any]:
+    def __call__(self, row: Sequence[Any]) -> dict[str, Any]:
         """The object in a row of `columns`."""
         return {
             name: value if convert is None or value is None else convert(value)

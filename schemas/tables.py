@@ -17,6 +17,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     Table,
     Text,
     false,
@@ -26,7 +27,7 @@ from sqlalchemy import (
 
 METADATA: Final = MetaData(naming_convention={"pk": "pk_%(table_name)s"})
 
-REVISION: Final = "0011"
+REVISION: Final = "0012"
 """The migration that these tables are the result of."""
 
 NEWEST_BY: Final = "newest_by"
@@ -40,6 +41,13 @@ ORDER_IS_OPEN: Final = text("orders.status IN ('NEW', 'PARTIALLY_FILLED')")
 EXECUTION_IS_OF_A_REPEATED_COMMAND: Final = text("executions.kind = 'STATUS'")
 """Condition for the answers to commands that had been sent before: they name the first one's order. Written out for
 `ix_executions_repeated`."""
+
+
+OFTEN_POSTED: Final = ("TRADE", "FEE")
+"""Kinds of ledger entries that each fill makes; an account has few of the others among many of these."""
+
+ENTRY_IS_SELDOM: Final = text("ledger.kind NOT IN ('TRADE', 'FEE')")
+"""Condition for the others. Written out for `ix_ledger_seldom`."""
 
 
 def _id(name: str, *, primary_key: bool = False, nullable: bool = False) -> Column[Any]:
@@ -165,7 +173,7 @@ trades: Final = Table(
     "trades",
     METADATA,
     _id("trade_id", primary_key=True),
-    _text("symbol"),
+    _key("symbol"),
     _e8("price_e8"),
     _e8("quantity_e8"),
     _e8("notional_e8"),
@@ -175,11 +183,12 @@ trades: Final = Table(
     _text("maker_account"),
     _text("taker_account"),
     _us("ts_us"),
+    # A symbol's trades are of one shard, so a larger trade_id is a newer trade. The id alone would be key enough, but
+    # then PostgreSQL may read the newest trades of all symbols to find those of one that has not traded for long.
+    PrimaryKeyConstraint("symbol", "trade_id"),
     info={NEWEST_BY: ()},
     comment="Matches",
 )
-# A symbol's trades are of one shard, so a larger trade_id is a newer trade.
-Index("ix_trades_symbol", trades.c.symbol, trades.c.trade_id)
 
 positions: Final = Table(
     "positions",
@@ -232,7 +241,7 @@ ledger: Final = Table(
     METADATA,
     _id("entry_id", primary_key=True),
     _text("kind"),
-    _text("account"),
+    _key("account"),
     _text("debit_account"),
     _text("credit_account"),
     _text("currency"),
@@ -243,11 +252,12 @@ ledger: Final = Table(
     _id("order_id", nullable=True),
     _text("control_id", nullable=True),
     _us("ts_us"),
+    # An account's entries are of one shard, so a larger entry_id is a newer entry. The account is first as in `trades`.
+    PrimaryKeyConstraint("account", "entry_id"),
     info={NEWEST_BY: ()},
     comment="Double-entry postings",
 )
-# An account's entries are of one shard, so a larger entry_id is a newer entry.
-Index("ix_ledger_account", ledger.c.account, ledger.c.entry_id)
+Index("ix_ledger_seldom", ledger.c.account, ledger.c.entry_id, postgresql_where=ENTRY_IS_SELDOM)
 
 candles: Final = Table(
     "candles",

@@ -1,5 +1,6 @@
 """What an account may read: whether it may trade, its orders, positions and balances, from the read models."""
 
+import operator
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Response
@@ -15,6 +16,7 @@ from gateway.orders.fees import add_fees
 from gateway.orders.values import SYMBOL, parse_order_id
 from gateway.pages import Page, PageSize, answer, require_window
 from gateway.rows import Renderer
+from gateway.searches import Filter, newest_that_fit
 from schemas.tables import (
     EXECUTION_IS_OF_A_REPEATED_COMMAND,
     ORDER_AGE,
@@ -49,18 +51,22 @@ def router(database: Database, symbols: Symbols) -> APIRouter:
         page: Page = 1,
         page_size: PageSize = limits.PAGE_SIZE_DEFAULT,
     ) -> Response:
-        """The account's orders, newest first."""
+        """The account's orders, newest first.
+
+        A `symbol` and a `status` other than open are looked for among the newest 20,000.
+        """
         require_window(page, page_size)
-        statement = select(*_ORDER.columns).where(orders.c.account == identity.account)
+        reached = select(orders).where(orders.c.account == identity.account)
+        filters = []
         if status == "open":
-            statement = statement.where(ORDER_IS_OPEN)
+            reached = reached.where(ORDER_IS_OPEN)
         elif status is not None:
-            statement = statement.where(orders.c.status == status.upper())
+            filters.append(Filter("status", operator.eq, status.upper()))
         if symbol is not None:
-            statement = statement.where(orders.c.symbol == symbol)
+            filters.append(Filter("symbol", operator.eq, symbol))
         if client_order_id is not None:
-            statement = statement.where(orders.c.client_order_id == _storable(client_order_id))
-        newest_first = statement.order_by(*(column.desc() for column in ORDER_AGE))
+            reached = reached.where(orders.c.client_order_id == _storable(client_order_id))
+        newest_first = newest_that_fit(reached, filters, _ORDER.columns, ORDER_AGE)
         rows, total = await database.page(newest_first, page, page_size)
         return answer([_ORDER(row) for row in rows], Pagination.of(page, page_size, total))
 

@@ -10,8 +10,9 @@ import httpx
 import psycopg
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import Engine, create_engine, delete, insert, make_url, text
+from sqlalchemy import Engine, create_engine, delete, insert, make_url
 
+from gateway import limits
 from gateway.app import make_application
 from gateway.auth.callers import Callers
 from gateway.auth.keys import ApiKeys
@@ -105,14 +106,20 @@ async def client(engine: Engine) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def all_of(
-    client: httpx.AsyncClient, path: str, between: Any = lambda: None, **query: Any
+    client: httpx.AsyncClient,
+    path: str,
+    between: Any = lambda: None,
+    *,
+    ends_with_all: bool = True,
+    **query: Any,
 ) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     while True:
         answer = await client.get(path, params=query)
         assert answer.status_code == 200, answer.text
         body = answer.json()
-        assert 0 < len(body["data"]) <= body["pagination"]["limit"]
+        assert len(body["data"]) <= body["pagination"]["limit"]
+        assert body["data"] or not ends_with_all
         found += body["data"]
         if body["pagination"]["next_cursor"] is None:
             return found
@@ -189,17 +196,36 @@ async def test_what_cannot_be_meant_is_refused(client: httpx.AsyncClient, query:
     assert (answer.status_code, answer.json()["error"]["field"]) == (422, field)
 
 
-async def test_the_index_serves_the_pages(client: httpx.AsyncClient, engine: Engine) -> None:
-    """Once the table is large enough for PostgreSQL to care."""
-    with engine.begin() as rows:
-        many = [execution(number, f"other-{number % 50}") for number in range(10_000, 30_000)]
-        rows.execute(insert(tables.executions), many)
-        rows.execute(text("ANALYZE executions"))
-        plan = rows.execute(
-            text(
-                "EXPLAIN SELECT * FROM executions WHERE account = 'other-7' AND (ts_us, execution_id) < (:at, 5) "
-                "ORDER BY ts_us DESC, execution_id DESC LIMIT 21"
-            ),
-            {"at": BEGIN_US + 10**10},
-        ).scalars()
-        assert "ix_executions_account" in "\n".join(plan)
+@pytest.mark.parametrize("searched", [7, 33, 100, 101])
+async def test_a_search_goes_on_where_it_ended_and_shows_each_row_once(
+    client: httpx.AsyncClient, engine: Engine, monkeypatch: pytest.MonkeyPatch, searched: int
+) -> None:
+    """Also when rows are written meanwhile: what one request looks through is less than the account has."""
+    monkeypatch.setattr(limits, "ROWS_SEARCHED_MAX", searched)
+    numbers = iter(range(20_000, 30_000))
+
+    def write() -> None:
+        with engine.begin() as rows:
+            rows.execute(insert(tables.executions), [execution(next(numbers), ts_us=BEGIN_US + 10**12)])
+
+    newest = {str(execution(number)["execution_id"]): execution(number) for number in range(1, 101)}
+    try:
+        for query, is_meant in (
+            ({"symbol": "ETH-USD"}, lambda row: row["symbol"] == "ETH-USD"),
+            ({"kind": "trade", "symbol": "ETH-USD"}, lambda row: row["symbol"] == "ETH-USD" and row["kind"] == "TRADE"),
+            ({"kind": "expired"}, lambda row: False),
+            ({"order_id": "0"}, lambda row: row["order_id"] == 0),
+        ):
+            found = await all_of(client, "/api/v1/executions", write, ends_with_all=False, limit=3, **query)
+            old = [row["execution_id"] for row in found if row["execution_id"] in newest]
+            assert old == [name for name in newest_first() if is_meant(newest[name])]
+    finally:
+        with engine.begin() as rows:
+            rows.execute(delete(tables.executions).where(tables.executions.c.ts_us >= BEGIN_US + 10**12))
+    for query, kept in (
+        ({"currency": "USD", "kind": "fee"}, lambda n: n % 2 and n % 3 == 0),
+        ({"since": "2030-01-30T10:40:00.000030Z", "symbol": "BTC-USD"}, lambda n: n >= 30),
+        ({"kind": "deposit"}, lambda n: False),
+    ):
+        found = await all_of(client, "/api/v1/ledger", ends_with_all=False, limit=3, **query)
+        assert [row["entry_id"] for row in found] == [str(n) for n in range(40, 0, -1) if kept(n)]

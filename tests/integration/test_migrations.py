@@ -34,7 +34,7 @@ def test_the_comparison_sees_a_column_a_table_an_index_and_a_type_that_differ(em
     for change in (
         "ALTER TABLE orders DROP COLUMN reason",
         "DROP TABLE users",
-        "DROP INDEX ix_trades_symbol",
+        "DROP INDEX ix_executions_order",
         "ALTER TABLE candles ALTER COLUMN open_us TYPE integer",
     ):
         before = len(differences(empty_database))
