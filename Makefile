@@ -3,7 +3,7 @@ SHELL := /bin/bash
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 PACKAGES := schemas stream_topology workers gateway tradsys
-CORES := workers/kernel/*,workers/risk/*,workers/matching/*,workers/positions/*,workers/statistics/*,workers/fanout/*,workers/clock/ticks.py
+CORES := workers/kernel/*,workers/risk/*,workers/matching/*,workers/positions/*,workers/statistics/*,workers/fanout/*,workers/portfolios/*,workers/clock/ticks.py
 WAITING := tests/chaos tests/integration
 COMPUTING := tests/unit tests/property tests/simulation
 

@@ -31,6 +31,7 @@ from gateway.auth.tokens import Identity, Tokens
 from gateway.orders.answers import Answers
 from gateway.orders.desk import OrderDesk
 from gateway.orders.requests import OrderRequest
+from gateway.pressure import Pressure
 from gateway.producer import CommandProducer
 from gateway.rights import Right, require
 from gateway.settings import load
@@ -79,7 +80,10 @@ def plain() -> FastAPI:
     settings = load()
     tokens = Tokens(settings.token_keys, settings.jwt_expiry_s)
     desk = OrderDesk(
-        CommandProducer(settings), connect(settings.schema_registry_url, subjects(settings.prefix)), Answers()
+        CommandProducer(settings),
+        connect(settings.schema_registry_url, subjects(settings.prefix)),
+        Answers(),
+        Pressure(settings.shards),
     )
     application = FastAPI()
 

@@ -38,7 +38,8 @@ from gateway.openapi import complete
 from gateway.orders.lean import BATCH, CANCEL_AFTER, CHECK, ORDER, ORDERS, LeanOrders, openapi_paths
 from gateway.rates import address_of
 from gateway.rights import EVERYBODY, ROUTES
-from gateway.stream.session import Door, Session, deny
+from gateway.stream.door import Door
+from gateway.stream.session import Session, deny
 from gateway.strict import MISSING, UNKNOWN, refused, require_strict
 
 WEBSOCKET: Final = "/ws"

@@ -50,6 +50,15 @@ WAIT_MS_MAX: Final = 10_000
 """`?wait=`: longest wait for the first execution."""
 COMMANDS_IN_FLIGHT_MAX: Final = 10_000
 """Commands handed to the broker and not yet acknowledged; beyond it 503."""
+ORDERS_IN_FLIGHT_MAX: Final = 5_000
+"""From so many on new orders are refused, so that cancels still find room."""
+RISK_LAG_S: Final = 5
+"""Where pre-trade risk is further behind with an account's shard, its new orders are refused; RISK_LAG_S changes it. A
+worker that is started again is back in less."""
+RISK_LOOK_S: Final = 0.25
+"""Between two looks at where risk is."""
+RISK_RETRY_S_MAX: Final = 10
+"""Most that `Retry-After` asks for then."""
 ACKNOWLEDGE_S: Final = 0.85
 """The broker's acknowledgement must have come by then; beyond it the outcome is unknown."""
 BROKER_SILENCE_S: Final = 2.0
@@ -141,6 +150,9 @@ WS_ORDERS_IN_FLIGHT_MAX: Final = 64
 """Commands of one connection that wait for the broker."""
 WS_AUTH_ATTEMPTS_MAX: Final = 3
 """Refused tokens of one connection; then it is closed."""
+WS_CONFLATE_FRAMES: Final = 200
+WS_CONFLATE_BYTES: Final = 524_288
+"""Where so much waits for one client, its books and tickers are told by their newest state only."""
 WS_QUEUE_FRAMES_MAX: Final = 2_000
 WS_QUEUE_BYTES_MAX: Final = 4_194_304
 """What may wait for one client; at either limit it is disconnected with 4008."""
@@ -156,6 +168,16 @@ RING_FRAMES_PER_CHANNEL: Final = 1_000
 RING_FRAMES_MAX: Final = 200_000
 RING_BYTES_MAX: Final = 134_217_728
 """Frames of all channels kept for resuming; the oldest go first."""
+REPLAY_FRAMES_MAX: Final = 10_000
+REPLAY_BYTES_MAX: Final = 16_777_216
+"""What one client that resumes is given from the log; beyond either it gets a snapshot."""
+REPLAY_S: Final = 5.0
+"""For reading it."""
+REPLAYS_AT_ONCE: Final = 4
+REPLAYS_WAITING_MAX: Final = 64
+"""Clients that resume from the log at a time, those that wait included; beyond it 503."""
+REPLAY_SEND_S: Final = 60.0
+"""A client must have taken all of it by then; beyond it it is disconnected as one that is too slow."""
 TRADES_IN_SNAPSHOT: Final = 50
 ORDERS_IN_SNAPSHOT: Final = 1_000
 

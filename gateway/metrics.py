@@ -36,6 +36,11 @@ class Metrics:
         self.frames_in = Counter(
             "tradsys_gateway_frames_total", "Frames read from the stream topic", registry=self.registry
         )
+        self.risk_behind = Gauge(
+            "tradsys_gateway_risk_behind_seconds",
+            "How far pre-trade risk is behind with the shard that waits longest",
+            registry=self.registry,
+        )
         self.in_flight = Gauge(
             "tradsys_gateway_commands_in_flight", "Commands not yet acknowledged by the log", registry=self.registry
         )

@@ -5,9 +5,10 @@ quiet for longer are looked for further back, step by step, to the end of what t
 """
 
 import asyncio
+import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 import structlog
@@ -47,12 +48,12 @@ class LogReader(Generic[T]):
         codec: Codec,
         topic: str,
         record: type[T],
-        take: Callable[[list[T]], None],
+        take: Callable[[list[T], list[int]], None],
         *,
         partitions: Sequence[int],
         window_ms: int | None,
     ) -> None:
-        """`take` is called in the running event loop. A window of None reads from the beginning."""
+        """`take` gets messages and their offsets, in the event loop. A window of None reads from the beginning."""
         self._topic = f"{settings.prefix}{topic}"
         self._bootstrap = settings.kafka_bootstrap
         self._codec = codec
@@ -100,7 +101,7 @@ class LogReader(Generic[T]):
 
     def _assign(self, consumer: Consumer) -> bool:
         try:
-            self.begins = begin_offsets(consumer, self._topic, self._partitions, self._window_ms)
+            self.begins.update(begin_offsets(consumer, self._topic, self._partitions, self._window_ms))
         except KafkaException as error:
             self._trouble = error.args[0].str()
             return False
@@ -108,13 +109,15 @@ class LogReader(Generic[T]):
         return True
 
     def _read(self, consumer: Consumer) -> None:
-        messages = []
+        messages: list[T] = []
+        offsets: list[int] = []
         for record in available(consumer):
             error = record.error()
             if error is None:
                 self._trouble = ""
                 if (message := decode(self._codec, record, self._record)) is not None:
                     messages.append(message)
+                    offsets.append(record.offset())
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's names begin with _
                 self._trouble = ""
                 self._behind.discard(record.partition())
@@ -126,12 +129,12 @@ class LogReader(Generic[T]):
             while not self._ahead.acquire(timeout=WAIT_S):
                 if self._ends.is_set():
                     return
-            self._loop.call_soon_threadsafe(self._hand_over, messages, self._has_reached)
+            self._loop.call_soon_threadsafe(self._hand_over, messages, offsets, self._has_reached)
 
-    def _hand_over(self, messages: list[T], is_caught_up: bool) -> None:  # noqa: FBT001 - call_soon takes no keywords
+    def _hand_over(self, messages: list[T], offsets: list[int], is_caught_up: bool) -> None:  # noqa: FBT001 - call_soon takes no keywords
         self._ahead.release()
         if messages:
-            self._take(messages)
+            self._take(messages, offsets)
         if is_caught_up:
             self.caught_up.set()
 
@@ -157,7 +160,7 @@ def look_back(
             begins = begin_offsets(consumer, topic, partitions, window_ms)
             ranges = {at: (begins[at], before[at]) for at in partitions if begins[at] < before[at]}
             earlier = {name: list[Frame]() for name in missing}
-            for frame in _frames(consumer, codec, topic, ranges, earlier.keys()):
+            for _, frame in read_frames(consumer, codec, topic, ranges, earlier.keys()):
                 frames = earlier[frame.channel]
                 if frame.kind is FrameKind.SNAPSHOT or not frame.channel.startswith("book:"):
                     frames.clear()
@@ -173,13 +176,13 @@ def look_back(
         consumer.close()
 
 
-def make_consumer(bootstrap: str, reach: Reach) -> Consumer:
-    """A reader of committed records, in no group."""
+def make_consumer(bootstrap: str, reach: Reach, group: str = "tradsys-gateway-unused") -> Consumer:
+    """A reader of committed records; a member of no group, though it may ask what one has committed."""
     return Consumer(
         {
             "bootstrap.servers": bootstrap,
             "client.id": "tradsys-gateway",
-            "group.id": "tradsys-gateway-unused",
+            "group.id": group,
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
@@ -235,10 +238,17 @@ def decode(codec: Codec, record: Any, kind: type[T]) -> T | None:
     return message
 
 
-def _frames(
-    consumer: Consumer, codec: Codec, topic: str, ranges: dict[int, tuple[int, int]], names: Iterable[str]
-) -> Iterable[Frame]:
-    """The frames of some channels in ranges [first, end) of partitions."""
+def read_frames(
+    consumer: Consumer,
+    codec: Codec,
+    topic: str,
+    ranges: dict[int, tuple[int, int]],
+    names: Iterable[str],
+    deadline_s: float = math.inf,
+) -> Iterator[tuple[int, Frame]]:
+    """The frames of some channels in ranges [first, end) of partitions, each with its offset. Raises TimeoutError at a
+    deadline of the monotonic clock.
+    """
     wanted = {name.encode() for name in names}
     open_ends = {partition: end for partition, (_, end) in ranges.items()}
     consumer.assign([TopicPartition(topic, partition, first) for partition, (first, _) in ranges.items()])
@@ -246,6 +256,8 @@ def _frames(
     while open_ends:
         if time.monotonic() - heard > SILENCE_S_MAX:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001 - the library's name begins with _
+        if time.monotonic() > deadline_s:
+            raise TimeoutError
         for record in available(consumer):
             heard = time.monotonic()
             partition, offset = record.partition(), record.offset()
@@ -257,4 +269,4 @@ def _frames(
             if error is not None or offset >= open_ends.get(partition, 0):
                 open_ends.pop(partition, None)
             elif record.key() in wanted and (frame := decode(codec, record, Frame)) is not None:
-                yield frame
+                yield offset, frame

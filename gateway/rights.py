@@ -101,6 +101,9 @@ CHANNELS: Final[dict[str, Right | None]] = {
     "session": EVERYBODY,
     "orders": Right.READ,
     "positions": Right.READ,
+    "portfolio": Right.READ,
+    "alerts": Right.READ,
+    "halts": EVERYBODY,
 }
 """By what a channel carries. Those that need a right are the account's own."""
 

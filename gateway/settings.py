@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import URL
 
+from gateway import limits
 from gateway.auth.token_keys import TokenKeyError, TokenKeys, read_keys, shared_secret
 from gateway.guard import Budgets
 from gateway.rates import Budget
@@ -16,6 +17,7 @@ from stream_topology.topics import DEFAULT_PREFIX, DEFAULT_SHARDS, SHARDS_MAX
 
 JWT_SECRET_CHARACTERS_MIN: Final = 32
 PORT_MAX: Final = 65_535
+RISK_LAG_S_MAX: Final = 300
 _EXPIRY: Final = re.compile(r"([1-9][0-9]{0,5})([smhd])", re.ASCII)
 _RATE: Final = re.compile(r"([1-9][0-9]{0,7})/([1-9][0-9]{0,2}|[12][0-9]{3}|3[0-5][0-9]{2}|3600)", re.ASCII)
 _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?", re.ASCII)
@@ -44,6 +46,8 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8080
     budgets: Budgets = Budgets()  # noqa: RUF009 - immutable
+    risk_lag_s: int = limits.RISK_LAG_S
+    """How far pre-trade risk may be behind before new orders are refused, in seconds."""
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may ask from a browser."""
 
@@ -72,6 +76,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         host=environ.get("GATEWAY_HOST", "127.0.0.1"),
         port=_number(environ, "GATEWAY_PORT", 8080, PORT_MAX),
         budgets=_budgets(environ),
+        risk_lag_s=_number(environ, "RISK_LAG_S", limits.RISK_LAG_S, RISK_LAG_S_MAX),
         cors_origins=_origins(environ.get("CORS_ORIGINS", "")),
     )
 

@@ -41,12 +41,14 @@ from gateway.orders import routes as orders_routes
 from gateway.orders.answers import Answers
 from gateway.orders.desk import CommandLog, OrderDesk
 from gateway.orders.lean import LeanOrders
+from gateway.pressure import KafkaCommands, Pressure
 from gateway.producer import CommandProducer
 from gateway.rates import Rates, shared
 from gateway.reader import WINDOW_MS, LogReader, look_back
 from gateway.settings import Settings
+from gateway.stream.door import Door
 from gateway.stream.hub import Hub
-from gateway.stream.session import Door
+from gateway.stream.replays import Replays, read_back
 from gateway.stream.shares import Shares
 from schemas.codec import Codec
 from schemas.messages import Control, Frame
@@ -66,7 +68,9 @@ class Parts:
     log: CommandLog
     codec: Codec
     answers: Answers
+    pressure: Pressure
     hub: Hub
+    replays: Replays
     symbols: Symbols
     signing_keys: SigningKeys
     tokens: Tokens
@@ -84,12 +88,13 @@ class Parts:
 
 def assemble(parts: Parts, lifespan: Lifespan) -> Gateway:
     """The ASGI application over these parts."""
-    desk = OrderDesk(parts.log, parts.codec, parts.answers)
+    desk = OrderDesk(parts.log, parts.codec, parts.answers, parts.pressure)
     keys = ApiKeys(parts.database, parts.revocations)
     callers = Callers(parts.tokens, keys, parts.revocations)
     guard = Guard(parts.rates, callers.of_header, budgets=parts.budgets, origins=parts.origins)
     door = Door(
         hub=parts.hub,
+        replays=parts.replays,
         desk=desk,
         callers=callers,
         revocations=parts.revocations,
@@ -136,17 +141,19 @@ def build(settings: Settings, codec: Codec) -> Gateway:
     symbols = Symbols()
     producer = CommandProducer(settings)
     metrics.in_flight.set_function(lambda: producer.in_flight)
+    pressure = Pressure(settings.shards, settings.risk_lag_s, lambda: producer.in_flight)
+    metrics.risk_behind.set_function(pressure.behind_s)
 
     decide = partial(write_decisions, settings.kafka_bootstrap, settings.prefix, settings.shards)
     signing_keys = SigningKeys(codec, decide, settings.seal_key)
 
-    def decided(controls: list[Control]) -> None:
+    def decided(controls: list[Control], _: list[int]) -> None:
         symbols.apply_all(controls)
         signing_keys.apply_all(controls)
 
-    def take(frames: list[Frame]) -> None:
+    def take(frames: list[Frame], offsets: list[int]) -> None:
         metrics.frames_in.inc(len(frames))
-        hub.apply(frames)
+        hub.apply(frames, offsets)
 
     control = LogReader(settings, codec, "control", Control, decided, partitions=[0], window_ms=None)
     stream = LogReader(settings, codec, "stream", Frame, take, partitions=range(settings.shards), window_ms=WINDOW_MS)
@@ -160,7 +167,11 @@ def build(settings: Settings, codec: Codec) -> Gateway:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         control.start()
         stream.start()
-        tasks = [asyncio.create_task(search()), asyncio.create_task(revocations.follow(upkeep))]
+        tasks = [
+            asyncio.create_task(pressure.follow(KafkaCommands(settings))),
+            asyncio.create_task(search()),
+            asyncio.create_task(revocations.follow(upkeep)),
+        ]
         yield
         for task in tasks:
             task.cancel()
@@ -178,7 +189,9 @@ def build(settings: Settings, codec: Codec) -> Gateway:
         log=producer,
         codec=codec,
         answers=answers,
+        pressure=pressure,
         hub=hub,
+        replays=Replays(hub, partial(read_back, settings, codec), stream.begins, settings.shards),
         symbols=symbols,
         signing_keys=signing_keys,
         tokens=Tokens(settings.token_keys, settings.jwt_expiry_s),

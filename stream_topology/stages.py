@@ -60,6 +60,12 @@ _STAGES: Final = (
         outputs=("stream",),
     ),
     Stage(
+        "portfolios",
+        "Portfolios and alerts of accounts, for clients",
+        inputs=("control", "marks", "sessions", "accounts", "ledger", "positions", "clock"),
+        outputs=("stream",),
+    ),
+    Stage(
         "projections",
         "Read models in PostgreSQL",
         inputs=("executions", "trades", "positions", "ledger", "candles", "accounts"),

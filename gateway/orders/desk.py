@@ -18,6 +18,7 @@ from gateway.orders.requests import (
     cancel_orders_after,
     new_order,
 )
+from gateway.pressure import Pressure
 from schemas.codec import Codec
 from schemas.messages import CommandKind, Side
 
@@ -37,27 +38,34 @@ class OrderDesk:
         log: CommandLog,
         codec: Codec,
         answers: Answers,
+        pressure: Pressure,
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1_000,
     ) -> None:
-        """The log, how commands are written, where their answers come by, and microseconds since 1970 UTC."""
+        """The log, how commands are written, where their answers come by, what keeps orders back while those before
+        them wait, and microseconds since 1970 UTC.
+        """
         self._log = log
+        self._require_no_pressure = pressure.require
         self._encode = codec.encode
         self._clock_us = clock_us
         self.answers = answers
 
     def place(self, identity: Identity, request: OrderRequest, correlation_id: str) -> tuple[Future[int], str]:
         """Send a new order: the future of its id, and its client_order_id. Raises ApiError, then nothing was sent."""
+        self._require_no_pressure(identity.account)
         command = new_order(request, identity.account, self._clock_us(), correlation_id)
         assert command.client_order_id is not None
         return self._log.send(identity.account, self._encode(command), correlation_id), command.client_order_id
 
     def check(self, identity: Identity, request: OrderRequest, correlation_id: str) -> Future[int]:
         """Ask whether an order would pass, and place none: the future of the command's id. Raises as `place`."""
+        self._require_no_pressure(identity.account)
         placing = new_order(request, identity.account, self._clock_us(), correlation_id)
         return self._log.send(identity.account, self._encode(replace(placing, kind=CommandKind.CHECK)), correlation_id)
 
     def amend(self, identity: Identity, order_id: int, request: AmendRequest, correlation_id: str) -> Future[int]:
         """Ask for another price or quantity: the future of the command's id. Raises ApiError, then nothing was sent."""
+        self._require_no_pressure(identity.account)
         command = amend_order(order_id, request, identity.account, self._clock_us(), correlation_id)
         return self._log.send(identity.account, self._encode(command), correlation_id)
 

@@ -6,22 +6,18 @@ can slip through. Frames of a channel come in order and without a gap; the hub c
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
 from typing import Any, Final
 
 import structlog
 
 from gateway import limits
 from gateway.errors import ApiError, Code
-from gateway.orders.answers import report_of
-from gateway.orders.refusals import sentence
-from gateway.stream.channel import Channel, Kept, Subscriber, book_sides
-from gateway.stream.wire import TYPES, frame_message
+from gateway.stream.channel import Channel, Kept, Place, Subscriber, book_sides
+from gateway.stream.wire import TYPES, Message, frame_message
 from schemas.levels import Levels
 from schemas.messages import Frame, FrameKind
 from schemas.units import format_us
-
-NO_REASON: Final = b'"reason":"NONE"'
-"""In the payload of an execution report that has nothing to explain."""
 
 _log: Final = structlog.get_logger("gateway.stream")
 
@@ -38,24 +34,22 @@ class Hub:
         self.is_searched = False
         """Whether books that were quiet for long have been looked for in the older part of the topic."""
 
-    def apply(self, frames: Iterable[Frame]) -> None:
-        """Fold frames of the topic, in its order, and deliver them."""
-        for frame in frames:
+    def apply(self, frames: Iterable[Frame], offsets: Iterable[int | None] = repeat(None)) -> None:
+        """Fold frames of the topic, in its order, and deliver them; with the offset of each, where that is known."""
+        for frame, offset in zip(frames, offsets, strict=False):
             if frame.channel.partition(":")[0] not in TYPES:
                 continue  # a newer fanout has channels that this gateway does not offer
             channel = self._channel(frame.channel)
             if frame.kind is FrameKind.SNAPSHOT:
-                self._snapshot(channel, frame)
+                self._snapshot(channel, frame, offset)
             elif channel.sequence is None or frame.sequence > channel.sequence:
-                self._update(channel, frame)
+                self._update(channel, frame, offset)
 
-    def subscribe(self, name: str, subscriber: Subscriber, from_sequence: int | None = None) -> None:
-        """Deliver a channel: what came after `from_sequence` if it is still there, else a snapshot; then every frame.
+    def subscribe(self, name: str, subscriber: Subscriber) -> None:
+        """Deliver a snapshot of a channel, then every frame.
 
         The snapshot of a book that is not known yet follows as soon as it is.
         """
-        if self.resume(name, subscriber, from_sequence):
-            return
         channel = self._channel(name)
         if channel.kind == "book" and channel.levels is None and not self._is_empty(channel):
             channel.waiting[subscriber] = None
@@ -63,22 +57,45 @@ class Hub:
         subscriber.deliver(channel.snapshot())
         channel.subscribers[subscriber] = None
 
-    def resume(self, name: str, subscriber: Subscriber, from_sequence: int | None) -> bool:
-        """Deliver what came after a sequence and then every frame; False, and nothing done, if it is not there."""
-        channel = self._channel(name)
-        missed = None if from_sequence is None else channel.after(from_sequence)
+    def missed(self, name: str, place: Place) -> list[Message] | None:
+        """What came after a place; None where that is not in memory."""
+        channel = self._channels.get(name)
+        return None if channel is None else channel.after(place)
+
+    def resume(self, name: str, subscriber: Subscriber, place: Place) -> bool:
+        """Deliver what came after a place and then every frame; False, and nothing done, if it is not there."""
+        missed = self.missed(name, place)
         if missed is None:
             return False
         for message in missed:
             subscriber.deliver(message)
-        channel.subscribers[subscriber] = None
+        self._channel(name).subscribers[subscriber] = None
         return True
 
-    def join(self, name: str, subscriber: Subscriber, make: Callable[[int | None, Sequence[bytes]], bytes]) -> None:
-        """Deliver a private channel: first what `make` makes of its sequence and newest payloads, then every frame."""
+    def follow(self, name: str, subscriber: Subscriber) -> None:
+        """Deliver every frame from now on, and nothing that was before."""
+        self._channel(name).subscribers[subscriber] = None
+
+    def join(
+        self, name: str, subscriber: Subscriber, make: Callable[[int | None, int | None, Sequence[bytes]], Message]
+    ) -> None:
+        """Deliver a private channel: first what `make` makes of its sequence, offset and newest payloads, then every
+        frame.
+        """
         channel = self._channel(name)
-        subscriber.deliver(make(channel.sequence, [kept.payload for kept in channel.ring]))
+        payloads = [kept.payload for kept in channel.ring]
+        subscriber.deliver(make(channel.sequence, channel.newest_offset, payloads))
         channel.subscribers[subscriber] = None
+
+    def sequence(self, name: str) -> int | None:
+        """Of the last frame of a channel that was heard; None if none was."""
+        channel = self._channels.get(name)
+        return None if channel is None else channel.sequence
+
+    def state(self, name: str) -> Message | None:
+        """A snapshot of a channel that is not private; None while a book is not known."""
+        channel = self._channel(name)
+        return None if channel.kind == "book" and channel.levels is None else channel.snapshot()
 
     def unsubscribe(self, name: str, subscriber: Subscriber) -> None:
         """Deliver no more of a channel."""
@@ -154,7 +171,10 @@ class Hub:
     def _is_empty(self, channel: Channel) -> bool:
         return self.is_searched and channel.sequence is None
 
-    def _snapshot(self, channel: Channel, frame: Frame) -> None:
+    def _snapshot(self, channel: Channel, frame: Frame, offset: int | None) -> None:
+        if channel.kind != "book":
+            self._say_again(channel, frame, offset)
+            return
         levels = channel.levels
         if levels is not None and channel.sequence == frame.sequence:
             if levels.checksum() == frame.checksum:
@@ -163,25 +183,35 @@ class Hub:
             channel.waiting |= channel.subscribers
         elif channel.sequence is not None and frame.sequence < channel.sequence:
             return
-        channel.sequence, channel.newest_us = frame.sequence, frame.ts_us
+        channel.sequence, channel.newest_us, channel.newest_offset = frame.sequence, frame.ts_us, offset
         channel.fold(frame)
         self._known(channel)
 
-    def _update(self, channel: Channel, frame: Frame) -> None:
+    def _say_again(self, channel: Channel, frame: Frame, offset: int | None) -> None:
+        """What a channel said last, said again for those who were not there."""
+        if channel.sequence is not None and frame.sequence <= channel.sequence:
+            return
+        self._forget_ring(channel)
+        self._advance(channel, frame, offset)
+        for subscriber in channel.subscribers:
+            subscriber.deliver(channel.snapshot())
+
+    def _advance(self, channel: Channel, frame: Frame, offset: int | None) -> None:
+        channel.sequence, channel.newest, channel.newest_us = frame.sequence, frame.payload, frame.ts_us
+        channel.newest_offset = offset
+
+    def _update(self, channel: Channel, frame: Frame, offset: int | None) -> None:
         if channel.sequence is not None and frame.sequence != channel.sequence + 1:
             _log.error("frames_missing", channel=channel.name, after=channel.sequence, found=frame.sequence)
-            while channel.ring:
-                self._drop(channel)
+            self._forget_ring(channel)
             if channel.kind == "book":
                 channel.levels = None
                 channel.waiting |= channel.subscribers
                 channel.subscribers.clear()
-        is_report = channel.kind == "orders"
-        why = sentence(report_of(frame.payload)) if is_report and NO_REASON not in frame.payload else None
-        message = frame_message(frame, why)
-        channel.sequence, channel.newest, channel.newest_us = frame.sequence, frame.payload, frame.ts_us
+        message = frame_message(frame, offset)
+        self._advance(channel, frame, offset)
         self._keep(channel, Kept(frame.sequence, message, frame.payload))
-        if is_report:
+        if channel.kind == "orders":
             self._saw_execution(frame.payload)
         elif channel.kind == "book":
             channel.fold(frame)
@@ -201,7 +231,7 @@ class Hub:
     def _keep(self, channel: Channel, kept: Kept) -> None:
         channel.ring.append(kept)
         self._kept.append((channel, kept.sequence))
-        self._kept_bytes += len(kept.message) + len(kept.payload)
+        self._kept_bytes += len(kept.message.data) + len(kept.payload)
         if len(channel.ring) > limits.RING_FRAMES_PER_CHANNEL:
             self._drop(channel)
         while len(self._kept) > limits.RING_FRAMES_MAX or self._kept_bytes > limits.RING_BYTES_MAX:
@@ -209,6 +239,10 @@ class Hub:
             if oldest.ring and oldest.ring[0].sequence <= sequence:
                 self._drop(oldest)
 
+    def _forget_ring(self, channel: Channel) -> None:
+        while channel.ring:
+            self._drop(channel)
+
     def _drop(self, channel: Channel) -> None:
         dropped = channel.ring.popleft()
-        self._kept_bytes -= len(dropped.message) + len(dropped.payload)
+        self._kept_bytes -= len(dropped.message.data) + len(dropped.payload)

@@ -14,7 +14,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from gateway import limits
 
 WIRE_EVENT: Final = "tradsys.wire"
-"""ASGI event with `data`: whole WebSocket frames, ready to be written."""
+"""ASGI event with `data`: whole WebSocket frames, ready to be written; `at_once` without waiting for the client."""
 
 
 class StreamProtocol(WebSocketsSansIOProtocol):
@@ -31,7 +31,8 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         """Send an ASGI event, or ready bytes."""
         kind = message["type"]
         if kind == WIRE_EVENT:
-            await self.writable.wait()
+            if not message.get("at_once"):
+                await self.writable.wait()
             if self.disconnected or self.close_sent:
                 raise ClientDisconnected
             self.transport.write(message["data"])

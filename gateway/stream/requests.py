@@ -41,6 +41,8 @@ class Subscribe(Message, frozen=True, tag="marketdata.subscribe"):
     channels: Annotated[list[_ChannelName], msgspec.Meta(min_length=1, max_length=16)] | None = None
     from_sequence: Annotated[int, msgspec.Meta(ge=0)] | None = None
     """Resume one channel after this sequence: the last that the client has."""
+    from_offset: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    """Where in the log to look for what comes after: the offset of the last message that the client has."""
 
 
 class Unsubscribe(Message, frozen=True, tag="marketdata.unsubscribe"):

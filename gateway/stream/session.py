@@ -2,10 +2,7 @@
 
 import asyncio
 import time
-from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -13,24 +10,17 @@ import structlog
 
 from gateway import limits
 from gateway.asgi import SECURITY_HEADERS, Event, Heads, Receive, Scope, Send, error_reply, host_of
-from gateway.auth.callers import Callers
-from gateway.auth.revocations import Revocations
-from gateway.auth.tickets import Tickets
 from gateway.auth.tokens import Identity
 from gateway.correlation import CORRELATION, begin
-from gateway.database import Database
 from gateway.errors import ApiError, Code
-from gateway.guard import Guard
-from gateway.market.symbols import Symbols
-from gateway.metrics import Metrics
-from gateway.orders.desk import OrderDesk
 from gateway.rates import address_of
-from gateway.rights import ACTIONS, CHANNELS, EVERYBODY, require
-from gateway.stream import requests, snapshots
-from gateway.stream.hub import Hub
+from gateway.rights import ACTIONS, EVERYBODY, require
+from gateway.stream import requests
+from gateway.stream.door import Door
 from gateway.stream.orders import Orders
+from gateway.stream.outbox import Outbox
 from gateway.stream.protocol import WIRE_EVENT
-from gateway.stream.shares import Shares
+from gateway.stream.subscriptions import Subscriptions
 from gateway.stream.wire import json_message
 from schemas.units import format_us
 
@@ -39,28 +29,7 @@ EXPIRED: Final = 4001
 REFUSED: Final = 4003
 """Close codes of our own."""
 
-WRITE_BYTES_MAX: Final = 65_536
-"""Messages are joined to writes of about that size."""
-
-INTERVALS: Final = frozenset({"1s", "1m", "5m", "1h", "1d"})
-
 _log: Final = structlog.get_logger("gateway.stream")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
-    """What all sessions of a process share."""
-
-    hub: Hub
-    desk: OrderDesk
-    callers: Callers
-    revocations: Revocations
-    tickets: Tickets
-    database: Database
-    symbols: Symbols
-    metrics: Metrics
-    guard: Guard
-    shares: Shares
 
 
 class Session:
@@ -77,14 +46,19 @@ class Session:
         self._heads = Heads.of(scope["headers"])
         self._correlation_id = begin(self._heads.correlation_id)
         self._identity: Identity | None = None
-        self._channels: dict[str, None] = {}
-        self._queue: deque[bytes] = deque()
-        self._queue_bytes = 0
-        self._wake = asyncio.Event()
         self._has_ended = False
         self._writer: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._outbox = Outbox(send, door.hub.state, self._too_slow)
         self._orders = Orders(door.desk, self._correlation_id, self._answer, self._refuse)
+        self._subscriptions = Subscriptions(
+            door,
+            self._address,
+            self._outbox,
+            who=self._known,
+            answer=self._answer,
+            refuse=self._refuse,
+        )
         self._expiry: asyncio.TimerHandle | None = None
         self._refusals = 0
 
@@ -107,23 +81,11 @@ class Session:
         try:
             named = [(b"x-correlation-id", self._correlation_id.encode())]
             await self._send({"type": "websocket.accept", "headers": named})
-            self._writer = asyncio.create_task(self._write())
+            self._writer = asyncio.create_task(self._outbox.run())
             while (event := await self._receive())["type"] == "websocket.receive":
                 await self._heard(event)
         finally:
             self._leave()
-
-    def deliver(self, message: bytes) -> None:
-        """Queue a message; a client that does not keep up is disconnected, others are unharmed."""
-        if self._has_ended:
-            return
-        self._queue.append(message)
-        self._queue_bytes += len(message)
-        if len(self._queue) > limits.WS_QUEUE_FRAMES_MAX or self._queue_bytes > limits.WS_QUEUE_BYTES_MAX:
-            self._door.metrics.slow_clients.inc()
-            self._end(SLOW, "too slow: messages waited beyond the limit; reconnect and resume")
-        else:
-            self._wake.set()
 
     async def _heard(self, event: Event) -> None:
         if self._has_ended:
@@ -149,9 +111,9 @@ class Session:
                 case requests.Authenticate():
                     await self._log_in(message)
                 case requests.Subscribe():
-                    await self._subscribe(message)
+                    await self._subscriptions.add(message)
                 case requests.Unsubscribe():
-                    self._unsubscribe(message)
+                    self._subscriptions.remove(message)
                 case requests.CancelOnDisconnect():
                     self._cancel_on_disconnect(message)
                 case _:
@@ -205,90 +167,24 @@ class Session:
             )
         return self._identity
 
-    async def _subscribe(self, message: requests.Subscribe) -> None:
-        names = [self._channel(name) for name in requests.channel_names(message)]
-        if message.from_sequence is not None and len(names) > 1:
-            raise ApiError(
-                Code.VALIDATION_FAILED, "from_sequence resumes one channel; name one.", field="from_sequence"
-            )
-        if len(self._channels.keys() | set(names)) > limits.WS_SUBSCRIPTIONS_MAX:
-            raise ApiError(
-                Code.LIMIT_EXCEEDED, f"A connection may have {limits.WS_SUBSCRIPTIONS_MAX} channels at a time."
-            )
-        hub = self._door.hub
-        states = {}
-        for name in names:
-            kind, _, account = name.partition(":")
-            if CHANNELS[kind] is not EVERYBODY:
-                await self._door.guard.charge_read(self._known(), self._address)
-                states[name] = await snapshots.rows(self._door.database, kind, account)
-        if self._has_ended:
-            return
-        self._door.shares.subscribe(self._address, len(set(names) - self._channels.keys()))
-        self._answer("marketdata.subscribed", message.request_id, channels=names)
-        for name in names:
-            hub.unsubscribe(name, self)
-            self._channels[name] = None
-            if name not in states:
-                hub.subscribe(name, self, message.from_sequence)
-            elif not hub.resume(name, self, message.from_sequence):
-                hub.join(name, self, partial(_private, name, states[name]))
-
-    def _unsubscribe(self, message: requests.Unsubscribe) -> None:
-        names = [self._channel(name) for name in requests.channel_names(message)]
-        self._door.shares.unsubscribe(self._address, len(self._channels.keys() & set(names)))
-        for name in names:
-            self._channels.pop(name, None)
-            self._door.hub.unsubscribe(name, self)
-        self._answer("marketdata.unsubscribed", message.request_id, channels=names)
-
-    def _channel(self, name: str) -> str:
-        """The whole name of a channel. Raises ApiError for one that does not exist or is another's."""
-        kind, _, rest = name.partition(":")
-        right = CHANNELS.get(kind)
-        if right is not EVERYBODY:
-            identity = self._known()
-            require(identity.rights, right)
-            account = identity.account
-            if rest in {"", account}:
-                return f"{kind}:{account}"
-        elif kind == "candles":
-            symbol, _, interval = rest.rpartition(":")
-            if symbol in self._door.symbols and interval in INTERVALS:
-                return name
-        elif kind in CHANNELS and rest in self._door.symbols:
-            return name
-        raise ApiError(Code.NOT_FOUND, f"There is no channel {name!r}.", field="channel")
-
     def _cancel_on_disconnect(self, message: requests.CancelOnDisconnect) -> None:
         self._orders.cancel_at_end(self._known(), enabled=message.enabled)
         self._answer("session.cancel_on_disconnect", message.request_id, data={"enabled": message.enabled})
 
     def _answer(self, kind: str, request_id: str | None, **rest: Any) -> None:
         asked = {} if request_id is None else {"request_id": request_id}
-        self.deliver(json_message({"type": kind, **asked, **rest}))
+        self._outbox.deliver(json_message({"type": kind, **asked, **rest}))
 
     def _refuse(self, error: ApiError, request_id: str | None) -> None:
         body = error.body(CORRELATION.get())
-        self._answer("error", request_id, success=False, error=body.error, correlation_id=body.correlation_id)
+        after_s = error.headers.get("retry-after")
+        told = {} if after_s is None else {"retry_after": int(after_s)}
+        self._answer("error", request_id, success=False, error=body.error, correlation_id=body.correlation_id, **told)
 
-    async def _write(self) -> None:
-        """Send what is queued, joined; waits while the client does not read."""
-        queue = self._queue
-        while True:
-            if not queue:
-                self._wake.clear()
-                await self._wake.wait()
-            messages = []
-            size = 0
-            while queue and size < WRITE_BYTES_MAX:
-                messages.append(queue.popleft())
-                size += len(messages[-1])
-            self._queue_bytes -= size
-            try:
-                await self._send({"type": WIRE_EVENT, "data": b"".join(messages)})
-            except OSError:
-                return  # the client has gone; `run` hears of it
+    def _too_slow(self) -> None:
+        if not self._has_ended:
+            self._door.metrics.slow_clients.inc()
+            self._end(SLOW, "too slow: messages waited beyond the limit; reconnect and resume")
 
     def _end(self, code: int, reason: str) -> None:
         """Close with a code and a reason, once what was queued before has left or been given up."""
@@ -297,15 +193,17 @@ class Session:
         self._has_ended = True
         if self._writer is not None:
             self._writer.cancel()
-        rest = b"" if code == SLOW else b"".join(self._queue)
-        self._queue.clear()
+        told = json_message({"type": "session.slow", "message": reason, "resume": self._outbox.unsent()})
+        rest = self._outbox.end()
+        if code == SLOW:
+            rest = told.data
 
         async def close() -> None:
             with suppress(OSError):  # the client has gone first
                 if rest:
                     with suppress(TimeoutError):  # the client does not read: it is told to go, and cut off
                         async with asyncio.timeout(limits.WS_LAST_WORDS_S):
-                            await self._send({"type": WIRE_EVENT, "data": rest})
+                            await self._send({"type": WIRE_EVENT, "data": rest, "at_once": code == SLOW})
                 await self._send({"type": "websocket.close", "code": code, "reason": reason})
 
         task = asyncio.create_task(close())
@@ -314,9 +212,7 @@ class Session:
 
     def _leave(self) -> None:
         self._has_ended = True
-        self._door.shares.leave(self._address, len(self._channels))
-        for name in self._channels:
-            self._door.hub.unsubscribe(name, self)
+        self._door.shares.leave(self._address, self._subscriptions.end())
         self._orders.end()
         for task in self._tasks:
             task.cancel()
@@ -340,7 +236,3 @@ async def deny(send: Send, error: ApiError, correlation: str, accept: bytes | No
     ]
     await send({"type": "websocket.http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": reply.body})
-
-
-def _private(name: str, known: list[dict[str, Any]], sequence: int | None, payloads: list[bytes]) -> bytes:
-    return snapshots.message(name, sequence, snapshots.merge(name.partition(":")[0], known, payloads))

@@ -35,6 +35,14 @@ TESTS = {
     "workers/positions": ("tests/unit/positions", "tests/property/test_positions_money.py"),
     "workers/statistics": ("tests/unit/statistics", "tests/property/test_statistics.py"),
     "workers/kernel": ("tests/unit/kernel", "tests/unit/risk"),
+    "workers/portfolios": ("tests/unit/portfolios", "tests/property/test_portfolios.py"),
+    "gateway/stream": (
+        "tests/unit/gateway/test_hub.py",
+        "tests/unit/gateway/test_replays.py",
+        "tests/unit/gateway/test_session.py",
+    ),
+    "gateway/pressure.py": ("tests/unit/gateway/test_pressure.py",),
+    "gateway/orders/desk.py": ("tests/unit/gateway/test_pressure.py",),
     "gateway/auth": (
         "tests/unit/gateway/test_tokens.py",
         "tests/unit/gateway/test_passwords.py",

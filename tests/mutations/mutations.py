@@ -7,10 +7,12 @@ from tests.mutations.matching import MATCHING_MUTATIONS
 from tests.mutations.mutation import Mutation
 from tests.mutations.others import OTHER_MUTATIONS
 from tests.mutations.risk import RISK_MUTATIONS
+from tests.mutations.streams import STREAM_MUTATIONS
 
 MUTATIONS: Final[tuple[Mutation, ...]] = (
     *MATCHING_MUTATIONS,
     *RISK_MUTATIONS,
     *OTHER_MUTATIONS,
     *GATEWAY_MUTATIONS,
+    *STREAM_MUTATIONS,
 )

@@ -14,10 +14,13 @@ START_US = 1_700_000_000_000_000
 SECOND_US = 1_000_000
 
 _TOPIC = {
+    "AccountState": "accounts",
     "BookChange": "book",
     "Candle": "candles",
     "Control": "control",
     "Execution": "executions",
+    "LedgerEntry": "ledger",
+    "Mark": "marks",
     "Position": "positions",
     "Tick": "clock",
     "SessionChange": "sessions",

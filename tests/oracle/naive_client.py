@@ -61,6 +61,12 @@ class NaiveClient:
         """By account, then by order_id."""
         self.positions: dict[str, dict[str, dict[str, Any]]] = {}
         """By account, then by symbol."""
+        self.portfolios: dict[str, dict[str, Any]] = {}
+        """By account."""
+        self.alerts: dict[str, list[dict[str, Any]]] = {}
+        """By account, all of them."""
+        self.halts: dict[str, dict[str, Any]] = {}
+        """By symbol."""
 
     def receive(self, frame: Frame) -> None:
         """A record of the topic `stream`."""
@@ -81,26 +87,39 @@ class NaiveClient:
             if self._fold_book(channel, rest, sequence, data, snapshot=kind == "snapshot"):
                 self._check(channel, rest, checksum)
             return
+        if subject == "halts" and kind == "snapshot":
+            if self.sequences.setdefault(channel, sequence) != sequence:
+                raise ClientError(f"{channel}: the snapshot {sequence} came after update {self.sequences[channel]}")
+            self.halts[rest] = data
+            return
         self._next(channel, sequence)
-        match subject:
-            case "trades":
-                self.trades.setdefault(rest, []).append(data)
-            case "ticker":
-                self.tickers[rest] = data
-            case "session":
-                self.sessions[rest] = data
-            case "candles":
-                symbol, _, interval = rest.rpartition(":")
-                series = self.candles.setdefault((symbol, interval), {})
-                if series.get(data["open_time"], {}).get("final"):
-                    raise ClientError(f"{channel}: the candle of {data['open_time']} was final and came again")
-                series[data["open_time"]] = data
-            case "orders":
-                self.orders.setdefault(rest, {})[data["order_id"]] = data
-            case "positions":
-                self.positions.setdefault(rest, {})[data["symbol"]] = data
-            case _:
-                raise ClientError(f"{channel}: no such channel")
+        if subject == "candles":
+            self._fold_candle(channel, rest, data)
+        elif subject in {"orders", "positions"}:
+            named = "order_id" if subject == "orders" else "symbol"
+            (self.orders if subject == "orders" else self.positions).setdefault(rest, {})[data[named]] = data
+        elif subject in {"trades", "alerts"}:
+            (self.trades if subject == "trades" else self.alerts).setdefault(rest, []).append(data)
+        elif subject in (newest := self._newest()):
+            newest[subject][rest] = data
+        else:
+            raise ClientError(f"{channel}: no such channel")
+
+    def _newest(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Channels of which each frame is all that there is to know."""
+        return {
+            "ticker": self.tickers,
+            "session": self.sessions,
+            "portfolio": self.portfolios,
+            "halts": self.halts,
+        }
+
+    def _fold_candle(self, channel: str, rest: str, data: Any) -> None:
+        symbol, _, interval = rest.rpartition(":")
+        series = self.candles.setdefault((symbol, interval), {})
+        if series.get(data["open_time"], {}).get("final"):
+            raise ClientError(f"{channel}: the candle of {data['open_time']} was final and came again")
+        series[data["open_time"]] = data
 
     def _fold_book(self, channel: str, symbol: str, sequence: int, data: Any, *, snapshot: bool) -> bool:
         """Whether the book is known after it."""

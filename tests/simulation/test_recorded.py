@@ -15,11 +15,15 @@ from tradsys.demo.memory import core_factories
 from workers.kernel.shard import Shard
 
 RECORDINGS = sorted((Path(__file__).parent.parent / "recorded").glob("*.xz"))
-JOURNALED = [name for name, stage in STAGES.items() if stage.journaled]
+RECORDED = [
+    pytest.param(path, stage, id=f"{path.stem}-{stage}")
+    for path in RECORDINGS
+    for stage in Recording.read(path).behaviours
+    if STAGES[stage].journaled
+]
 
 
-@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
-@pytest.mark.parametrize("stage", JOURNALED)
+@pytest.mark.parametrize(("path", "stage"), RECORDED)
 def test_a_stage_says_again_what_was_recorded(path: Path, stage: str) -> None:
     """In the same bytes while its behaviour is still the same version; else in the same messages."""
     recording = Recording.read(path)

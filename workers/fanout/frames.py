@@ -301,21 +301,24 @@ def _set_e8(value_e8: int | None) -> str | msgspec.UnsetType:
 
 def position_payload(position: Position) -> bytes:
     """What an account holds in one instrument."""
-    return _encode(
-        PositionPayload(
-            account=position.account,
-            symbol=position.symbol,
-            sequence=position.sequence,
-            quantity=format_e8(position.quantity_e8),
-            cost=format_e8(position.cost_e8),
-            average_price=format_e8(position.average_price_e8),
-            realised=format_e8(position.realised_e8),
-            unrealised=format_e8(position.unrealised_e8),
-            fees=format_e8(position.fees_e8),
-            mark_price=format_e8(position.mark_price_e8),
-            trade_id=_optional_id(position.trade_id),
-            time=format_us(position.ts_us),
-        )
+    return _encode(position_of(position))
+
+
+def position_of(position: Position) -> PositionPayload:
+    """The same as an object."""
+    return PositionPayload(
+        account=position.account,
+        symbol=position.symbol,
+        sequence=position.sequence,
+        quantity=format_e8(position.quantity_e8),
+        cost=format_e8(position.cost_e8),
+        average_price=format_e8(position.average_price_e8),
+        realised=format_e8(position.realised_e8),
+        unrealised=format_e8(position.unrealised_e8),
+        fees=format_e8(position.fees_e8),
+        mark_price=format_e8(position.mark_price_e8),
+        trade_id=_optional_id(position.trade_id),
+        time=format_us(position.ts_us),
     )
 
 

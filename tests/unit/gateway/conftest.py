@@ -23,9 +23,12 @@ from gateway.guard import Budgets
 from gateway.market.symbols import Symbols
 from gateway.metrics import Metrics
 from gateway.orders.answers import Answers
+from gateway.pressure import Pressure
 from gateway.rates import Charge, LocalWindows, Rates
 from gateway.server import server_config
+from gateway.stream.channel import Place
 from gateway.stream.hub import Hub
+from gateway.stream.replays import Replays
 from gateway.wiring import Parts, assemble
 from schemas.codec import local_codec
 from schemas.messages import Command, Control, ControlKind, Frame, FrameKind, SymbolStatus
@@ -103,7 +106,12 @@ class Served:
     checks: dict[str, Any] = field(default_factory=dict)
     budgets: Budgets = Budgets()  # noqa: RUF009 - immutable
     windows: LocalWindows = field(default_factory=lambda: LocalWindows(lambda: time.monotonic_ns() // 1_000_000))
+    pressure: Pressure = field(default_factory=lambda: Pressure(1))
     store_error: Exception | None = None
+    in_log: Sequence[tuple[int, Frame]] | None = None
+    """What is found in the log of any channel after any place."""
+    log_error: Exception | None = None
+    log_read: list[tuple[str, Place]] = field(default_factory=list)
     guard: Any = None
     symbols: Symbols = field(default_factory=Symbols)
 
@@ -112,6 +120,13 @@ class Served:
         if self.store_error is not None:
             raise self.store_error
         return self.windows.take(wanted, charges)
+
+    def read_back(self, channel: str, place: Place) -> Sequence[tuple[int, Frame]] | None:
+        """The older part of the log."""
+        self.log_read.append((channel, place))
+        if self.log_error is not None:
+            raise self.log_error
+        return self.in_log
 
     @property
     def http(self) -> str:
@@ -158,7 +173,9 @@ async def served() -> AsyncIterator[Served]:
             "log": behind.log,
             "codec": local_codec(),
             "answers": answers,
+            "pressure": behind.pressure,
             "hub": behind.hub,
+            "replays": Replays(behind.hub, behind.read_back, {0: 1_000}, 1),
             "symbols": symbols,
             "signing_keys": behind.signing_keys,
             "tokens": behind.tokens,

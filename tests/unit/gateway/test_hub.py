@@ -1,14 +1,16 @@
 """The hub as a plain object: what a subscriber gets, whatever the order of frames and subscriptions."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
 from gateway import limits
 from gateway.errors import ApiError
+from gateway.stream.channel import Place
 from gateway.stream.hub import Hub
+from gateway.stream.wire import Message
 from schemas.levels import Levels
 from schemas.messages import Frame
 from schemas.units import parse_e8
@@ -23,8 +25,15 @@ class Client:
     def __init__(self) -> None:
         self.heard: list[dict[str, Any]] = []
 
-    def deliver(self, message: bytes) -> None:
-        self.heard.append(json.loads(message[message.index(b"{") :]))
+    def deliver(self, message: Message) -> None:
+        self.heard.append(json.loads(message.data[message.data.index(b"{") :]))
+
+    async def deliver_all(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            self.deliver(message)
+
+    def forget(self, channel: str) -> None:
+        """Nothing waits here."""
 
     @property
     def sequences(self) -> list[int]:
@@ -97,9 +106,24 @@ def test_resuming_continues_without_a_gap_or_starts_over(
         (None, [7], ["snapshot"]),
     ):
         client = Client()
-        hub.subscribe("trades:BTC-USD", client, from_sequence)
+        if not hub.resume("trades:BTC-USD", client, Place(from_sequence)):
+            hub.subscribe("trades:BTC-USD", client)
         assert (client.sequences, client.kinds) == (sequences, kinds)
         hub.unsubscribe("trades:BTC-USD", client)
+
+
+def test_resuming_at_an_offset_gives_what_stands_after_it(
+    hub: Hub, frame: MakeFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "RING_FRAMES_PER_CHANNEL", 3)
+    frames = [frame("trades:BTC-USD", sequence, b"{}") for sequence in range(1, 8)]
+    hub.apply(frames[:2], [10, 20])
+    assert [message.sequence for message in hub.missed("trades:BTC-USD", Place(offset=5)) or ()] == [1, 2]
+    hub.apply(frames[2:], range(30, 80, 10))
+    for offset, sequences in ((49, None), (50, [6, 7]), (55, [6, 7]), (69, [7]), (70, []), (99, [])):
+        missed = hub.missed("trades:BTC-USD", Place(offset=offset))
+        assert (missed if missed is None else [message.sequence for message in missed]) == sequences
+    assert [message.offset for message in hub.missed("trades:BTC-USD", Place(5, 10)) or ()] == [60, 70]
 
 
 def test_a_book_that_is_not_known_is_told_as_soon_as_it_is(hub: Hub, frame: MakeFrame) -> None:
@@ -162,10 +186,10 @@ def test_frames_that_were_seen_change_nothing(hub: Hub, frame: MakeFrame) -> Non
 
 
 def test_a_message_is_made_once_and_shared(hub: Hub, frame: MakeFrame) -> None:
-    heard: list[bytes] = []
+    heard: list[Message] = []
 
-    class Keeper:
-        def deliver(self, message: bytes) -> None:
+    class Keeper(Client):
+        def deliver(self, message: Message) -> None:
             heard.append(message)
 
     for _ in range(3):
@@ -181,7 +205,7 @@ def test_kept_frames_are_bounded_over_all_channels(hub: Hub, frame: MakeFrame, m
     for number in range(200):
         hub.apply([frame(f"orders:a{number % 50}", number // 50 + 1, b'{"x":"%b"}' % (b"y" * 200))])
     kept = [channel for channel in hub._channels.values() if channel.ring]
-    size = sum(len(entry.message) + len(entry.payload) for channel in kept for entry in channel.ring)
+    size = sum(len(entry.message.data) + len(entry.payload) for channel in kept for entry in channel.ring)
     assert size == hub._kept_bytes <= 20_000
     assert kept
 

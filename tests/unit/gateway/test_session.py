@@ -64,6 +64,58 @@ async def test_a_session_is_market_data_too(served: Any, frame: MakeFrame) -> No
         assert (update["type"], update["data"]) == ("marketdata.session", {"phase": "auction"})
 
 
+async def test_a_portfolio_is_the_newest_and_then_each_change(served: Any, frame: MakeFrame) -> None:
+    async with connect(served.ws) as ws:
+        await ask(ws, type="auth", token=served.token("alice"))
+        served.hub.apply([frame("portfolio:alice", 7, b'{"balances":[]}'), frame("portfolio:bob", 1, b"{}")])
+        assert (await ask(ws, type="marketdata.subscribe", channel="portfolio"))["channels"] == ["portfolio:alice"]
+        snapshot = await hear(ws)
+        assert (snapshot["type"], snapshot["kind"], snapshot["sequence"]) == ("portfolio.update", "snapshot", 7)
+        assert snapshot["data"] == {"balances": []}
+        served.hub.apply([frame("portfolio:alice", 8, b'{"balances":[1]}'), frame("portfolio:bob", 2, b"{}")])
+        assert (await hear(ws))["data"] == {"balances": [1]}
+
+
+async def test_alerts_are_of_the_account_and_of_the_symbols_that_it_trades(served: Any, frame: MakeFrame) -> None:
+    standing = ("alice", 3, "REDUCING", "MARGIN_CALL", "USD", 5 * E8, 4 * E8, 1_700_000_000_000_000)
+    served.database.answers = [[("BTC-USD",)], [standing]]
+    async with connect(served.ws) as ws:
+        await ask(ws, type="auth", token=served.token("alice"))
+        told = await ask(ws, type="marketdata.subscribe", channel="alerts")
+        assert told["channels"] == ["alerts:alice", "halts:BTC-USD"]
+        stands = await hear(ws)
+        assert (stands["type"], stands["channel"]) == ("alert", "alerts:alice")
+        (data,) = stands["data"]
+        assert (data["status"], data["reason"], data["limit"], data["actual"]) == ("reducing", "MARGIN_CALL", "5", "4")
+        assert (await hear(ws))["data"] is None
+        called = {"account": "alice", "sequence": 4, "status": "suspended", "reason": "LIQUIDATION"}
+        served.hub.apply(
+            [
+                frame("alerts:alice", 1, json.dumps(called, separators=(",", ":")).encode()),
+                frame("alerts:bob", 1, b'{"reason":"NONE"}'),
+                frame("halts:BTC-USD", 1, b'{"halted":true}'),
+                frame("halts:BTC-USD", 1, b'{"halted":true}', snapshot=True),  # said again for others
+            ]
+        )
+        alert, halt = await hear(ws), await hear(ws)
+        assert alert["data"] == called
+        assert alert["message"].startswith("The positions of account alice are being reduced")
+        assert (halt["type"], halt["channel"], halt["kind"]) == ("alert", "halts:BTC-USD", "update")
+        assert (await ask(ws, type="ping"))["type"] == "pong"
+    async with connect(served.ws) as late:
+        await ask(late, type="marketdata.subscribe", channel="halts:BTC-USD")
+        assert (await hear(late))["data"] == {"halted": True}
+
+
+async def test_what_is_said_again_tells_a_gateway_that_was_not_there(served: Any, frame: MakeFrame) -> None:
+    async with connect(served.ws) as ws:
+        await ask(ws, type="marketdata.subscribe", channel="halts:BTC-USD")
+        assert (await hear(ws))["data"] is None
+        served.hub.apply([frame("halts:BTC-USD", 9, b'{"halted":true}', snapshot=True)])
+        heard = await hear(ws)
+        assert (heard["kind"], heard["sequence"], heard["data"]) == ("snapshot", 9, {"halted": True})
+
+
 async def test_frames_are_wrapped_by_the_type_of_their_channel(served: Any, frame: MakeFrame) -> None:
     async with connect(served.ws) as ws:
         await ask(ws, type="marketdata.subscribe", symbol="BTC-USD", channels=["ticker"])
@@ -429,14 +481,14 @@ async def test_a_client_that_never_reads_is_disconnected_and_others_are_unharmed
     monkeypatch.setattr(limits, "WS_QUEUE_BYTES_MAX", 400_000)
     monkeypatch.setattr(limits, "WS_SEND_BUFFER_BYTES", 16_384)
     monkeypatch.setattr(limits, "WS_ABORT_S", 0.3)
-    stuck = await never_reads(served, {"type": "marketdata.subscribe", "channel": "ticker:BTC-USD"})
+    stuck = await never_reads(served, {"type": "marketdata.subscribe", "channel": "trades:BTC-USD"})
     async with connect(served.ws, max_size=None) as well:
-        await ask(well, type="marketdata.subscribe", channel="ticker:BTC-USD")
+        await ask(well, type="marketdata.subscribe", channel="trades:BTC-USD")
         await hear(well)
-        channel = served.hub._channels["ticker:BTC-USD"]
+        channel = served.hub._channels["trades:BTC-USD"]
         await until(lambda: len(channel.subscribers) == 2)
         for sequence in range(1, 61):
-            served.hub.apply([frame("ticker:BTC-USD", sequence, json.dumps("x" * 20_000).encode())])
+            served.hub.apply([frame("trades:BTC-USD", sequence, json.dumps("x" * 20_000).encode())])
             assert (await hear(well))["sequence"] == sequence
         await until(lambda: len(channel.subscribers) == 1)
         assert (await ask(well, type="ping"))["type"] == "pong"
@@ -447,6 +499,7 @@ async def test_a_slow_client_that_reads_late_is_told_why(
     served: Any, frame: MakeFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "WS_QUEUE_FRAMES_MAX", 50)
+    monkeypatch.setattr(limits, "WS_CONFLATE_FRAMES", 20)
     async with connect(served.ws) as ws:
         await ask(ws, type="marketdata.subscribe", channel="trades:BTC-USD")
         await hear(ws)
@@ -455,6 +508,76 @@ async def test_a_slow_client_that_reads_late_is_told_why(
             await hear_all(ws)
         assert closed.value.rcvd is not None
         assert (closed.value.rcvd.code, "resume" in closed.value.rcvd.reason) == (4008, True)
+
+
+async def test_a_slow_client_is_told_from_where_to_resume(
+    served: Any, frame: MakeFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "WS_QUEUE_FRAMES_MAX", 50)
+    monkeypatch.setattr(limits, "WS_CONFLATE_FRAMES", 20)
+    async with connect(served.ws) as ws:
+        await ask(ws, type="marketdata.subscribe", symbol="BTC-USD", channels=["trades", "session"])
+        assert [(await hear(ws))["kind"] for _ in range(2)] == ["snapshot"] * 2
+        served.hub.apply([frame("session:BTC-USD", 1, b"{}")], [99])
+        assert (await hear(ws))["sequence"] == 1
+        frames = [frame("trades:BTC-USD", sequence, b"{}") for sequence in range(1, 100)]
+        served.hub.apply(frames[:10], range(100, 110))
+        assert [(await hear(ws))["sequence"] for _ in range(10)] == list(range(1, 11))
+        served.hub.apply(frames[10:], range(110, 200))
+        last = await hear(ws)
+        assert last["type"] == "session.slow"
+        assert last["resume"] == [{"channel": "trades:BTC-USD", "from_sequence": 10, "from_offset": 109}]
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            await hear(ws)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 4008
+
+
+async def test_a_book_that_waits_too_long_is_told_by_its_newest_state_and_trades_are_not(
+    served: Any, frame: MakeFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "WS_CONFLATE_FRAMES", 20)
+    async with connect(served.ws) as ws:
+        await ask(ws, type="marketdata.subscribe", symbol="BTC-USD", channels=["book", "trades", "ticker"])
+        assert [(await hear(ws))["kind"] for _ in range(3)] == ["snapshot"] * 3
+        made = []
+        for sequence in range(1, 201):
+            bid = json.dumps({"bids": [[str(sequence), "1"]], "asks": []}).encode()
+            made += [frame("book:BTC-USD", sequence, bid), frame("trades:BTC-USD", sequence, b'"%d"' % sequence)]
+            made.append(frame("ticker:BTC-USD", sequence, b'"%d"' % sequence))
+        served.hub.apply(made)
+        trades, levels, tickers, last = [], {}, [], None
+        while len(trades) < 200 or last is None or not tickers or tickers[-1] != "200":
+            message = await hear(ws)
+            if message["type"] == "marketdata.trades":
+                trades.append(message["sequence"])
+            elif message["type"] == "price.update":
+                tickers.append(message["data"])
+            else:
+                if message["kind"] == "snapshot":
+                    levels, last = {}, message
+                levels |= dict(message["data"]["bids"])
+        assert trades == list(range(1, 201))
+        assert len(tickers) < 50
+        assert (last["sequence"], len(levels)) == (200, 200)
+        served.hub.apply([frame("book:BTC-USD", 201, b'{"bids":[["900","1"]],"asks":[]}')])
+        after = await hear(ws)
+        assert (after["kind"], after["sequence"]) == ("update", 201)
+
+
+async def test_what_was_conflated_and_unsubscribed_is_not_told(
+    served: Any, frame: MakeFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "WS_CONFLATE_FRAMES", 5)
+    async with connect(served.ws) as ws:
+        await ask(ws, type="marketdata.subscribe", channel="ticker:BTC-USD")
+        await hear(ws)
+        (outbox,) = served.hub._channels["ticker:BTC-USD"].subscribers
+        served.hub.apply([frame("ticker:BTC-USD", sequence, b"{}") for sequence in range(1, 30)])
+        served.hub.unsubscribe("ticker:BTC-USD", outbox)
+        outbox.forget("ticker:BTC-USD")
+        assert [(await hear(ws))["sequence"] for _ in range(5)] == [1, 2, 3, 4, 5]
+        assert (await ask(ws, type="ping"))["type"] == "pong"
 
 
 async def until(condition: Any) -> None:

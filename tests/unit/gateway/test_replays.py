@@ -1,0 +1,169 @@
+"""Resuming from the log: what a client gets that comes back after what is in memory."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+from websockets.asyncio.client import connect
+
+from gateway import limits
+from gateway.stream.channel import Place
+from gateway.stream.replays import following
+from schemas.messages import Frame
+from tests.unit.gateway.test_session import ask, hear
+
+MakeFrame = Callable[..., Frame]
+TRADES = "trades:BTC-USD"
+
+
+@pytest.fixture
+def frames(frame: MakeFrame) -> list[tuple[int, Frame]]:
+    """Sequences 1 to 9 at offsets 10 to 90."""
+    return [(10 * sequence, frame(TRADES, sequence, b'"%d"' % sequence)) for sequence in range(1, 10)]
+
+
+async def resume(ws: Any, **place: int) -> dict[str, Any]:
+    return await ask(ws, type="marketdata.subscribe", request_id="r", channel=TRADES, **place)
+
+
+async def test_what_is_not_in_memory_comes_from_the_log_and_then_each_frame(
+    served: Any, frame: MakeFrame, frames: list[tuple[int, Frame]]
+) -> None:
+    served.hub.apply([frame(TRADES, 9, b'"9"')], [90])
+    served.in_log = frames[4:]
+    async with connect(served.ws) as ws:
+        told = await resume(ws, from_sequence=4, from_offset=40)
+        assert (told["type"], told["request_id"], told["resumed"]) == ("marketdata.subscribed", "r", True)
+        heard = [await hear(ws) for _ in range(5)]
+        assert [(one["sequence"], one["offset"], one["kind"]) for one in heard] == [
+            (sequence, 10 * sequence, "update") for sequence in range(5, 10)
+        ]
+        served.hub.apply([frame(TRADES, 10, b'"10"')], [100])
+        assert (await hear(ws))["sequence"] == 10
+    assert served.log_read == [(TRADES, Place(4, 40))]
+
+
+async def test_a_channel_that_was_quiet_since_the_gateway_began_goes_on_where_the_log_ends(
+    served: Any, frame: MakeFrame, frames: list[tuple[int, Frame]]
+) -> None:
+    served.in_log = frames[7:]
+    async with connect(served.ws) as ws:
+        assert (await resume(ws, from_sequence=7))["resumed"] is True
+        assert [(await hear(ws))["sequence"] for _ in range(2)] == [8, 9]
+        served.hub.apply([frame(TRADES, 10, b'"10"')])
+        assert (await hear(ws))["sequence"] == 10
+
+
+async def test_nothing_is_told_twice_where_the_log_is_ahead_of_the_hub(
+    served: Any, frame: MakeFrame, frames: list[tuple[int, Frame]]
+) -> None:
+    served.hub.apply([frame(TRADES, 7, b'"7"')], [70])
+    served.in_log = frames[4:]
+    async with connect(served.ws) as ws:
+        asked = asyncio.create_task(resume(ws, from_sequence=4))
+        while not served.log_read:  # noqa: ASYNC110 - the stand-in gives no event
+            await asyncio.sleep(0.005)
+        served.hub.apply([one for _, one in frames[7:]], [80, 90])
+        assert (await asked)["resumed"] is True
+        served.hub.apply([frame(TRADES, 10, b'"10"')])
+        assert [(await hear(ws))["sequence"] for _ in range(6)] == [5, 6, 7, 8, 9, 10]
+
+
+async def test_what_cannot_be_had_is_said_and_begins_anew(served: Any, frame: MakeFrame) -> None:
+    served.hub.apply([frame(TRADES, limits.REPLAY_FRAMES_MAX + 5, b'"x"')])
+    async with connect(served.ws) as ws:
+        told = await resume(ws, from_sequence=4)
+        assert (told["resumed"], "begins anew" in told["message"]) == (False, True)
+        snapshot = await hear(ws)
+        assert (snapshot["kind"], snapshot["data"]) == ("snapshot", ["x"])
+        assert served.log_read == []  # so many are not looked for
+        assert (await resume(ws, from_sequence=limits.REPLAY_FRAMES_MAX))["resumed"] is False
+        assert len(served.log_read) == 1
+
+
+async def test_a_log_that_is_away_is_said(served: Any) -> None:
+    served.log_error = KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN))
+    async with connect(served.ws) as ws:
+        told = await resume(ws, from_sequence=4)
+        assert (told["request_id"], told["error"]["code"]) == ("r", "SERVICE_UNAVAILABLE")
+        served.log_error = None
+        assert (await resume(ws, from_sequence=4))["resumed"] is False
+
+
+async def test_so_many_read_the_log_at_a_time(
+    served: Any, frame: MakeFrame, monkeypatch: pytest.MonkeyPatch, frames: list[tuple[int, Frame]]
+) -> None:
+    monkeypatch.setattr(limits, "REPLAYS_WAITING_MAX", 1)
+    may_go_on = threading.Event()
+    read_back = served.gateway._door.replays._read_back
+
+    def slowly(channel: str, place: Place) -> Any:
+        may_go_on.wait(10)
+        return read_back(channel, place)
+
+    monkeypatch.setattr(served.gateway._door.replays, "_read_back", slowly)
+    served.in_log = frames[8:]
+    async with connect(served.ws) as first, connect(served.ws) as second:
+        asked = asyncio.create_task(resume(first, from_sequence=8))
+        while not served.gateway._door.replays._asked:  # noqa: ASYNC110 - the same
+            await asyncio.sleep(0.005)
+        assert (await resume(second, from_sequence=8))["error"]["code"] == "SERVICE_UNAVAILABLE"
+        may_go_on.set()
+        assert (await asked)["resumed"] is True
+
+
+async def test_a_client_that_resumes_speaks_on_meanwhile_and_may_leave(
+    served: Any, frame: MakeFrame, monkeypatch: pytest.MonkeyPatch, frames: list[tuple[int, Frame]]
+) -> None:
+    may_go_on = threading.Event()
+    read_back = served.gateway._door.replays._read_back
+
+    def slowly(channel: str, place: Place) -> Any:
+        may_go_on.wait(10)
+        return read_back(channel, place)
+
+    monkeypatch.setattr(served.gateway._door.replays, "_read_back", slowly)
+    served.in_log = frames[8:]
+    async with connect(served.ws) as ws:
+        subscribe = '{"type":"marketdata.subscribe","channel":"trades:BTC-USD","from_sequence":8}'
+        await ws.send(subscribe)
+        assert (await ask(ws, type="ping"))["type"] == "pong"
+        assert (await ask(ws, type="marketdata.unsubscribe", channel=TRADES))["type"] == "marketdata.unsubscribed"
+        may_go_on.set()
+        served.hub.apply([frame(TRADES, 10, b"{}")])
+        assert (await ask(ws, type="ping"))["type"] == "pong"
+
+
+async def test_a_client_takes_more_than_its_queue_holds(
+    served: Any, frame: MakeFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "WS_QUEUE_FRAMES_MAX", 50)
+    monkeypatch.setattr(limits, "WS_CONFLATE_FRAMES", 20)
+    served.in_log = [(sequence, frame(TRADES, sequence, b"{}")) for sequence in range(1, 501)]
+    async with connect(served.ws) as ws:
+        assert (await resume(ws, from_sequence=0))["resumed"] is True
+        assert [(await hear(ws))["sequence"] for _ in range(500)] == list(range(1, 501))
+
+
+async def test_one_channel_is_resumed_at_a_time(served: Any) -> None:
+    async with connect(served.ws) as ws:
+        asked = {"type": "marketdata.subscribe", "symbol": "BTC-USD", "channels": ["book", "trades"]}
+        assert (await ask(ws, **asked, from_offset=1))["error"]["field"] == "from_offset"
+
+
+def test_what_follows_a_sequence_is_whole_or_not_there(frames: list[tuple[int, Frame]]) -> None:
+    def after(found: list[tuple[int, Frame]], sequence: int) -> list[int] | None:
+        known = following(found, sequence)
+        return None if known is None else [one.sequence for _, one in known]
+
+    assert after(frames, 0) == list(range(1, 10))
+    assert after(frames, 7) == [8, 9]
+    assert after(frames, 9) == []
+    assert after(frames[5:], 5) == [6, 7, 8, 9]
+    assert after(frames[5:], 4) is None
+    assert after(frames, 10) is None
+    assert after([], 0) is None
+    assert after([*frames[:3], *frames[4:]], 1) is None

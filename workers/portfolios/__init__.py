@@ -1,0 +1,1 @@
+"""What each account is worth, and what it must be told at once."""
