@@ -24,6 +24,8 @@ class Code(StrEnum):
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     REQUEST_TIMEOUT = "REQUEST_TIMEOUT"
     CONFLICT = "CONFLICT"
+    PRECONDITION_FAILED = "PRECONDITION_FAILED"
+    PRECONDITION_REQUIRED = "PRECONDITION_REQUIRED"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
     URI_TOO_LONG = "URI_TOO_LONG"
     UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
@@ -85,6 +87,18 @@ CATALOGUE: Final[dict[Code, Entry]] = {
         "It cannot be done as things stand",
         "What is asked for contradicts what has happened already, such as a cancel of a filled order.",
         "Read how things stand, then decide.",
+    ),
+    Code.PRECONDITION_FAILED: Entry(
+        412,
+        "It has changed meanwhile",
+        "`If-Match` names another state than the one that there is.",
+        "Read it again, and decide again.",
+    ),
+    Code.PRECONDITION_REQUIRED: Entry(
+        428,
+        "It must be said what is changed",
+        "A change needs `If-Match` with the `ETag` of what was read, so that nobody overwrites what he has not seen.",
+        "Read it, and send its `ETag`.",
     ),
     Code.PAYLOAD_TOO_LARGE: Entry(413, "Body too large", "The body is larger than the limit.", "Send less at a time."),
     Code.URI_TOO_LONG: Entry(414, "Query too long", "The query has too many bytes or parameters.", "Ask for less."),

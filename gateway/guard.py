@@ -17,8 +17,8 @@ FREE: Final = frozenset({"/health", "/health/live", "/health/ready", "/metrics"}
 _READS: Final = frozenset({"GET", "HEAD"})
 _PREFLIGHT_S: Final = b"600"
 _METHODS: Final = b"GET, POST, PUT, PATCH, DELETE"
-_REQUEST_HEADERS: Final = b"authorization, content-type, x-correlation-id, idempotency-key, if-none-match"
-_EXPOSED: Final = b"x-correlation-id, retry-after, ratelimit, ratelimit-policy, etag"
+_REQUEST_HEADERS: Final = b"authorization, content-type, x-correlation-id, idempotency-key, if-match, if-none-match"
+_EXPOSED: Final = b"x-correlation-id, retry-after, ratelimit, ratelimit-policy, etag, location"
 
 
 class Budgets(NamedTuple):

@@ -70,6 +70,14 @@ EXECUTIONS_REMEMBERED: Final = 20_000
 WAITERS_MAX: Final = 10_000
 """Requests that wait for an execution at a time; beyond it 503."""
 
+# Decisions
+DECISIONS_WAITING_MAX: Final = 8
+"""Decisions of one process that wait for the log; beyond it 503."""
+DECIDE_S: Final = 5.0
+"""A decision stands in the log, and was read back, by then; beyond it the outcome is unknown."""
+PAIRS_MAX: Final = 1_000
+"""Pairs of symbols that were not taken away."""
+
 # Rates
 QUERY_BYTES_MAX: Final = 4_096
 QUERY_PARAMETERS_MAX: Final = 32
@@ -126,8 +134,6 @@ API_KEYS_WRONG_REMEMBERED: Final = 10_000
 SIGNING_KEYS_PER_ACCOUNT: Final = 10
 SIGNING_KEY_CHANGES_PER_DAY: Final = 100
 """Registrations and revocations of one account: each is a record that every stage reads."""
-DECISIONS_WAITING_MAX: Final = 8
-"""Decisions of one process that wait for the log; beyond it 503."""
 REVOCATION_POLL_S: Final = 1.0
 """A session that was ended at another process, or by the operator, ends here within so long."""
 REVOCATION_OVERLAP_S: Final = 60

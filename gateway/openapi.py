@@ -18,6 +18,8 @@ class Said(NamedTuple):
     is_list: bool = False
     is_paged: bool = False
     has_cursor: bool = False
+    has_tag: bool = False
+    """Whether it says an ETag that a change is asked with."""
     others: Sequence[Code] = ()
     """Errors beside those that follow from its parameters, body and security."""
 
@@ -26,6 +28,8 @@ _ORDER_WITH_EXECUTIONS: Final = {
     "allOf": [reference("Order"), object_of(executions={"type": "array", "items": reference("Execution")})]
 }
 _REVOKED: Final = object_of(key_id=TEXT, status={"const": "revoked"})
+_DELETED: Final = object_of(pair_id=TEXT, status={"const": "deleted"})
+_DECISION: Final = (Code.FORBIDDEN, Code.OUTCOME_UNKNOWN)
 _COMMAND: Final = (Code.FORBIDDEN, Code.OUTCOME_UNKNOWN)
 ANSWERS: Final[Mapping[tuple[str, str], Said]] = {
     ("get", "/api/v1/orders"): Said(reference("Order"), is_list=True, is_paged=True),
@@ -55,6 +59,16 @@ ANSWERS: Final[Mapping[tuple[str, str], Said]] = {
     ),
     ("get", "/api/v1/signing-keys"): Said(reference("SigningKey"), is_list=True),
     ("delete", "/api/v1/signing-keys/{key_id}"): Said(_REVOKED, others=_COMMAND),
+    ("get", "/api/v1/pairs"): Said(reference("Pair"), is_list=True, is_paged=True),
+    ("get", "/api/v1/pairs/{pair_id}"): Said(reference("Pair"), has_tag=True),
+    ("get", "/api/v1/pairs/{pair_id}/history"): Said(reference("PairVersion"), is_list=True, has_cursor=True),
+    ("post", "/api/v1/pairs"): Said(reference("Pair"), has_tag=True, others=(*_DECISION, Code.LIMIT_EXCEEDED)),
+    ("put", "/api/v1/pairs/{pair_id}"): Said(
+        reference("Pair"),
+        has_tag=True,
+        others=(*_DECISION, Code.PRECONDITION_FAILED, Code.PRECONDITION_REQUIRED),
+    ),
+    ("delete", "/api/v1/pairs/{pair_id}"): Said(_DELETED, others=(*_DECISION, Code.PRECONDITION_FAILED)),
     ("get", "/api/v1/symbols"): Said(reference("Symbol"), is_list=True),
     ("get", "/api/v1/book/{symbol}"): Said(reference("Book")),
     ("get", "/api/v1/trades"): Said(reference("Trade"), is_list=True, is_paged=True, others=(Code.NOT_FOUND,)),
@@ -92,11 +106,27 @@ _BODIES: Final[Mapping[tuple[str, str], JsonObject]] = {
         "market maker": {"name": "market maker", "scopes": ["read", "trade"], "addresses": ["203.0.113.0/24"]}
     },
     ("post", "/api/v1/signing-keys"): {"bot": {"key_id": "bot-1", "public_key": "ab" * 32}},
+    ("post", "/api/v1/pairs"): {
+        "two coins": {
+            "symbol1": "BTC-USD",
+            "symbol2": "ETH-USD",
+            "ratio": "15.5",
+            "status": "monitoring",
+            "z_score_threshold_entry": "2",
+            "z_score_threshold_exit": "0.5",
+            "lookback_period": 60,
+            "notes": "majors",
+        }
+    },
+    ("put", "/api/v1/pairs/{pair_id}"): {
+        "traded": {"symbol1": "BTC-USD", "symbol2": "ETH-USD", "status": "active", "lookback_period": 120}
+    },
     ("post", "/auth/refresh"): {"refresh": {"refresh_token": "as the last answer gave it"}},  # nosec B105
     ("post", "/auth/logout"): {"here": {}, "everywhere": {"everywhere": True}},
     ("post", "/auth/login"): {"login": {"username": "alice", "password": "as the operator gave it"}},  # nosec B105
 }
 """Examples of what is sent."""
+_TAG: Final[JsonObject] = {"description": "Names the version, for If-Match and If-None-Match", "schema": TEXT}
 _HEADERS: Final[JsonObject] = {
     "X-Correlation-ID": {"description": "Names the request", "schema": TEXT},
     "RateLimit-Policy": {"description": "The budget and its window in seconds", "schema": TEXT},
@@ -122,6 +152,7 @@ def complete(document: JsonObject) -> JsonObject:
         {"name": "orders", "description": "Place, amend, cancel and look up"},
         {"name": "positions", "description": "What an account holds and how it stands"},
         {"name": "market", "description": "Public market data"},
+        {"name": "pairs", "description": "Pairs of symbols that strategies hold against each other"},
         {"name": "health", "description": "For probes"},
         {"name": "errors", "description": "What the codes mean"},
     ]
@@ -139,7 +170,7 @@ def _complete(method: str, path: str, operation: JsonObject) -> None:
     for status, response in responses.items():
         if int(status) < 300:  # noqa: PLR2004 - what a success is
             told = reference("Accepted") if status == "202" and not said.is_list else data
-            response["headers"] = headers
+            response["headers"] = headers | ({"ETag": _TAG} if said.has_tag else {})
             response["content"] = {"application/json": {"schema": _envelope(told, _pagination(said))}}
     if (bodies := _BODIES.get((method, path))) is not None:
         content = operation["requestBody"]["content"]["application/json"]

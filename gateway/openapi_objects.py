@@ -98,7 +98,32 @@ _API_KEY: Final = object_of(
     created_time=_TIME,
 )
 
+_PAIR: Final[JsonObject] = {
+    "version": {"type": "integer", "description": "1, and one more with each change"},
+    "symbol1": TEXT,
+    "symbol2": TEXT,
+    "ratio": _NUMBER | {"description": "How much of symbol2 stands against one of symbol1"},
+    "status": {"type": "string", "enum": ["active", "inactive", "monitoring"]},
+    "z_score_threshold_entry": _NUMBER | {"description": "Standard deviations"},
+    "z_score_threshold_exit": _NUMBER | {"description": "Standard deviations"},
+    "lookback_period": {"type": "integer", "description": "Observations"},
+    "notes": TEXT,
+}
+
 SCHEMAS: Final[JsonObject] = {
+    "Pair": object_of(
+        id=_ID | {"description": "Which pair of the log it was, as a string; the first is 1"},
+        pair_id=TEXT,
+        **_PAIR,
+        created_by=_or_null(TEXT),
+        created_at=_TIME,
+        updated_at=_TIME,
+    ),
+    "PairVersion": object_of(
+        **_PAIR | {"status": {"type": "string", "enum": ["active", "inactive", "monitoring", "deleted"]}},
+        changed_by=_or_null(TEXT),
+        changed_at=_TIME,
+    ),
     "Order": _row(tables.orders),
     "Execution": _row(tables.executions),
     "LedgerEntry": _row(tables.ledger),

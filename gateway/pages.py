@@ -1,16 +1,17 @@
 """What every list takes: a page and its size."""
 
 import hashlib
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import Query, Request, Response
 
 from gateway import limits
-from gateway.envelope import Pagination, encode
+from gateway.envelope import CursorPage, Pagination, encode
 from gateway.errors import ApiError, Code
 
-Page = Annotated[int, Query(ge=1, le=limits.PAGE_WINDOW_MAX, description="From 1, newest first")]
+Page = Annotated[int, Query(ge=1, le=limits.PAGE_WINDOW_MAX, description="From 1")]
 PageSize = Annotated[int, Query(ge=1, le=limits.PAGE_SIZE_MAX)]
 
 
@@ -46,6 +47,12 @@ def unchanged(request: Request, tag: str) -> bool:
     return named.strip() == "*" or tag in {one.strip() for one in named.split(",")}
 
 
-def answer(data: Any, pagination: Pagination | None = None) -> Response:
+def answer(
+    data: Any,
+    pagination: Pagination | CursorPage | None = None,
+    *,
+    status: int = HTTPStatus.OK,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
     """A successful answer of the application."""
-    return Response(encode(data, pagination=pagination), media_type="application/json")
+    return Response(encode(data, pagination=pagination), status, headers, media_type="application/json")

@@ -30,6 +30,7 @@ from gateway.auth.tickets import Tickets
 from gateway.auth.tokens import Tokens
 from gateway.broker import UNREACHABLE
 from gateway.database import Database
+from gateway.decisions import DecisionDesk
 from gateway.guard import Budgets, Guard
 from gateway.health import routes as health_routes
 from gateway.health.checks import Check, Health
@@ -41,6 +42,8 @@ from gateway.orders import routes as orders_routes
 from gateway.orders.answers import Answers
 from gateway.orders.desk import CommandLog, OrderDesk
 from gateway.orders.lean import LeanOrders
+from gateway.pairs import routes as pairs_routes
+from gateway.pairs.pairs import Pairs
 from gateway.pressure import KafkaCommands, Pressure
 from gateway.producer import CommandProducer
 from gateway.rates import Rates, shared
@@ -73,6 +76,7 @@ class Parts:
     replays: Replays
     symbols: Symbols
     signing_keys: SigningKeys
+    pairs: Pairs
     tokens: Tokens
     revocations: Revocations
     passwords: Passwords
@@ -119,6 +123,7 @@ def assemble(parts: Parts, lifespan: Lifespan) -> Gateway:
     application.include_router(orders_routes.router(parts.database, parts.symbols))
     application.include_router(history.router(parts.database))
     application.include_router(market_routes.router(database=parts.database, symbols=parts.symbols, hub=parts.hub))
+    application.include_router(pairs_routes.router(parts.pairs, parts.symbols, parts.database))
     application.include_router(health_routes.router(Health(parts.checks), parts.metrics))
     application.include_router(catalogue.router())
     application.include_router(swagger.router(application.openapi))
@@ -145,11 +150,15 @@ def build(settings: Settings, codec: Codec) -> Gateway:
     metrics.risk_behind.set_function(pressure.behind_s)
 
     decide = partial(write_decisions, settings.kafka_bootstrap, settings.prefix, settings.shards)
-    signing_keys = SigningKeys(codec, decide, settings.seal_key)
+    decisions = DecisionDesk(codec, decide, lambda: producer.broker_is_up)
+    signing_keys = SigningKeys(decisions, settings.seal_key)
+    pairs = Pairs(decisions)
 
     def decided(controls: list[Control], _: list[int]) -> None:
         symbols.apply_all(controls)
         signing_keys.apply_all(controls)
+        pairs.apply_all(controls)
+        decisions.apply_all(controls)
 
     def take(frames: list[Frame], offsets: list[int]) -> None:
         metrics.frames_in.inc(len(frames))
@@ -194,6 +203,7 @@ def build(settings: Settings, codec: Codec) -> Gateway:
         replays=Replays(hub, partial(read_back, settings, codec), stream.begins, settings.shards),
         symbols=symbols,
         signing_keys=signing_keys,
+        pairs=pairs,
         tokens=Tokens(settings.token_keys, settings.jwt_expiry_s),
         revocations=revocations,
         passwords=passwords,

@@ -19,6 +19,7 @@ from schemas.messages import (
     SymbolStatus,
     TimeInForce,
 )
+from schemas.pairs import pair_error
 from schemas.seal import KEY_ID_CHARACTERS_MAX, PUBLIC_KEY_BYTES
 from schemas.units import E8, INT64_MAX, TIME_US_MAX
 
@@ -320,6 +321,14 @@ def _currency(control: Control) -> str | None:
     return None
 
 
+def _pair(control: Control) -> str | None:
+    for name in ("symbol1", "symbol2"):
+        symbol = getattr(control, name)
+        if symbol is None or not _SYMBOL.fullmatch(symbol):
+            return f"{name} {symbol!r} must be 1 to 32 letters, digits, '.', '_' or '-', such as BTC-USD"
+    return pair_error(control)
+
+
 _CHECKS: Final[dict[ControlKind, Callable[[Control], str | None]]] = {
     ControlKind.SYMBOL: _symbol,
     ControlKind.ACCOUNT: _account,
@@ -329,4 +338,5 @@ _CHECKS: Final[dict[ControlKind, Callable[[Control], str | None]]] = {
     ControlKind.STRATEGY: _strategy,
     ControlKind.LIMITS: _limits,
     ControlKind.SESSION: _session,
+    ControlKind.PAIR: _pair,
 }

@@ -54,6 +54,7 @@ class ControlKind(StrEnum):
     SESSION = "SESSION"
     TRANSFER = "TRANSFER"
     STRATEGY = "STRATEGY"
+    PAIR = "PAIR"
 
 
 class DeadLetterReason(StrEnum):
@@ -161,6 +162,16 @@ class OrderType(StrEnum):
     TAKE_PROFIT = "TAKE_PROFIT"
     TRAILING_STOP = "TRAILING_STOP"
     LIQUIDATION = "LIQUIDATION"
+
+
+class PairStatus(StrEnum):
+    """What is done with a pair."""
+
+    UNKNOWN = "UNKNOWN"
+    ACTIVE = "ACTIVE"
+    INACTIVE = "INACTIVE"
+    MONITORING = "MONITORING"
+    DELETED = "DELETED"
 
 
 class Phase(StrEnum):
@@ -502,7 +513,7 @@ class Control(msgspec.Struct, frozen=True, gc=False):
     """SYMBOL and ACCOUNT create or replace; KEY registers or revokes a signing key; FUNDS deposits or withdraws;
     LIMITS replaces the limits of an account, a symbol, both, or the venue's defaults; SESSION sets or plans a
     symbol's phase. TRANSFER moves funds to another account. STRATEGY says whether what an account's orders name as
-    their strategy may place more.
+    their strategy may place more. PAIR makes a pair of symbols, changes it or takes it away.
     """
     control_id: str
     """Unique per decision. Seeing one twice does nothing the second time."""
@@ -636,6 +647,26 @@ class Control(msgspec.Struct, frozen=True, gc=False):
     that quote currency in the 30 UTC days before the one in which risk lets the order pass. Null: the same fees for
     all.
     """
+    pair_id: str | None = None
+    """PAIR: which one."""
+    pair_version: int | None = None
+    """PAIR: 1 for the record that makes it, then one more for each change. The first record of a version counts."""
+    symbol1: str | None = None
+    """PAIR: the symbol that is held against the other."""
+    symbol2: str | None = None
+    """PAIR: the other symbol."""
+    ratio_e8: int | None = None
+    """PAIR: how much of symbol2 stands against one of symbol1, in 10^-8."""
+    pair_status: PairStatus | None = None
+    """PAIR: ACTIVE is traded, MONITORING only watched, INACTIVE neither; DELETED takes it away."""
+    z_score_threshold_entry_e8: int | None = None
+    """PAIR: how far the spread is from its mean when a position is opened; standard deviations in 10^-8."""
+    z_score_threshold_exit_e8: int | None = None
+    """PAIR: how near it is when the position is closed; standard deviations in 10^-8."""
+    lookback_period: int | None = None
+    """PAIR: over how many observations mean and deviation are taken."""
+    notes: str | None = None
+    """PAIR: what people say of it."""
 
 
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):

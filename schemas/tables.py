@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 METADATA: Final = MetaData(naming_convention={"pk": "pk_%(table_name)s"})
 
-REVISION: Final = "0012"
+REVISION: Final = "0013"
 """The migration that these tables are the result of."""
 
 NEWEST_BY: Final = "newest_by"
@@ -278,6 +278,26 @@ candles: Final = Table(
     comment="Open, high, low, close and volume of each interval, newest state",
 )
 
+pair_versions: Final = Table(
+    "pair_versions",
+    METADATA,
+    _key("pair_id"),
+    Column("pair_version", BigInteger, primary_key=True, autoincrement=False),
+    _text("symbol1"),
+    _text("symbol2"),
+    _e8("ratio_e8"),
+    _text("pair_status"),
+    _e8("z_score_threshold_entry_e8"),
+    _e8("z_score_threshold_exit_e8"),
+    Column("lookback_period", Integer, nullable=False),
+    _text("notes", nullable=True),
+    _text("control_id"),
+    _us("issued_us"),
+    _text("issued_by", nullable=True),
+    info={NEWEST_BY: ()},
+    comment="Pairs of symbols as each decision left them; of each pair the largest version is how it stands",
+)
+
 users: Final = Table(
     "users",
     METADATA,
@@ -363,6 +383,7 @@ PROJECTED: Final = (
     ledger,
     candles,
     account_states,
+    pair_versions,
     projection_dead_letters,
 )
 """What the projections write, beside `projection_offsets`."""

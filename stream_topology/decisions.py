@@ -4,14 +4,24 @@ import secrets
 from collections.abc import Sequence
 from typing import Final
 
-from confluent_kafka import Producer
+from confluent_kafka import Message, Producer
 
 WRITE_S_MAX: Final = 15.0
 """For Kafka to say that it took them."""
 
 
-def write_decisions(bootstrap: str, prefix: str, shards: int, values: Sequence[bytes]) -> None:
-    """Write encoded Control records in one transaction. Raises KafkaException: then nobody knows whether they stand."""
+def write_decisions(bootstrap: str, prefix: str, shards: int, values: Sequence[bytes]) -> list[int]:
+    """Write encoded Control records in one transaction; the offset of each in the first partition.
+
+    Raises KafkaException: then nobody knows whether they stand.
+    """
+    offsets: list[int] = []
+
+    def delivered(error: object, message: Message) -> None:
+        offset = message.offset()
+        if error is None and message.partition() == 0 and offset is not None:
+            offsets.append(offset)
+
     producer = Producer(
         {
             "bootstrap.servers": bootstrap,
@@ -25,5 +35,7 @@ def write_decisions(bootstrap: str, prefix: str, shards: int, values: Sequence[b
     producer.begin_transaction()
     for value in values:
         for partition in range(shards):
-            producer.produce(f"{prefix}control", value, partition=partition)
+            producer.produce(f"{prefix}control", value, partition=partition, on_delivery=delivered)
+    producer.flush(WRITE_S_MAX)  # a commit alone leaves the reports unread
     producer.commit_transaction(WRITE_S_MAX)
+    return offsets

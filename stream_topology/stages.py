@@ -68,7 +68,7 @@ _STAGES: Final = (
     Stage(
         "projections",
         "Read models in PostgreSQL",
-        inputs=("executions", "trades", "positions", "ledger", "candles", "accounts"),
+        inputs=("control", "executions", "trades", "positions", "ledger", "candles", "accounts"),
         journaled=False,
     ),
 )

@@ -3,41 +3,32 @@
 What counts is the log: a key is registered by a Control record, which pre-trade risk reads, and this reads it too.
 """
 
-import asyncio
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
-
-from confluent_kafka import KafkaException
 
 from gateway import limits
 from gateway.auth.tokens import Identity
+from gateway.decisions import DecisionDesk
 from gateway.errors import ApiError, Code
-from schemas.codec import Codec
 from schemas.controls import control_error
 from schemas.messages import Control, ControlKind
 
 DAY_US: Final = 86_400 * 1_000_000
 
-WriteDecisions = Callable[[Sequence[bytes]], None]
-"""Writes encoded Control records to every partition or to none. Raises KafkaException."""
-
 
 class SigningKeys:
     """The keys of every account, folded from the control topic."""
 
-    def __init__(self, codec: Codec, write: WriteDecisions, own_key_id: str) -> None:
-        """How decisions are written, and the id under which this gateway seals, which nobody else may have."""
-        self._codec = codec
-        self._write = write
+    def __init__(self, desk: DecisionDesk, own_key_id: str) -> None:
+        """Where decisions are made, and the id under which this gateway seals, which nobody else may have."""
+        self._desk = desk
         self._own_key_id = own_key_id
         self._keys: dict[str, dict[str, bytes]] = {}
         self._changed_us: dict[str, deque[int]] = {}
         """Per account: when its newest changes were decided."""
-        self._turn = asyncio.Lock()
-        self._waiting = 0
 
     def apply_all(self, controls: Iterable[Control]) -> None:
         """Fold decisions in their order; the stages ignore what cannot be, and so does this."""
@@ -84,21 +75,7 @@ class SigningKeys:
             key_id=key_id,
             public_key=public_key,
         )
-        if (error := control_error(control)) is not None:
-            raise ApiError(Code.VALIDATION_FAILED, f"{error}.")
-        if self._waiting >= limits.DECISIONS_WAITING_MAX:
-            raise ApiError(Code.SERVICE_UNAVAILABLE, "Too many decisions at once; try again.")
-        self._waiting += 1
-        try:
-            async with self._turn:
-                await asyncio.to_thread(self._write, [self._codec.encode(control)])
-        except KafkaException:
-            raise ApiError(
-                Code.OUTCOME_UNKNOWN, "The log did not say that it took the decision; asking again does no harm."
-            ) from None
-        finally:
-            self._waiting -= 1
-        self._apply(identity.account, key_id, control)
+        await self._desk.decide(control)
 
     def _apply(self, account: str, key_id: str, control: Control) -> None:
         keys = self._keys.setdefault(account, {})
@@ -107,5 +84,4 @@ class SigningKeys:
         else:
             keys[key_id] = control.public_key
         changed = self._changed_us.setdefault(account, deque(maxlen=limits.SIGNING_KEY_CHANGES_PER_DAY))
-        if control.issued_us not in changed:  # it was decided here, and comes by in the log too
-            changed.append(control.issued_us)
+        changed.append(control.issued_us)

@@ -1,33 +1,26 @@
-"""What has happened to an account: its executions and its ledger, newest first, page by page with a cursor.
-
-A cursor names the last row that was shown or looked at, so what is written meanwhile moves nothing: no row is shown
-twice, and none that was there at the beginning is left out.
-"""
+"""What has happened to an account: its executions and its ledger, newest first, page by page with a cursor."""
 
 import operator
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Response
-from sqlalchemy import Column, Row, Select, select, tuple_
+from sqlalchemy import select
 
 from gateway import limits
 from gateway.auth.routes import BEARER, Caller
+from gateway.cursors import Cursor, Limit, Since, Until, answer_newest, microseconds
 from gateway.database import Database
-from gateway.envelope import CursorPage, encode
 from gateway.errors import ApiError, Code
 from gateway.orders.values import SYMBOL, parse_order_id
 from gateway.rows import Renderer
-from gateway.searches import Filter, page_that_fits
+from gateway.searches import Filter
 from schemas.messages import ExecutionKind, LedgerKind
 from schemas.tables import ENTRY_IS_SELDOM, OFTEN_POSTED, executions, ledger
-from schemas.units import INT64_MAX
 
 _EXECUTION: Final = Renderer(executions)
 _ENTRY: Final = Renderer(ledger)
-_CURSOR: Final = re.compile(r"([0-9a-f]{1,16})-([0-9a-f]{1,16})", re.ASCII)
 
 
 def _one_of(kinds: Iterable[str]) -> str:
@@ -38,10 +31,6 @@ def _one_of(kinds: Iterable[str]) -> str:
 Kind = Annotated[str | None, Query(pattern=_one_of(ExecutionKind), description="Of this kind only")]
 EntryKind = Annotated[str | None, Query(pattern=_one_of(LedgerKind), description="Of this kind only")]
 Symbol = Annotated[str | None, Query(pattern=SYMBOL, description="Of this instrument only")]
-Since = Annotated[datetime | None, Query(description="Not before this time")]
-Until = Annotated[datetime | None, Query(description="Before this time")]
-Cursor = Annotated[str | None, Query(max_length=40, description="`next_cursor` of the answer before")]
-Limit = Annotated[int, Query(ge=1, le=limits.PAGE_SIZE_MAX, description="Rows of one answer")]
 
 
 def router(database: Database) -> APIRouter:
@@ -77,7 +66,7 @@ def router(database: Database) -> APIRouter:
         for condition in _times(since, until):
             reached = reached.where(condition.compare(executions.c.ts_us, condition.value))
         order = (executions.c.ts_us, executions.c.execution_id)
-        return await _answer(database, _EXECUTION, reached, filters, order, cursor, limit)
+        return await answer_newest(database, _EXECUTION, reached, filters, order, cursor, limit)
 
     @routes.get("/ledger", tags=["positions"])
     async def list_ledger(
@@ -100,7 +89,9 @@ def router(database: Database) -> APIRouter:
             reached = reached.where(ENTRY_IS_SELDOM)
         filters = _equal(symbol=symbol, currency=currency, kind=kind and kind.upper()) + _times(since, until)
         # An account's entries are of one shard, so their ids are in the order in which they were posted.
-        return await _answer(database, _ENTRY, reached, filters, (ledger.c.entry_id, ledger.c.entry_id), cursor, limit)
+        return await answer_newest(
+            database, _ENTRY, reached, filters, (ledger.c.entry_id, ledger.c.entry_id), cursor, limit
+        )
 
     return routes
 
@@ -113,47 +104,7 @@ def _times(since: datetime | None, until: datetime | None) -> list[Filter]:
     """Raises ApiError for a time without a zone."""
     times = []
     if since is not None:
-        times.append(Filter("ts_us", operator.ge, _us(since, "since")))
+        times.append(Filter("ts_us", operator.ge, microseconds(since, "since")))
     if until is not None:
-        times.append(Filter("ts_us", operator.lt, _us(until, "until")))
+        times.append(Filter("ts_us", operator.lt, microseconds(until, "until")))
     return times
-
-
-async def _answer(
-    database: Database,
-    renderer: Renderer,
-    reached: Select[Any],
-    filters: Sequence[Filter],
-    order: tuple[Column[Any], Column[Any]],
-    cursor: str | None,
-    limit: int,
-) -> Response:
-    if cursor is not None:
-        reached = reached.where(tuple_(*order) < tuple_(*_after(cursor)))
-    rows = await database.rows(page_that_fits(reached, filters, renderer.columns, order, limit + 1))
-    found = [row for row in rows if not row.is_end]
-    shown = found[:limit]
-    more = shown[-1] if len(found) > limit else next((row for row in rows if row.is_end), None)
-    following = None if more is None else _cursor(more, order)
-    body = encode([renderer(row[1:]) for row in shown], pagination=CursorPage(limit, following))
-    return Response(body, media_type="application/json")
-
-
-def _cursor(row: Row[Any], order: tuple[Column[Any], Column[Any]]) -> str:
-    first, second = (row._mapping[column.name] for column in order)  # noqa: SLF001 - SQLAlchemy's documented name
-    return f"{first:x}-{second:x}"
-
-
-def _after(cursor: str) -> tuple[int, int]:
-    found = _CURSOR.fullmatch(cursor)
-    if found:
-        first, second = int(found[1], 16), int(found[2], 16)
-        if max(first, second) <= INT64_MAX:
-            return first, second
-    raise ApiError(Code.VALIDATION_FAILED, "The cursor is none of ours.", field="cursor", value=cursor)
-
-
-def _us(moment: datetime, field: str) -> int:
-    if moment.tzinfo is None:
-        raise ApiError(Code.VALIDATION_FAILED, f"{field} needs a time zone, such as Z.", field=field)
-    return int(moment.timestamp() * 1_000_000)

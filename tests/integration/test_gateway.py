@@ -39,6 +39,7 @@ from stream_topology.sharding import partition_of
 from stream_topology.subjects import subjects
 
 SHARDS = 2
+ROLES = {"viewer": "viewer", "root": "admin"}
 SEAL_SECRET = secrets.token_bytes(32)
 ORDER = {"symbol": "BTC-USD", "side": "buy", "type": "limit", "price": "100", "quantity": "1"}
 PAGE = Path(__file__).parents[2] / "docs" / "security.md"
@@ -125,14 +126,11 @@ def running(stack: Any) -> Iterator[Running]:
         dsn = httpx.URL(stack.db_dsn).copy_with(path=f"/{database}")
         try:
             migrations.upgrade(str(dsn))
-            passwords = {name: secrets.token_urlsafe(12) for name in ("alice", "bob", "viewer", "unlucky")}
+            passwords = {name: secrets.token_urlsafe(12) for name in ("alice", "bob", "viewer", "unlucky", "root")}
             engine = create_engine(str(dsn).replace("postgresql://", "postgresql+psycopg://", 1))
             seed(
                 engine,
-                [
-                    NewUser(name, password, name, "viewer" if name == "viewer" else "trader")
-                    for name, password in passwords.items()
-                ],
+                [NewUser(name, password, name, ROLES.get(name, "trader")) for name, password in passwords.items()],
             )
             with engine.begin() as rows:
                 rows.execute(insert(tables.orders), [order_row(1, "alice", "NEW"), order_row(2, "alice", "FILLED")])
@@ -303,11 +301,39 @@ def like(said: Any, page: Any) -> bool:
     return bool(said == page)
 
 
+async def test_of_changes_of_a_pair_at_once_one_counts_and_all_partitions_have_it(running: Running) -> None:
+    pair = {"symbol1": "BTC-USD", "symbol2": "ETH-USD", "status": "active", "lookback_period": 60}
+    headers, url = running.bearer("root"), f"{running.url}/api/v1/pairs"
+    async with httpx.AsyncClient(headers=headers, trust_env=False, timeout=30) as client:
+        made = await client.post(url, json=pair)
+        assert made.status_code == 201, made.text
+        one = f"{url}/{made.json()['data']['pair_id']}"
+        assert (await client.get(one)).json()["data"] == made.json()["data"]
+        same = {"if-match": made.headers["etag"]}
+        changes = [client.put(one, json=pair | {"notes": str(number)}, headers=same) for number in range(5)]
+        answers_ = await asyncio.gather(*changes)
+        assert sorted(answer.status_code for answer in answers_) == [200, 412, 412, 412, 412]
+        counts = next(answer.json()["data"] for answer in answers_ if answer.status_code == 200)
+        assert (await client.get(one)).json()["data"] == counts
+        assert (await client.delete(one, headers={"if-match": '"2"'})).status_code == 200
+    for found in decisions(running).values():
+        versions = [(c.pair_version, c.notes) for c in found if c.pair_id == counts["pair_id"]]
+        assert (versions[0], versions[-1]) == ((1, ""), (3, counts["notes"]))
+
+
 def test_a_signing_key_stands_in_every_partition_of_the_log(running: Running) -> None:
     headers, new = running.bearer("alice"), {"key_id": "bot-7", "public_key": "ab" * 32}
     url = f"{running.url}/api/v1/signing-keys"
     assert httpx.post(url, json=new, headers=headers, trust_env=False, timeout=30).status_code == 201
     assert httpx.delete(f"{url}/bot-7", headers=headers, trust_env=False, timeout=30).status_code == 200
+    for found in decisions(running).values():
+        keys = [control for control in found if control.key_id == "bot-7"]
+        assert {(c.kind, c.account, c.issued_by) for c in keys} == {(ControlKind.KEY, "alice", "alice")}
+        assert [control.public_key for control in keys] == [b"\xab" * 32, None]
+
+
+def decisions(running: Running) -> dict[int, list[Control]]:
+    """What was decided, by partition."""
     consumer = Consumer(
         {
             "bootstrap.servers": running.bootstrap,
@@ -317,7 +343,7 @@ def test_a_signing_key_stands_in_every_partition_of_the_log(running: Running) ->
         }
     )
     consumer.assign([TopicPartition(f"{running.prefix}control", at, 0) for at in range(SHARDS)])
-    found: dict[int, list[bytes | None]] = {at: [] for at in range(SHARDS)}
+    found: dict[int, list[Control]] = {at: [] for at in range(SHARDS)}
     ends = 0
     while ends < SHARDS:
         record = consumer.poll(10)
@@ -327,11 +353,11 @@ def test_a_signing_key_stands_in_every_partition_of_the_log(running: Running) ->
             continue
         control = running.codec.decode(record.value() or b"", "Control")
         assert isinstance(control, Control)
-        if control.key_id == "bot-7":
-            assert (control.kind, control.account, control.issued_by) == (ControlKind.KEY, "alice", "alice")
-            found[record.partition()].append(control.public_key)
+        partition = record.partition()
+        assert partition is not None
+        found[partition].append(control)
     consumer.close()
-    assert list(found.values()) == [[b"\xab" * 32, None]] * SHARDS
+    return found
 
 
 async def test_a_program_trades_with_a_key_until_it_is_revoked(running: Running) -> None:

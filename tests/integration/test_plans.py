@@ -26,16 +26,20 @@ from gateway.auth.revocations import Revocations
 from gateway.auth.sessions import Sessions
 from gateway.auth.tokens import Identity, Tokens
 from gateway.database import Database
+from gateway.decisions import DecisionDesk
 from gateway.errors import ApiError
 from gateway.market import routes as market_routes
 from gateway.market.symbols import Symbols
 from gateway.orders import history
 from gateway.orders import routes as order_routes
+from gateway.pairs import routes as pairs_routes
+from gateway.pairs.pairs import Pairs
 from gateway.rights import ROLES
 from gateway.stream import snapshots
 from gateway.stream.hub import Hub
 from schemas import migrations, tables
-from schemas.messages import Control, ControlKind, SymbolStatus
+from schemas.codec import local_codec
+from schemas.messages import Control, ControlKind, PairStatus, SymbolStatus
 
 ROWS = 80_000
 """In each large table."""
@@ -51,6 +55,20 @@ TOUCHED_MAX = 2 * SEARCHED_MAX + 2 * WINDOW_MAX
 
 TOKENS = Tokens("a secret of this test, and of nothing else", 3_600)
 
+PAIR = Control(
+    ControlKind.PAIR,
+    control_id="pair-0",
+    pair_id="pair-0",
+    pair_version=1,
+    symbol1="BTC-USD",
+    symbol2="ETH-USD",
+    ratio_e8=1,
+    pair_status=PairStatus.ACTIVE,
+    z_score_threshold_entry_e8=2,
+    z_score_threshold_exit_e8=1,
+    lookback_period=60,
+)
+
 SMALL = ("users",)
 """Tables that stay so small that reading all of one is no harm: none of those that grow with the trading."""
 
@@ -62,6 +80,7 @@ _NUMBERS = {
     "trade_id": "number",
     "ts_us": "1896000000000000 + number * 1000",
     "open_us": "number * 1000000",
+    "pair_version": "number",
     "interval_s": "CASE WHEN number % 2 = 0 THEN 60 ELSE 1 END",
     "created_us": "(extract(epoch FROM now()) * 1000000)::bigint - number * 1000000",
     "expires_us": "(extract(epoch FROM now()) * 1000000)::bigint + number * 1000000",
@@ -80,6 +99,8 @@ _TEXTS = {
     "family_hash": "'family-' || number",
     "token_hash": "'token-' || number",
     "role": "'trader'",
+    "pair_id": "CASE WHEN number < 2000 THEN 'pair-0' ELSE 'pair-' || number % 500 END",
+    "pair_status": "'ACTIVE'",
     "scopes": "'read trade'",
     "addresses": "''",
 }
@@ -186,6 +207,9 @@ async def client(asked: Asked) -> AsyncIterator[httpx.AsyncClient]:
     application = make_application(lifespan, Callers(TOKENS, ApiKeys(database, revocations), revocations))
     application.include_router(history.router(database))
     application.include_router(order_routes.router(database, symbols))
+    pairs = Pairs(DecisionDesk(local_codec(), lambda _: [], lambda: True))
+    pairs.apply_all([PAIR])
+    application.include_router(pairs_routes.router(pairs, symbols, database))
     application.include_router(market_routes.router(database=database, symbols=symbols, hub=Hub(lambda _: None)))
     asked.statements.clear()
     headers = {"authorization": f"Bearer {TOKENS.issue('alice', 'alice', 'viewer', 'a-session')[0]}"}
@@ -265,6 +289,8 @@ PATHS = [
     "/ledger?symbol=NONE-USD",
     "/ledger?until=2000-01-01T00:00:00Z",
     "/ledger?since=2060-01-01T00:00:00Z&cursor=7530-7530",
+    "/pairs/pair-0/history",
+    "/pairs/pair-0/history?cursor=5dc-5dc",
     "/positions",
     "/balances",
     "/account",

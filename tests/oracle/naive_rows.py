@@ -11,7 +11,10 @@ def naive_rows(messages: Iterable[tuple[str, str, Message]]) -> dict[str, dict[t
     """By table and key: the row by column."""
     tables: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {
         name: {}
-        for name in ("orders", "executions", "trades", "positions", "balances", "ledger", "candles", "account_states")
+        for name in (
+            *("orders", "executions", "trades", "positions", "balances", "ledger", "candles", "account_states"),
+            "pair_versions",
+        )
     }
     for topic, _, message in messages:
         row = {name: getattr(message, name) for name in message.__struct_fields__}
@@ -29,6 +32,8 @@ def naive_rows(messages: Iterable[tuple[str, str, Message]]) -> dict[str, dict[t
                 tables["balances"][row["account"], row["currency"]] = row
             case "accounts":
                 tables["account_states"][row["account"],] = row
+            case "control" if 0 <= row["z_score_threshold_exit_e8"] < row["z_score_threshold_entry_e8"]:
+                tables["pair_versions"].setdefault((row["pair_id"], row["pair_version"]), row)
             case "candles":
                 tables["candles"][row["symbol"], row["interval_s"], row["open_us"]] = row
     return tables

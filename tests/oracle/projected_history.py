@@ -13,6 +13,8 @@ from schemas.messages import (
     AccountState,
     AccountStatus,
     Candle,
+    Control,
+    ControlKind,
     Execution,
     ExecutionKind,
     LedgerEntry,
@@ -20,6 +22,7 @@ from schemas.messages import (
     Message,
     OrderStatus,
     OrderType,
+    PairStatus,
     Position,
     Reason,
     Side,
@@ -51,6 +54,7 @@ class History:
         self.balances: dict[tuple[str, str], int] = {}
         self.candles: dict[tuple[str, int], Candle] = {}
         self.states: dict[str, int] = {}
+        self.versions: dict[str, int] = {}
 
     def messages(self, count: int) -> Iterator[tuple[str, str, Message]]:
         """(topic, key, message), at least `count` of them."""
@@ -64,6 +68,7 @@ class History:
             self._end,
             self._tick,
             self._stand,
+            self._pair,
         )
         made = 0
         while made < count:
@@ -234,6 +239,29 @@ class History:
         )
         yield "accounts", account, state
 
+    def _pair(self) -> Iterator[tuple[str, str, Message]]:
+        """A change of a pair; now and then one that came too late, or a decision about something else."""
+        pair_id = self.chance.choice(("pair-1", "pair-2", "pair-3"))
+        late = self.chance.randrange(4) == 0
+        version = self.versions[pair_id] = max(1, self.versions.get(pair_id, 0) + (0 if late else 1))
+        pair = Control(
+            kind=ControlKind.PAIR,
+            control_id=f"pair-{self._next()}",
+            issued_us=self.now_us,
+            issued_by=self.chance.choice((None, "alice")),
+            pair_id=pair_id,
+            pair_version=version,
+            symbol1=self.symbols[0],
+            symbol2=self.symbols[1],
+            ratio_e8=self.chance.randint(1, 9) * E8,
+            pair_status=self.chance.choice((PairStatus.ACTIVE, PairStatus.MONITORING, PairStatus.DELETED)),
+            z_score_threshold_entry_e8=2 * E8,
+            z_score_threshold_exit_e8=self.chance.randint(0, 2) * E8 - 1,
+            lookback_period=60,
+            notes=self.chance.choice((None, *ODD_TEXTS)),
+        )
+        yield "control", pair_id, pair
+
     def _refusal(self) -> Iterator[tuple[str, str, Message]]:
         number = self._next()
         account = self.chance.choice(self.accounts)
@@ -300,10 +328,12 @@ def log_of(messages: Iterable[tuple[str, str, Message]], shards: int, codec: Cod
     ends: dict[tuple[str, int], int] = {}
     records = []
     for topic, key, message in messages:
-        partition = partition_of(key, shards)
-        offset = ends.get((topic, partition), 0)
-        ends[topic, partition] = offset + 1
-        records.append(Record(topic, partition, offset, START_US + len(records), key.encode(), codec.encode(message)))
+        partitions = range(shards) if topic == "control" else (partition_of(key, shards),)
+        for partition in partitions:
+            offset = ends.get((topic, partition), 0)
+            ends[topic, partition] = offset + 1
+            ts_us = START_US + len(records)
+            records.append(Record(topic, partition, offset, ts_us, key.encode(), codec.encode(message)))
     return records
 
 

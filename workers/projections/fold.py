@@ -14,10 +14,11 @@ from sqlalchemy import Table
 
 from schemas import tables
 from schemas.codec import Codec, CodecError
-from schemas.messages import RECORDS, DeadLetter, DeadLetterReason, Execution, Message
+from schemas.controls import control_error
+from schemas.messages import RECORDS, Control, ControlKind, DeadLetter, DeadLetterReason, Execution, Message
 from schemas.order_states import ANSWERS_ONLY
 from stream_topology.stages import STAGES
-from stream_topology.topics import TOPICS
+from stream_topology.topics import TOPICS, Key
 from workers.kernel.stage import Record
 
 STAGE: Final = STAGES["projections"]
@@ -40,6 +41,11 @@ def _moves_an_order(message: Message) -> bool:
     """Answers to commands that changed no order say what was asked, not what an order did."""
     assert isinstance(message, Execution)
     return message.kind not in ANSWERS_ONLY
+
+
+def _is_a_pair(message: Message) -> bool:
+    assert isinstance(message, Control)
+    return message.kind is ControlKind.PAIR and control_error(message) is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,7 @@ def _projection(table: Table, applies: Callable[[Message], bool] = _always) -> P
 _DEAD_LETTERS: Final = _projection(tables.projection_dead_letters)
 
 PROJECTIONS: Final[Mapping[str, tuple[Projection, ...]]] = {
+    "control": (_projection(tables.pair_versions, _is_a_pair),),
     "executions": (_projection(tables.executions), _projection(tables.orders, _moves_an_order)),
     "trades": (_projection(tables.trades),),
     "positions": (_projection(tables.positions),),
@@ -107,6 +114,9 @@ class Rows:
         Raises what the codec raises when it cannot tell whether a record is readable: the registry does not answer.
         """
         keeps, texts, record_name, refused = self._keeps[topic], _TEXTS[topic], TOPICS[topic].record, 0
+        if TOPICS[topic].key is Key.EVERY:
+            # All partitions have the same records, and what is written at once may be in another order in each.
+            records = (record for record in records if record.partition == 0)
         for record in records:
             try:
                 message = codec.decode(record.value or b"", record_name)

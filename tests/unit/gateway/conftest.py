@@ -19,10 +19,12 @@ from gateway.auth.revocations import Revocations
 from gateway.auth.signing_keys import SigningKeys
 from gateway.auth.token_keys import TokenKeys, shared_secret
 from gateway.auth.tokens import Tokens
+from gateway.decisions import DecisionDesk
 from gateway.guard import Budgets
 from gateway.market.symbols import Symbols
 from gateway.metrics import Metrics
 from gateway.orders.answers import Answers
+from gateway.pairs.pairs import Pairs
 from gateway.pressure import Pressure
 from gateway.rates import Charge, LocalWindows, Rates
 from gateway.server import server_config
@@ -100,7 +102,9 @@ class Served:
     tokens: Tokens
     revocations: Revocations
     signing_keys: SigningKeys
-    decided: list[bytes]
+    pairs: Pairs
+    decisions: DecisionDesk
+    decided: list[Control]
     port: int = 0
     gateway: Gateway | None = None
     checks: dict[str, Any] = field(default_factory=dict)
@@ -112,6 +116,9 @@ class Served:
     """What is found in the log of any channel after any place."""
     log_error: Exception | None = None
     log_read: list[tuple[str, Place]] = field(default_factory=list)
+    decision_error: Exception | None = None
+    others: dict[int, list[Control]] = field(default_factory=dict)
+    """What others decided just before the decision of this number, counted from 1."""
     guard: Any = None
     symbols: Symbols = field(default_factory=Symbols)
 
@@ -146,7 +153,26 @@ class Served:
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
     answers = Answers()
-    decided: list[bytes] = []
+    decided: list[Control] = []
+    loop = asyncio.get_running_loop()
+
+    def read_back(controls: Sequence[Control]) -> None:
+        for fold in (behind.symbols, behind.signing_keys, behind.pairs, behind.decisions):
+            fold.apply_all(controls)
+
+    def write(values: Sequence[bytes]) -> list[int]:
+        """In a thread of its own; the log's reader gets it a moment later."""
+        controls = [
+            decoded for value in values if isinstance(decoded := local_codec().decode(value, "Control"), Control)
+        ]
+        if behind.decision_error is not None:
+            raise behind.decision_error
+        offsets = range(len(decided), len(decided) + len(controls))
+        decided.extend(controls)
+        loop.call_soon_threadsafe(read_back, [*behind.others.get(len(decided), ()), *controls])
+        return list(offsets)
+
+    desk = DecisionDesk(local_codec(), write, lambda: behind.log.error is None)
     behind = Served(
         StandInLog(),
         StandInDatabase(),
@@ -154,7 +180,9 @@ async def served() -> AsyncIterator[Served]:
         Hub(answers.saw),
         Tokens(TokenKeys([shared_secret(SECRET)]), 3_600),
         Revocations(3_600),
-        SigningKeys(local_codec(), decided.extend, "gateway-1"),
+        SigningKeys(desk, "gateway-1"),
+        Pairs(desk),
+        desk,
         decided,
     )
     await behind.revocations.look(behind.database)  # type: ignore[arg-type] # it has what is used
@@ -178,6 +206,7 @@ async def served() -> AsyncIterator[Served]:
             "replays": Replays(behind.hub, behind.read_back, {0: 1_000}, 1),
             "symbols": symbols,
             "signing_keys": behind.signing_keys,
+            "pairs": behind.pairs,
             "tokens": behind.tokens,
             "revocations": behind.revocations,
             "passwords": passwords,

@@ -20,6 +20,7 @@ PLACES = {
     "{symbol}": "BTC-USD",
     "{code}": "NOT_FOUND",
     "{key_id}": "0",
+    "{pair_id}": "0",
     "{name}": "index.html",
 }
 MESSAGES: dict[str, dict[str, Any]] = {

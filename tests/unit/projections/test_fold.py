@@ -7,6 +7,8 @@ from schemas import tables
 from schemas.codec import Codec, local_codec
 from schemas.messages import (
     Candle,
+    Control,
+    ControlKind,
     Execution,
     ExecutionKind,
     LedgerEntry,
@@ -14,6 +16,7 @@ from schemas.messages import (
     Message,
     OrderStatus,
     OrderType,
+    PairStatus,
     Reason,
     Side,
     TimeInForce,
@@ -63,6 +66,23 @@ CANDLE = Candle(
     trade_count=1,
     final=False,
     ts_us=61_000_000,
+)
+
+
+PAIR = Control(
+    kind=ControlKind.PAIR,
+    control_id="c1",
+    issued_us=1,
+    issued_by="root",
+    pair_id="p1",
+    pair_version=1,
+    symbol1="BTC-USD",
+    symbol2="ETH-USD",
+    ratio_e8=15,
+    pair_status=PairStatus.ACTIVE,
+    z_score_threshold_entry_e8=200_000_000,
+    z_score_threshold_exit_e8=50_000_000,
+    lookback_period=60,
 )
 
 
@@ -145,6 +165,35 @@ def test_a_balance_is_what_the_newest_entry_says() -> None:
     rows = fold("ledger", first, msgspec.structs.replace(first, entry_id=2, balance_e8=10))
     assert rows.count(tables.ledger) == 2
     assert row(rows, tables.balances)["balance_e8"] == 10
+
+
+def test_the_first_decision_about_a_version_of_a_pair_is_its_row() -> None:
+    replace = msgspec.structs.replace
+    late = replace(PAIR, control_id="c2", notes="late")
+    impossible = replace(PAIR, control_id="c3", pair_version=2, ratio_e8=0)
+    key = Control(ControlKind.KEY, "c4", account="alice", key_id="bot-1", public_key=b"\xab" * 32)
+    rows = fold("control", PAIR, late, impossible, key)
+    version = row(rows, tables.pair_versions)
+    assert (version["pair_id"], version["pair_version"], version["notes"], version["control_id"]) == (
+        "p1",
+        1,
+        None,
+        "c1",
+    )
+    assert (version["pair_status"], version["issued_by"], version["ratio_e8"]) == ("ACTIVE", "root", 15)
+
+
+def test_of_decisions_the_first_partition_says_in_which_order_they_came() -> None:
+    other = msgspec.structs.replace(PAIR, control_id="c2")
+    orders = {0: (PAIR, other), 1: (other, PAIR)}
+    for first in (0, 1):
+        rows = Rows()
+        for partition in (first, 1 - first):
+            records = [
+                Record("control", partition, n, 5, b"", CODEC.encode(c)) for n, c in enumerate(orders[partition])
+            ]
+            rows.fold("control", records, CODEC)
+        assert row(rows, tables.pair_versions)["control_id"] == "c1"
 
 
 @pytest.mark.parametrize(
