@@ -8,9 +8,16 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from workers.kernel.stage import Record
+from workers.shell.reader import TRANSIENT
 
 READ_S_MAX: Final = 120.0
-"""How long reading one topic may go without a record before it is given up."""
+"""How long reading one topic may go without a record, or without an answer, before it is given up."""
+
+BOUNDS_S_MAX: Final = 10.0
+"""How long one question for the bounds of a partition may take."""
+
+AGAIN_S: Final = 0.2
+"""Between two such questions."""
 
 FETCH_RECORDS: Final = 5_000
 
@@ -85,9 +92,21 @@ class KafkaLog:
 
     def _ends(self, consumer: Consumer, topic: str) -> dict[int, tuple[int, int]]:
         return {
-            partition: consumer.get_watermark_offsets(TopicPartition(self.prefix + topic, partition), timeout=10)
+            partition: _bounds(consumer, TopicPartition(self.prefix + topic, partition))
             for partition in range(self.shards)
         }
+
+
+def _bounds(consumer: Consumer, partition: TopicPartition) -> tuple[int, int]:
+    """The first offset that is kept and the one after the last; a broker that comes back is waited for."""
+    deadline_s = time.monotonic() + READ_S_MAX
+    while True:
+        try:
+            return consumer.get_watermark_offsets(partition, timeout=BOUNDS_S_MAX)
+        except KafkaException as error:
+            if error.args[0].code() not in TRANSIENT or time.monotonic() > deadline_s:
+                raise
+            time.sleep(AGAIN_S)
 
 
 def _record(topic: str, message: object) -> Record:

@@ -20,7 +20,7 @@ _LIVE_WAIT_MS: Final = 250
 """How long the broker holds an empty answer back: idle workers ask so often."""
 _RESTORE_WAIT_MS: Final = 20
 """The same while restoring, where the end of a partition is only told with an empty answer."""
-_TRANSIENT: Final = frozenset(
+TRANSIENT: Final = frozenset(
     {
         KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - librdkafka's own codes begin with an underscore
         KafkaError._TRANSPORT,  # noqa: SLF001
@@ -31,6 +31,7 @@ _TRANSIENT: Final = frozenset(
         KafkaError.REQUEST_TIMED_OUT,
     }
 )
+"""What passes when a broker is back, or has a leader for each partition again."""
 
 
 def open_consumer(settings: Settings, group: str, fetch_wait_ms: int) -> Consumer:
@@ -202,7 +203,7 @@ class PartitionReader:
 
 def raise_unless_transient(error: KafkaError, topic: str | None, partition: int) -> None:
     """End the worker on an error that waiting does not heal."""
-    if error.code() not in _TRANSIENT:
+    if error.code() not in TRANSIENT:
         raise _unreadable(error, topic or "?", partition)
 
 
