@@ -51,7 +51,7 @@ class KafkaLog:
                         yield _record(topic, message)
                     elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the client's public name for it
                         waiting.discard(message.partition())
-                    else:
+                    elif error.code() not in TRANSIENT:
                         raise KafkaException(error)
                 if time.monotonic() > deadline_s:
                     raise TimeoutError(f"{name}: partitions {sorted(waiting)} gave nothing for {READ_S_MAX:.0f} s")
@@ -92,12 +92,12 @@ class KafkaLog:
 
     def _ends(self, consumer: Consumer, topic: str) -> dict[int, tuple[int, int]]:
         return {
-            partition: _bounds(consumer, TopicPartition(self.prefix + topic, partition))
+            partition: bounds(consumer, TopicPartition(self.prefix + topic, partition))
             for partition in range(self.shards)
         }
 
 
-def _bounds(consumer: Consumer, partition: TopicPartition) -> tuple[int, int]:
+def bounds(consumer: Consumer, partition: TopicPartition) -> tuple[int, int]:
     """The first offset that is kept and the one after the last; a broker that comes back is waited for."""
     deadline_s = time.monotonic() + READ_S_MAX
     while True:

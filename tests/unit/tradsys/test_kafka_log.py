@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +14,7 @@ class _Consumer:
     """Answers with errors first."""
 
     def __init__(self, *codes: int) -> None:
-        self.errors: Iterator[int] = iter(codes)
+        self.errors = iter(codes)
 
     def get_watermark_offsets(self, _partition: TopicPartition, timeout: float) -> tuple[int, int]:
         assert timeout > 0
