@@ -13,11 +13,15 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from gateway import limits
 from gateway.asgi import (
+    JSON,
+    NOT_STORED,
+    SECURITY_HEADERS,
     Event,
     Handler,
     Headers,
     Heads,
     Receive,
+    Reply,
     Scope,
     Send,
     error_reply,
@@ -33,8 +37,9 @@ from gateway.auth.callers import Callers
 from gateway.correlation import CORRELATION, begin
 from gateway.errors import CATALOGUE, ApiError, Code, Violation, violation
 from gateway.guard import Guard
+from gateway.idempotency import HEADER, Repeats
 from gateway.metrics import Metrics
-from gateway.openapi import complete
+from gateway.openapi import complete, takes_idempotency_key
 from gateway.orders.lean import BATCH, CANCEL_AFTER, CHECK, ORDER, ORDERS, LeanOrders, openapi_paths
 from gateway.rates import address_of
 from gateway.rights import EVERYBODY, ROUTES
@@ -49,6 +54,10 @@ _BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH"})
 _LEAN_METHODS: Final = {ORDERS: "POST, DELETE", ORDER: "DELETE, PATCH"}
 _LEAN_ONLY: Final = {BATCH: "POST", CANCEL_AFTER: "POST", CHECK: "POST"}
 """Paths of which FastAPI knows nothing, with their methods."""
+_OF_EACH_ANSWER: Final = frozenset(
+    {b"content-type", b"content-length", *(name for name, _ in SECURITY_HEADERS), NOT_STORED[0]}
+)
+"""Headers that are said again with every answer."""
 _CODES: Final = {entry.status: code for code, entry in reversed(CATALOGUE.items())}
 
 _log: Final = structlog.get_logger("gateway")
@@ -57,8 +66,18 @@ _log: Final = structlog.get_logger("gateway")
 class Gateway:
     """Everything that a client can reach in one process."""
 
-    def __init__(self, application: FastAPI, orders: LeanOrders, door: Door, guard: Guard, metrics: Metrics) -> None:
-        """FastAPI with its routes, the lean path, what WebSocket sessions share, what lets in, and what counts."""
+    def __init__(
+        self,
+        application: FastAPI,
+        orders: LeanOrders,
+        door: Door,
+        guard: Guard,
+        repeats: Repeats,
+        metrics: Metrics,
+    ) -> None:
+        """FastAPI with its routes, the lean path, what WebSocket sessions share, what lets in, what was asked before,
+        and what counts.
+        """
         self._application = application
         self._orders = orders
         self._exact: dict[tuple[str, str], Handler] = {
@@ -70,6 +89,7 @@ class Gateway:
         }
         self._door = door
         self._guard = guard
+        self._repeats = repeats
         self._metrics = metrics
         self._count = metrics.requests.labels
         self._seconds = {
@@ -98,6 +118,11 @@ class Gateway:
         try:
             body = await read_body(heads, receive)
             more += await self._guard.admit(scope, heads)
+            if heads.idempotency_key is not None and scope["method"] == "POST":
+                route, reply = await self._once(scope, heads, body)
+                await respond(send, reply, correlation, more)
+                self._counted(scope["method"], route, reply.status, started)
+                return
             if handler is None:
                 named = [*more, (b"x-correlation-id", correlation.encode())]
                 route, status = await self._framework(scope, heads, body, send, named)
@@ -129,6 +154,31 @@ class Gateway:
             if method == "PATCH":
                 return self._orders.amend, ORDER + "{order_id}"
         return None, "unmatched"
+
+    async def _once(self, scope: Scope, heads: Heads, body: bytes) -> tuple[str, Reply]:
+        """Let FastAPI answer, unless it has answered the same before. Raises ApiError."""
+        assert heads.idempotency_key is not None
+        if not takes_idempotency_key("post", scope["path"]):
+            raise _no_key_here(scope["path"])
+        identity = await self._door.callers.of_header(heads.authorization, host_of(scope))
+        scope["headers"] = [head for head in scope["headers"] if head[0] != b"accept-encoding"]  # kept for all clients
+        route = "unmatched"
+
+        async def ask() -> Reply:
+            nonlocal route
+            events: list[Event] = []
+
+            async def note(event: Event) -> None:
+                events.append(event)
+
+            route, status = await self._framework(scope, heads, body, note, [])
+            told = [head for head in events[0]["headers"] if head[0] not in _OF_EACH_ANSWER]
+            media = next((value for name, value in events[0]["headers"] if name == b"content-type"), JSON)
+            return Reply(status, b"".join(event.get("body", b"") for event in events[1:]), told, media)
+
+        content = b"\n".join((scope["method"].encode(), scope["path"].encode(), scope["query_string"], body))
+        reply = await self._repeats.answer(identity.username, heads.idempotency_key, content, ask)
+        return route, reply
 
     async def _framework(self, scope: Scope, heads: Heads, body: bytes, send: Send, more: Headers) -> tuple[str, int]:
         """Let FastAPI answer; the route's template and the status. Raises what it raises before it answers."""
@@ -292,6 +342,12 @@ def _not_allowed(method: str, allowed: str) -> ApiError:
     return ApiError(
         Code.METHOD_NOT_ALLOWED, f"{method} is not allowed here; allowed: {allowed}.", headers={"allow": allowed}
     )
+
+
+def _no_key_here(path: str) -> ApiError:
+    """It would be ignored, by one who relies on it."""
+    instead = "orders have client_order_id" if path.startswith(ORDERS) else "it is for the routes under /api/v1"
+    return ApiError(Code.VALIDATION_FAILED, f"{HEADER} is not taken here: {instead}.", field=HEADER)
 
 
 def _internal() -> ApiError:

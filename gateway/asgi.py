@@ -50,6 +50,7 @@ class Heads(msgspec.Struct):
     correlation_id: bytes | None = None
     accept: bytes | None = None
     origin: bytes | None = None
+    idempotency_key: bytes | None = None
 
     @classmethod
     def of(cls, headers: Iterable[tuple[bytes, bytes]]) -> "Heads":
@@ -70,6 +71,8 @@ class Heads(msgspec.Struct):
                 heads.accept = value
             elif name == b"origin":
                 heads.origin = value
+            elif name == b"idempotency-key":
+                heads.idempotency_key = value
         return heads
 
 

@@ -78,6 +78,12 @@ DECIDE_S: Final = 5.0
 PAIRS_MAX: Final = 1_000
 """Pairs of symbols that were not taken away."""
 
+# Repeated requests
+IDEMPOTENCY_S: Final = 86_400
+"""The answer to a request with an Idempotency-Key is kept for so long."""
+IDEMPOTENCY_PENDING_S: Final = 60
+"""A request that never ended, because its gateway did, keeps others with its key out for so long."""
+
 # Rates
 QUERY_BYTES_MAX: Final = 4_096
 QUERY_PARAMETERS_MAX: Final = 32

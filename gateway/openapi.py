@@ -6,7 +6,8 @@ from typing import Final, NamedTuple
 import msgspec
 
 from gateway.errors import CATALOGUE, ApiError, Code
-from gateway.guard import FREE
+from gateway.guard import FREE, ORDERS
+from gateway.idempotency import HEADER
 from gateway.openapi_objects import SCHEMAS, TEXT, JsonObject, object_of, reference
 
 
@@ -126,12 +127,24 @@ _BODIES: Final[Mapping[tuple[str, str], JsonObject]] = {
     ("post", "/auth/login"): {"login": {"username": "alice", "password": "as the operator gave it"}},  # nosec B105
 }
 """Examples of what is sent."""
+_IDEMPOTENCY_KEY: Final[JsonObject] = {
+    "name": HEADER,
+    "in": "header",
+    "description": "Sent again with the same key, the request is answered as before, and done once",
+    "schema": {"type": "string", "minLength": 16, "maxLength": 128, "pattern": "^[!-~]*$"},
+    "example": "5f0cbd0e-6c1f-4c1e-9a53-0c2d8c1f0e11",
+}
 _TAG: Final[JsonObject] = {"description": "Names the version, for If-Match and If-None-Match", "schema": TEXT}
 _HEADERS: Final[JsonObject] = {
     "X-Correlation-ID": {"description": "Names the request", "schema": TEXT},
     "RateLimit-Policy": {"description": "The budget and its window in seconds", "schema": TEXT},
     "RateLimit": {"description": "What remains of the budget", "schema": TEXT},
 }
+
+
+def takes_idempotency_key(method: str, path: str) -> bool:
+    """Whether an operation is one that the key is for."""
+    return method == "post" and path.startswith("/api/v1/") and not path.startswith(ORDERS)
 
 
 def complete(document: JsonObject) -> JsonObject:
@@ -175,16 +188,20 @@ def _complete(method: str, path: str, operation: JsonObject) -> None:
     if (bodies := _BODIES.get((method, path))) is not None:
         content = operation["requestBody"]["content"]["application/json"]
         content["examples"] = {name: {"value": body} for name, body in bodies.items()}
+    if takes_idempotency_key(method, path):
+        operation["parameters"] = [*operation.get("parameters", ()), _IDEMPOTENCY_KEY]
     by_status: dict[int, list[Code]] = {}
-    for code in _errors(path, operation, said):
+    for code in _errors(method, path, operation, said):
         by_status.setdefault(CATALOGUE[code].status, []).append(code)
     for code_status, codes in sorted(by_status.items()):
         shared = {"$ref": f"#/components/responses/{codes[0]}"}
         responses[str(code_status)] = shared if len(codes) == 1 else _error_response(codes)
 
 
-def _errors(path: str, operation: JsonObject, said: Said) -> list[Code]:
+def _errors(method: str, path: str, operation: JsonObject, said: Said) -> list[Code]:
     codes = [Code.INTERNAL_ERROR, Code.SERVICE_UNAVAILABLE, *said.others]
+    if takes_idempotency_key(method, path):
+        codes.append(Code.CONFLICT)
     if path not in FREE:
         codes += [Code.RATE_LIMITED, Code.URI_TOO_LONG]
     if operation.get("security"):

@@ -34,6 +34,7 @@ from gateway.decisions import DecisionDesk
 from gateway.guard import Budgets, Guard
 from gateway.health import routes as health_routes
 from gateway.health.checks import Check, Health
+from gateway.idempotency import Repeats
 from gateway.market import routes as market_routes
 from gateway.market.symbols import Symbols
 from gateway.metrics import Metrics
@@ -85,6 +86,7 @@ class Parts:
     database: Database
     metrics: Metrics
     rates: Rates
+    repeats: Repeats
     budgets: Budgets
     origins: Sequence[str]
     checks: Mapping[str, Check]
@@ -127,7 +129,7 @@ def assemble(parts: Parts, lifespan: Lifespan) -> Gateway:
     application.include_router(health_routes.router(Health(parts.checks), parts.metrics))
     application.include_router(catalogue.router())
     application.include_router(swagger.router(application.openapi))
-    return Gateway(application, LeanOrders(desk, guard), door, guard, parts.metrics)
+    return Gateway(application, LeanOrders(desk, guard), door, guard, parts.repeats, parts.metrics)
 
 
 def build(settings: Settings, codec: Codec) -> Gateway:
@@ -211,6 +213,7 @@ def build(settings: Settings, codec: Codec) -> Gateway:
         tickets=Tickets(valkey, settings.prefix),
         database=database,
         metrics=metrics,
+        repeats=Repeats(valkey, settings.prefix),
         rates=Rates(shared(valkey, settings.prefix)),
         budgets=settings.budgets,
         origins=settings.cors_origins,

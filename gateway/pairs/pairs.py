@@ -67,16 +67,19 @@ class Pairs:
         """Whether there is, or was, such a pair."""
         return pair_id in self._pairs
 
-    async def create(self, identity: Identity, fields: Mapping[str, Any]) -> Pair:
-        """Make a pair. Raises ApiError."""
+    async def create(self, identity: Identity, token: str, fields: Mapping[str, Any]) -> Pair:
+        """Make a pair, once for a token, 32 hexadecimal digits. Raises ApiError."""
+        pair_id = str(uuid.UUID(token, version=4))
+        if (before := self._pairs.get(pair_id)) is not None:
+            return _made_before(before, fields)
         if len(self.all()) >= limits.PAIRS_MAX:
             raise ApiError(Code.LIMIT_EXCEEDED, f"There may be {limits.PAIRS_MAX} pairs; take one away.")
         return await self._decide(
             Control(
                 kind=ControlKind.PAIR,
-                control_id=_new_id(),
+                control_id=f"pair-{token}",
                 **_signed(identity),
-                pair_id=str(uuid.uuid4()),
+                pair_id=pair_id,
                 pair_version=1,
                 **fields,
             )
@@ -149,6 +152,13 @@ def shown_version(version: Any) -> dict[str, Any]:
         "lookback_period": version.lookback_period,
         "notes": version.notes or "",
     }
+
+
+def _made_before(pair: Pair, fields: Mapping[str, Any]) -> Pair:
+    """The pair as its first decision left it. Raises ApiError where that was about something else."""
+    if any(getattr(pair.created, name) != value for name, value in fields.items()):
+        raise ApiError(Code.CONFLICT, "This Idempotency-Key made another pair; take a new one.")
+    return pair._replace(newest=pair.created)
 
 
 def _new_id() -> str:

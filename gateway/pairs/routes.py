@@ -15,6 +15,7 @@ from gateway.cursors import Cursor, Limit, answer_newest
 from gateway.database import Database
 from gateway.envelope import Pagination
 from gateway.errors import ApiError, Code, Violation, violation
+from gateway.idempotency import DecisionToken
 from gateway.market.symbols import Symbols
 from gateway.orders.values import SYMBOL
 from gateway.pages import Page, PageSize, answer, require_window, unchanged
@@ -102,9 +103,9 @@ def _add_changes(routes: APIRouter, pairs: Pairs, symbols: Symbols) -> None:
     """The routes that change pairs."""
 
     @routes.post("", status_code=201)
-    async def create_pair(identity: Caller, new: NewPair) -> Response:
+    async def create_pair(identity: Caller, token: DecisionToken, new: NewPair) -> Response:
         """Make a pair."""
-        pair = await pairs.create(identity, _fields(new, symbols))
+        pair = await pairs.create(identity, token, _fields(new, symbols))
         return _told(pair, HTTPStatus.CREATED, {"location": f"/api/v1/pairs/{pair.newest.pair_id}"})
 
     @routes.put("/{pair_id}")

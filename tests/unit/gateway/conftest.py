@@ -21,6 +21,7 @@ from gateway.auth.token_keys import TokenKeys, shared_secret
 from gateway.auth.tokens import Tokens
 from gateway.decisions import DecisionDesk
 from gateway.guard import Budgets
+from gateway.idempotency import Repeats
 from gateway.market.symbols import Symbols
 from gateway.metrics import Metrics
 from gateway.orders.answers import Answers
@@ -91,6 +92,30 @@ class StandInStores:
         return "ticket"
 
 
+class StandInValkey:
+    """Keeps values, and for how long."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, bytes] = {}
+        self.seconds: list[int] = []
+        self.error: Exception | None = None
+
+    async def set(self, name: str, value: bytes, *, ex: int, nx: bool = False) -> bool | None:
+        if self.error is not None:
+            raise self.error
+        if nx and name in self.values:
+            return None
+        self.values[name] = value
+        self.seconds.append(ex)
+        return True
+
+    async def get(self, name: str) -> bytes | None:
+        return self.values.get(name)
+
+    async def delete(self, name: str) -> None:
+        self.values.pop(name, None)
+
+
 @dataclass
 class Served:
     """A running gateway and what stands behind it."""
@@ -116,6 +141,7 @@ class Served:
     """What is found in the log of any channel after any place."""
     log_error: Exception | None = None
     log_read: list[tuple[str, Place]] = field(default_factory=list)
+    kept: Any = field(default_factory=StandInValkey)
     decision_error: Exception | None = None
     others: dict[int, list[Control]] = field(default_factory=dict)
     """What others decided just before the decision of this number, counted from 1."""
@@ -215,6 +241,7 @@ async def served() -> AsyncIterator[Served]:
             "database": behind.database,
             "metrics": Metrics(),
             "rates": Rates(behind.take),
+            "repeats": Repeats(behind.kept, "t."),
             "budgets": behind.budgets,
             "origins": ["https://app.example.com"],
             "checks": behind.checks,
