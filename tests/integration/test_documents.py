@@ -26,6 +26,8 @@ RUN_ELSEWHERE = {
     ("CONTRIBUTING.md", "python"): "tests/simulation/test_contributing.py takes all of them, and no more than it knows",
     ("docs/api.md", "console"): "tests/unit/gateway/test_api_page.py asks a gateway",
     ("docs/api.md", "json"): "the same test compares the answers",
+    ("docs/client.md", "python"): "tests/integration/test_client.py runs them on a whole platform",
+    ("docs/client.md", "text"): "the same test compares what they print",
     ("docs/operating.md", "console"): "tests/integration/test_operator.py types them on a log of its own",
     ("docs/security.md", "console"): "tests/integration/test_gateway.py asks a gateway",
     ("docs/security.md", "json"): "the same test compares the answers",

@@ -50,6 +50,7 @@ TESTS = {
         "tests/unit/gateway/test_keys.py",
     ),
     "gateway/rights.py": ("tests/unit/gateway/test_rights.py", "tests/unit/gateway/test_session.py"),
+    "tradsys/client": ("tests/unit/client",),
     "schemas": ("tests/unit/schemas", "tests/unit/risk", "tests/unit/matching"),
 }
 """By folder: the tests that should notice, quick ones first."""

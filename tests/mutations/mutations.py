@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from tests.mutations.client import CLIENT_MUTATIONS
 from tests.mutations.gateway import GATEWAY_MUTATIONS
 from tests.mutations.matching import MATCHING_MUTATIONS
 from tests.mutations.mutation import Mutation
@@ -15,4 +16,5 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     *OTHER_MUTATIONS,
     *GATEWAY_MUTATIONS,
     *STREAM_MUTATIONS,
+    *CLIENT_MUTATIONS,
 )

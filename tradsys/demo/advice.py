@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 from shlex import quote
 
-from tradsys.demo.clients import Login
+from tradsys.client import Password
 
 _FROM_ANSWER = """python3 -c 'import json, sys; print(json.load(sys.stdin)["data"]["token"])'"""
 _AS_JSON = "-H 'Content-Type: application/json'"
 
 
-def advice(home: Path, gateway_url: str, login: Login) -> str:
+def advice(home: Path, gateway_url: str, login: Password) -> str:
     """Commands for a POSIX shell, with the one-time password of a user who may trade."""
     tradsys = "tradsys" if shutil.which("tradsys") else quote(str(Path(sys.executable).with_name("tradsys")))
     who = json.dumps({"username": login.username, "password": login.password})

@@ -1,37 +1,28 @@
 """REST and WebSocket clients that trade beside the bots, as people's programs would."""
 
 import asyncio
-import json
 import threading
+import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from typing import Any, Final
+from decimal import Decimal
+from typing import Final
 
-import httpx
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import WebSocketException
-
-from schemas.levels import Levels
-from schemas.units import parse_e8
+from tradsys.client import AsyncClient, ClientError, Gap, NewOrder, Password
+from tradsys.client.requests import Side
 from tradsys.demo.flow import SYMBOL
 
 REST_PAUSE_S: Final = 0.25
-WAIT_MS: Final = 3_000
+WAIT_S: Final = 3.0
 """How long a request waits for its order's first execution."""
+PATIENCE_S: Final = 2.0
+"""The demo ends soon after it is told to, also while the gateway is away."""
+LOOK_S: Final = 0.2
+"""How often it is asked whether it is told to."""
 
-QUANTITY: Final = "0.01"
-CHANNELS: Final = ("book", "trades", "ticker", "candles:1m")
+QUANTITY: Final = Decimal("0.01")
+CHANNELS: Final = (f"book:{SYMBOL}", f"trades:{SYMBOL}", f"ticker:{SYMBOL}", f"candles:{SYMBOL}:1m", "orders")
 LATENCIES_MAX: Final = 2_000
-REQUEST_TIMEOUT_S: Final = 10.0
-MESSAGE_BYTES_MAX: Final = 4_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """A user of the gateway."""
-
-    username: str
-    password: str
 
 
 @dataclass(slots=True)
@@ -39,7 +30,7 @@ class Clients:
     """Trades through the gateway from a thread of its own until it is told to stop."""
 
     base_url: str
-    logins: list[Login]
+    logins: list[Password]
     outcomes: Counter[str] = field(default_factory=Counter)
     """How often what happened, in a few words."""
     wrong: list[str] = field(default_factory=list)
@@ -61,109 +52,48 @@ class Clients:
             self._thread.join()
 
     async def _run(self) -> None:
-        async with httpx.AsyncClient(base_url=self.base_url, timeout=REQUEST_TIMEOUT_S) as client:
-            tasks = [self._rest(client, login, number) for number, login in enumerate(self.logins)]
-            await asyncio.gather(*tasks, *(self._follow(client, login) for login in self.logins))
+        await asyncio.gather(*(self._person(login, number) for number, login in enumerate(self.logins)))
 
-    async def _rest(self, client: httpx.AsyncClient, login: Login, number: int) -> None:
-        token = await self._token(client, login)
-        if token is None:
-            return
-        headers = {"Authorization": f"Bearer {token}"}
-        sides = ("buy", "sell") if number % 2 == 0 else ("sell", "buy")
+    async def _person(self, login: Password, number: int) -> None:
+        sides: tuple[Side, Side] = ("buy", "sell") if number % 2 == 0 else ("sell", "buy")
+        async with AsyncClient(self.base_url, login, patience_s=PATIENCE_S) as client:
+            await asyncio.gather(self._trade(client, sides), self._follow(client))
+
+    async def _trade(self, client: AsyncClient, sides: tuple[Side, Side]) -> None:
         count = 0
         while not self._stop.is_set():
             await asyncio.sleep(REST_PAUSE_S)
             count += 1
             try:
-                await self._order(client, headers, sides[count % 2])
-            except httpx.HTTPError as error:
+                await self._order(client, sides[count % 2])
+            except ClientError as error:
                 self.outcomes[f"REST {type(error).__name__}"] += 1
 
-    async def _order(self, client: httpx.AsyncClient, headers: dict[str, str], side: str) -> None:
+    async def _order(self, client: AsyncClient, side: Side) -> None:
         """Take the best price of the other side."""
-        book = (await client.get(f"/api/v1/book/{SYMBOL}", params={"depth": 1})).json()
-        levels = (book.get("data") or {}).get("asks" if side == "buy" else "bids")
+        book = await client.book(SYMBOL, depth=1)
+        levels = book.asks if side == "buy" else book.bids
         if not levels:
             return
-        order = {"symbol": SYMBOL, "side": side, "type": "limit", "price": levels[0][0], "quantity": QUANTITY}
-        began_s = asyncio.get_running_loop().time()
-        reply = await client.post(
-            "/api/v1/orders", params={"wait": WAIT_MS}, json={**order, "time_in_force": "ioc"}, headers=headers
+        order = NewOrder(
+            symbol=SYMBOL, side=side, type="limit", price=levels[0].price, quantity=QUANTITY, time_in_force="ioc"
         )
-        self.latencies_ms.append((asyncio.get_running_loop().time() - began_s) * 1000)
-        self.outcomes[f"REST {reply.status_code}"] += 1
+        began_s = time.monotonic()
+        placed = await client.place(order, wait_s=WAIT_S)
+        self.latencies_ms.append((time.monotonic() - began_s) * 1000)
+        self.outcomes[f"REST {'pending' if placed.report is None else placed.report.kind}"] += 1
 
-    async def _token(self, client: httpx.AsyncClient, login: Login) -> str | None:
-        """Log in, again and again while the gateway or its stores are away; None when it is time to stop."""
+    async def _follow(self, client: AsyncClient) -> None:
+        """Keep a stream open, which comes back by itself; once who follows is known to the gateway."""
         while not self._stop.is_set():
             try:
-                reply = await client.post("/auth/login", json={"username": login.username, "password": login.password})
-                reply.raise_for_status()
-            except httpx.HTTPError as error:
-                self.outcomes[f"login {type(error).__name__}"] += 1
-                await asyncio.sleep(REST_PAUSE_S)
-            else:
-                token: str = reply.json()["data"]["token"]
-                return token
-        return None
-
-    async def _follow(self, client: httpx.AsyncClient, login: Login) -> None:
-        token = await self._token(client, login)
-        if token is None:
-            return
-        url = self.base_url.replace("http", "ws", 1) + "/ws"
-        while not self._stop.is_set():
-            try:
-                async with connect(url, max_size=MESSAGE_BYTES_MAX) as socket:
-                    await self._session(socket, token)
-            except (WebSocketException, OSError) as error:
+                async with client.stream(*CHANNELS) as stream:
+                    while not self._stop.is_set():
+                        event = await stream.receive(LOOK_S)
+                        if isinstance(event, Gap):
+                            self.wrong.append(f"{event.channel}: {event.why}")
+                        if event is not None:
+                            self.outcomes[f"WebSocket {type(event).__name__}"] += 1
+            except ClientError as error:
                 self.outcomes[f"WebSocket {type(error).__name__}"] += 1
                 await asyncio.sleep(REST_PAUSE_S)
-
-    async def _session(self, socket: ClientConnection, token: str) -> None:
-        await socket.send(json.dumps({"type": "auth", "token": token}))
-        await socket.send(json.dumps({"type": "marketdata.subscribe", "symbol": SYMBOL, "channels": list(CHANNELS)}))
-        await socket.send(json.dumps({"type": "marketdata.subscribe", "channel": "orders"}))
-        market = MarketView()
-        while not self._stop.is_set():
-            try:
-                message = json.loads(await asyncio.wait_for(socket.recv(), 0.2))
-            except TimeoutError:
-                continue
-            self.outcomes[f"WebSocket {message['type']}"] += 1
-            wrong = market.see(message)
-            if wrong is not None:
-                self.wrong.append(wrong)
-
-
-@dataclass(slots=True)
-class MarketView:
-    """What a client knows: the sequence of each channel, and the book that it folds and checks."""
-
-    sequences: dict[str, int] = field(default_factory=dict)
-    book: Levels = field(default_factory=Levels)
-
-    def see(self, message: dict[str, Any]) -> str | None:
-        """Take in one message; a sentence when it does not follow from those before."""
-        channel, sequence = message.get("channel"), message.get("sequence")
-        if message.get("kind") not in {"snapshot", "update"} or channel is None or sequence is None:
-            return None
-        known = self.sequences.get(channel)
-        self.sequences[channel] = sequence
-        if message["kind"] == "update" and known is not None and sequence != known + 1:
-            return f"{channel}: sequence {sequence} after {known}"
-        if message["type"] != "marketdata.book":
-            return None
-        return self._fold(message)
-
-    def _fold(self, message: dict[str, Any]) -> str | None:
-        if message["kind"] == "snapshot":
-            self.book = Levels()
-        for ladder, side in ((self.book.bids, "bids"), (self.book.asks, "asks")):
-            for price, quantity in message["data"][side]:
-                ladder.put(parse_e8(price), parse_e8(quantity))
-        checksum = self.book.checksum()
-        if checksum != message["checksum"]:
-            return f"{message['channel']}: checksum {checksum} at {message['sequence']}, sent was {message['checksum']}"
-        return None

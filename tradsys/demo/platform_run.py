@@ -21,8 +21,9 @@ from tradsys.audit.kafka_log import KafkaLog
 from tradsys.audit.prove import Evidence
 from tradsys.audit.quiet import TIMED, Quiet
 from tradsys.audit.reconcile import Reconciliation
+from tradsys.client import Password
 from tradsys.demo.bots import Bots
-from tradsys.demo.clients import Clients, Login
+from tradsys.demo.clients import Clients
 from tradsys.demo.flow import ACCOUNTS, FlowEvent
 from tradsys.demo.observer import Observer
 from tradsys.demo.rest import LOST, Patience, Place, left_to_do
@@ -80,7 +81,7 @@ class PlatformRun:
             log=KafkaLog(*kafka),
             run=run,
             bots=bots,
-            clients=Clients(settings.gateway_url, [Login(*user) for user in passwords.items()]),
+            clients=Clients(settings.gateway_url, [Password(*user) for user in passwords.items()]),
             observer=Observer(*kafka, codec),
             metrics=StageMetrics(metrics_ports),
         )
