@@ -27,6 +27,11 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         if connection is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, limits.WS_SEND_BUFFER_BYTES)
 
+    def keepalive_timeout(self) -> None:
+        """The peer did not answer a ping: it is told to go, and cut off where it does not read that either."""
+        super().keepalive_timeout()
+        self.loop.call_later(limits.WS_ABORT_S, self.transport.abort)
+
     async def send(self, message: Any) -> None:
         """Send an ASGI event, or ready bytes."""
         kind = message["type"]

@@ -122,6 +122,8 @@ class Session:
                     self._orders.ask(message, identity)
         except ApiError as error:
             self._refuse(error, request_id)
+            if self._refusals >= limits.WS_AUTH_ATTEMPTS_MAX:
+                self._end(REFUSED, "too many refused tokens")
         except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer and the log the trace
             _log.exception("websocket_failed")
             self._refuse(ApiError(Code.INTERNAL_ERROR, "Something went wrong on our side."), request_id)
@@ -131,8 +133,6 @@ class Session:
             identity = await self._door.callers.known(message.token, self._host)
         except ApiError:
             self._refusals += 1
-            if self._refusals >= limits.WS_AUTH_ATTEMPTS_MAX:
-                self._end(REFUSED, "too many refused tokens")
             raise
         if self._identity is not None and self._identity.account != identity.account:
             raise ApiError(Code.INVALID_REQUEST, "This connection belongs to another account; open a new one.")

@@ -95,7 +95,8 @@ async def test_a_portfolio_follows_trades_and_an_alert_the_operator(venue: Venue
         alert = await hear(ws, lambda one: one.get("channel") == "alerts:alice" and one["kind"] == "update")
         assert (alert["type"], alert["data"]["status"]) == ("alert", "reducing")
         await asyncio.to_thread(decide, venue, AccountStatus.ACTIVE)
-        assert (await hear(ws, lambda one: one.get("kind") == "update"))["data"]["status"] == "active"
+        alert = await hear(ws, lambda one: one.get("channel") == "alerts:alice")
+        assert (alert["data"]["status"], alert["data"]["reason"]) == ("active", "NONE")
 
 
 async def test_a_client_resumes_at_a_gateway_that_was_restarted_in_between(venue: Venue) -> None:

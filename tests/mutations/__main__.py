@@ -40,6 +40,7 @@ TESTS = {
         "tests/unit/gateway/test_hub.py",
         "tests/unit/gateway/test_replays.py",
         "tests/unit/gateway/test_session.py",
+        "tests/property/test_stream_protocol.py",
     ),
     "gateway/pressure.py": ("tests/unit/gateway/test_pressure.py",),
     "gateway/orders/desk.py": ("tests/unit/gateway/test_pressure.py",),

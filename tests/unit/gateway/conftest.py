@@ -176,8 +176,8 @@ class Served:
         return {"authorization": f"Bearer {self.token(account, role)}"}
 
 
-@pytest.fixture
-async def served() -> AsyncIterator[Served]:
+async def stand_ins() -> Served:
+    """What stands behind a gateway that knows one symbol; it is not served yet."""
     answers = Answers()
     decided: list[Control] = []
     loop = asyncio.get_running_loop()
@@ -212,9 +212,13 @@ async def served() -> AsyncIterator[Served]:
         decided,
     )
     await behind.revocations.look(behind.database)  # type: ignore[arg-type] # it has what is used
-    symbols = behind.symbols
-    symbols.apply(make_symbol("BTC-USD"))
+    behind.symbols.apply(make_symbol("BTC-USD"))
     behind.hub.searched()
+    return behind
+
+
+def make_gateway(behind: Served) -> Gateway:
+    """The gateway over its stand-ins; in a running event loop."""
     passwords = Passwords()
 
     @asynccontextmanager
@@ -222,38 +226,41 @@ async def served() -> AsyncIterator[Served]:
         yield
         passwords.close()
 
-    def make() -> Gateway:
-        parts: Any = {
-            "log": behind.log,
-            "codec": local_codec(),
-            "answers": answers,
-            "pressure": behind.pressure,
-            "hub": behind.hub,
-            "replays": Replays(behind.hub, behind.read_back, {0: 1_000}, 1),
-            "symbols": symbols,
-            "signing_keys": behind.signing_keys,
-            "pairs": behind.pairs,
-            "tokens": behind.tokens,
-            "revocations": behind.revocations,
-            "passwords": passwords,
-            "attempts": StandInStores(),
-            "tickets": StandInStores(),
-            "database": behind.database,
-            "metrics": Metrics(),
-            "rates": Rates(behind.take),
-            "repeats": Repeats(behind.kept, "t."),
-            "budgets": behind.budgets,
-            "origins": ["https://app.example.com"],
-            "checks": behind.checks,
-        }
-        behind.gateway = assemble(Parts(**parts), lifespan)
-        behind.guard = behind.gateway._guard
-        return behind.gateway
+    parts: Any = {
+        "log": behind.log,
+        "codec": local_codec(),
+        "answers": behind.answers,
+        "pressure": behind.pressure,
+        "hub": behind.hub,
+        "replays": Replays(behind.hub, behind.read_back, {0: 1_000}, 1),
+        "symbols": behind.symbols,
+        "signing_keys": behind.signing_keys,
+        "pairs": behind.pairs,
+        "tokens": behind.tokens,
+        "revocations": behind.revocations,
+        "passwords": passwords,
+        "attempts": StandInStores(),
+        "tickets": StandInStores(),
+        "database": behind.database,
+        "metrics": Metrics(),
+        "rates": Rates(behind.take),
+        "repeats": Repeats(behind.kept, "t."),
+        "budgets": behind.budgets,
+        "origins": ["https://app.example.com"],
+        "checks": behind.checks,
+    }
+    behind.gateway = assemble(Parts(**parts), lifespan)
+    behind.guard = behind.gateway._guard
+    return behind.gateway
 
+
+@pytest.fixture
+async def served() -> AsyncIterator[Served]:
+    behind = await stand_ins()
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     behind.port = listening.getsockname()[1]
-    server = uvicorn.Server(server_config(make))
+    server = uvicorn.Server(server_config(lambda: make_gateway(behind)))
     running = asyncio.create_task(server.serve([listening]))
     while not server.started:  # noqa: ASYNC110 - uvicorn gives no event
         await asyncio.sleep(0.005)
