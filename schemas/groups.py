@@ -15,10 +15,21 @@ STOP_SUFFIX: Final = ":stop"
 STOP_MEMBER: Final = 1
 """Its number; the first order's is 0."""
 
+PROFIT_SUFFIX: Final = ":profit"
+"""What the order that takes a bracket's profit has behind the client_order_id of the entry."""
+
+PROFIT_MEMBER: Final = 2
+"""Its number."""
+
 
 def member_id(first_id: int, number: int) -> int:
     """The order_id of a group's member."""
     return first_id | number << MEMBER_SHIFT
+
+
+def stop_name(client_order_id: str, *, attached: bool) -> str:
+    """The client_order_id of a pair's stop order, from that of its limit order; `attached` is one of a bracket."""
+    return (client_order_id.removesuffix(PROFIT_SUFFIX) if attached else client_order_id) + STOP_SUFFIX
 
 
 def age_of(order_id: int) -> tuple[int, int]:

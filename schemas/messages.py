@@ -102,6 +102,7 @@ class GroupKind(StrEnum):
 
     UNKNOWN = "UNKNOWN"
     OCO = "OCO"
+    BRACKET = "BRACKET"
 
 
 class LedgerKind(StrEnum):
@@ -271,6 +272,7 @@ class Reason(StrEnum):
     ORDER_TYPE_NOT_TAKEN = "ORDER_TYPE_NOT_TAKEN"
     TIME_IN_FORCE_NOT_TAKEN = "TIME_IN_FORCE_NOT_TAKEN"
     SYMBOL_ORDERS_MAX = "SYMBOL_ORDERS_MAX"
+    GROUP_POSITION = "GROUP_POSITION"
 
 
 class SelfTradePrevention(StrEnum):
@@ -498,10 +500,14 @@ class Command(msgspec.Struct, frozen=True, gc=False):
     group: GroupKind | None = None
     """NEW: the order is the first of a group that is placed with it. OCO: a limit order, and a stop order of the same
     account, symbol, side, quantity and time in force, with trigger_price_e8, trigger_by and stop_price_e8;
-    whichever trades, is triggered or ends first cancels the other.
+    whichever trades, is triggered or ends first cancels the other. BRACKET: an entry, LIMIT or MARKET, and what
+    takes its profit (take_profit_price_e8) or stops its loss (trigger_price_e8, trigger_by, stop_price_e8): when it
+    has ended, a pair of the other side, of what was filled of it.
     """
     stop_price_e8: int | None = None
     """NEW of a group: the limit of its stop order, which is STOP_LIMIT then; null makes it STOP. 10^-8 quote."""
+    take_profit_price_e8: int | None = None
+    """NEW of a BRACKET: the limit of the order that takes the profit; 10^-8 quote."""
 
 
 class Control(msgspec.Struct, frozen=True, gc=False):

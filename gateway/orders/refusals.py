@@ -60,8 +60,12 @@ _SENTENCES: Final[dict[str, str]] = {
     ),
     Reason.SLIDE_INVALID: "Only a post-only order may slide",
     Reason.GROUP_INVALID: (
-        "The limit order at {actual} does not lie on the other side of the market than its stop's trigger {limit}: a "
-        "sell lies above it, a buy below"
+        "{actual} lies on the wrong side of {limit}: a pair's sell lies above its stop's trigger and a buy below, and "
+        "a bracket's entry between what takes its profit and what stops its loss"
+    ),
+    Reason.GROUP_POSITION: (
+        "Filled whole, a bracket's entry of {actual} would leave nothing to reduce: it must be more than the {limit} "
+        "that is held on the other side"
     ),
     Reason.GROUP_QUANTITY: "Orders that were placed together keep their quantity; {actual} needs new ones",
     Reason.ONE_CANCELS_OTHER: "The other order of its pair was filled, triggered or has ended",
@@ -135,7 +139,8 @@ _WITHOUT_NUMBERS: Final[dict[str, str]] = {
     Reason.DISPLAY_INVALID: "Only a limit or stop_limit order that may rest has a display quantity",
     Reason.TRAIL_INVALID: "A trailing_stop order has a trail or a trail rate, and no other order has",
     Reason.GROUP_INVALID: (
-        "A pair is a limit order that may rest, shows all, is not post-only and waits for no trigger, and a stop order"
+        "A pair is a limit order that may rest, shows all, is not post-only and waits for no trigger, and a stop "
+        "order; a bracket's entry is a limit or market order that waits for no trigger and is not reduce-only"
     ),
     Reason.PRICE_OUTSIDE_BAND: "{symbol} has no price band with a tick in it: it takes no orders without a limit",
 }

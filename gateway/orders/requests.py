@@ -9,18 +9,17 @@ from msgspec.structs import replace
 
 from gateway import limits
 from gateway.errors import ApiError, Code, together
-from gateway.orders.values import SIDES, SYMBOL, moment, positive, positive_or_none
+from gateway.orders.groups import TRIGGERS, BracketRequest, StopRequest, group_rules, of_group
+from gateway.orders.values import SIDES, SYMBOL, moment, positive_or_none
 from gateway.strict import DECIMALS, parsed
 from schemas.controls import STRATEGY_CHARACTERS_MAX
 from schemas.messages import (
     Command,
     CommandKind,
-    GroupKind,
     OrderType,
     SelfTradePrevention,
     Side,
     TimeInForce,
-    TriggerBy,
 )
 
 CLIENT_ORDER_ID: Final = rf"^[A-Za-z0-9._:+/=@-]{{1,{limits.CLIENT_ORDER_ID_MAX}}}$"
@@ -34,7 +33,6 @@ _TYPES: Final = {
     "take_profit": OrderType.TAKE_PROFIT,
     "trailing_stop": OrderType.TRAILING_STOP,
 }
-_TRIGGERS: Final = {"last": TriggerBy.LAST, "mark": TriggerBy.MARK}
 _TIMES: Final = {
     "gtc": TimeInForce.GTC,
     "ioc": TimeInForce.IOC,
@@ -53,17 +51,6 @@ _PRICED: Final = frozenset({"limit", "stop_limit"})
 
 
 EXPIRE_TIME: Final = "Only for gtd: when the order ends, RFC 3339 such as 2030-01-31T12:00:00Z"
-
-
-class StopRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The stop order of a group; the rest of it is as in the order that it is placed with."""
-
-    trigger_price: Annotated[str, msgspec.Meta(description="Where it stops waiting")]
-    price: Annotated[str, msgspec.Meta(description="Its limit then; at market if left out")] | None = None
-    trigger_by: (
-        Annotated[Literal["last", "mark"], msgspec.Meta(description="The price that must come there; last if left out")]
-        | None
-    ) = None
 
 
 class OrderRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -126,6 +113,13 @@ class OrderRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     oco: (
         Annotated[
             StopRequest, msgspec.Meta(description="For limit: a stop order beside it, of which one cancels the other")
+        ]
+        | None
+    ) = None
+    bracket: (
+        Annotated[
+            BracketRequest,
+            msgspec.Meta(description="For limit and market: what takes its profit or stops its loss when it has ended"),
         ]
         | None
     ) = None
@@ -219,7 +213,7 @@ def _new_order(request: OrderRequest, account: str, sent_us: int, correlation_id
         correlation_id=correlation_id,
         expire_us=moment(request.expire_time),
         trigger_price_e8=positive_or_none(request.trigger_price, "trigger_price"),
-        trigger_by=_TRIGGERS[request.trigger_by] if request.trigger_by else None,
+        trigger_by=TRIGGERS[request.trigger_by] if request.trigger_by else None,
         trail_e8=positive_or_none(request.trail, "trail"),
         trail_rate_e8=positive_or_none(request.trail_rate, "trail_rate"),
         display_quantity_e8=positive_or_none(request.display_quantity, "display_quantity"),
@@ -228,7 +222,8 @@ def _new_order(request: OrderRequest, account: str, sent_us: int, correlation_id
         strategy=request.strategy,
         notional_e8=positive_or_none(request.notional, "notional"),
     )
-    return command if request.oco is None else replace(command, **_pair_with(request, request.oco))
+    grouped = of_group(request)
+    return replace(command, **grouped) if grouped else command
 
 
 def _require_one_line(text: str | None, field: str) -> None:
@@ -256,10 +251,8 @@ def _wrong_in_order(request: OrderRequest) -> Iterator[ApiError]:
     yield from _failing(_require_a_size, request)
     yield from _failing(_require_a_price_where_there_is_one, request)
     yield from _wrong_numbers(request)
-    if (stop := request.oco) is not None:
-        yield from _failing(_require_no_trigger, request)
-        yield from _failing(positive, stop.trigger_price, "oco.trigger_price")
-        yield from _failing(positive_or_none, stop.price, "oco.price")
+    for rule, values in group_rules(request):
+        yield from _failing(rule, *values)
 
 
 def _wrong_numbers(request: OrderRequest | AmendRequest) -> Iterator[ApiError]:
@@ -275,23 +268,6 @@ def _failing(rule: Callable[..., object], *values: Any) -> Iterator[ApiError]:
         rule(*values)
     except ApiError as error:
         yield error
-
-
-def _pair_with(request: OrderRequest, stop: StopRequest) -> dict[str, Any]:
-    """What makes an order the first of a pair."""
-    _require_no_trigger(request)
-    return {
-        "group": GroupKind.OCO,
-        "trigger_price_e8": positive(stop.trigger_price, "oco.trigger_price"),
-        "trigger_by": _TRIGGERS[stop.trigger_by] if stop.trigger_by else None,
-        "stop_price_e8": positive_or_none(stop.price, "oco.price"),
-    }
-
-
-def _require_no_trigger(request: OrderRequest) -> None:
-    for field in ("trigger_price", "trigger_by"):
-        if getattr(request, field) is not None:
-            raise ApiError(Code.VALIDATION_FAILED, f"The {field} of a pair stands in oco.", field=field)
 
 
 def _require_a_size(request: OrderRequest) -> None:

@@ -1,4 +1,4 @@
-"""Pairs of which one cancels the other, from a request to the rows, with the whole platform running."""
+"""Pairs of which one cancels the other, and brackets, from a request to the rows, with the whole platform running."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +10,7 @@ from schemas.messages import ExecutionKind, Reason
 from tests.integration.venue import Venue, open_venue, until
 from tradsys.audit.contents import Contents
 from tradsys.audit.groups import groups
+from tradsys.audit.orders import answers
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -77,3 +78,38 @@ def test_a_pair_of_which_one_cannot_be_is_refused_whole(venue: Venue) -> None:
     report = answer.json()["data"]
     assert (report["kind"], report["reason"], report["limit"]) == ("rejected", Reason.GROUP_INVALID, "60500")
     assert "group_id" not in report
+
+
+def test_what_was_filled_of_a_bracket_is_protected(venue: Venue) -> None:
+    """A part of the entry is filled; what is left of it is cancelled, and a pair of that part comes."""
+    sold = venue.place("bob", venue.unique(), side="sell", price="60010", quantity="0.006")
+    assert sold.status_code == 200, sold.text
+    bracket = {"take_profit_price": "60400", "stop_loss": {"trigger_price": "59500", "price": "59400"}}
+    first = venue.unique()
+    entry = venue.place("alice", first, side="buy", price="60010", bracket=bracket)
+    assert entry.status_code == 200, entry.text
+    group = int(entry.json()["data"]["order_id"])
+    assert rows(venue, group, "PARTIALLY_FILLED")[0][4] == 400_000
+    assert venue.cancel("alice", group).status_code == 200
+    assert rows(venue, group, "CANCELLED", "NEW", "NEW") == [
+        (0, first, "LIMIT", "CANCELLED", 0),
+        (1 << 45, f"{first}:stop", "STOP_LIMIT", "NEW", 600_000),
+        (1 << 46, f"{first}:profit", "LIMIT", "NEW", 600_000),
+    ]
+    profit = venue.get(f"/api/v1/orders/{group + (1 << 46)}").json()["data"]
+    assert (profit["group_id"], profit["side"], profit["reduce_only"]) == (str(group), "sell", True)
+    taken = venue.place("bob", venue.unique(), side="buy", price="60400", quantity="0.006", time_in_force="ioc")
+    assert taken.status_code == 200, taken.text
+    rows(venue, group, "CANCELLED", "CANCELLED", "FILLED")
+    contents = Contents.read(venue.log.records, venue.codec)
+    assert list(groups(contents)) == []
+    assert list(answers(contents)) == []
+
+
+def test_a_bracket_that_would_reduce_is_refused_in_a_sentence(venue: Venue) -> None:
+    bracket = {"take_profit_price": "59500", "stop_loss": {"trigger_price": "60500"}}
+    answer = venue.place("alice", venue.unique(), side="sell", price="60100", bracket=bracket)
+    assert answer.status_code == 200, answer.text
+    report = answer.json()["data"]
+    assert (report["kind"], report["reason"], report["actual"]) == ("rejected", Reason.GROUP_POSITION, "0.01")
+    assert "leave nothing to reduce" in answer.text

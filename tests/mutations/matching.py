@@ -614,4 +614,28 @@ MATCHING_MUTATIONS: Final = (
     Mutation("what rests after trading has no tier", PLACING, "        maker_fee_e8=order.maker_fee_e8,\n", ""),
     Mutation("an auction knows no tiers", AUCTION, "if order.maker_fee_e8 is None else order.maker_fee_e8", ""),
     Mutation("a restart forgets tiers", MATCHING_STATE, "                    maker_fee_e8=order.maker_fee_e8,\n", ""),
+    Mutation(
+        "bracket: a halted symbol takes nothing", MATCHING, "is_attached(order) and not book.session.killed", "False"
+    ),
+    Mutation(
+        "bracket: a killed symbol takes it",
+        MATCHING,
+        "is_attached(order) and not book.session.killed",
+        "is_attached(order)",
+    ),
+    Mutation("bracket: a halted symbol takes pairs", MATCHING, "kind is _OCO and is_attached(order)", "kind is _OCO"),
+    Mutation(
+        "bracket: an entry forgets its group",
+        MATCHER,
+        " or order.reduce_only or order.group_id:",
+        " or order.reduce_only:",
+    ),
+    Mutation("bracket: both trade", MATCHING, "book.pairs[pair.group_id] =", "book.pairs[order.order_id] ="),
+    Mutation(
+        "bracket: the stop is of another group",
+        GROUPS,
+        "member_id(pair.group_id, STOP_MEMBER)",
+        "member_id(pair.order_id, STOP_MEMBER)",
+    ),
+    Mutation("bracket: the stop has a name of its own", GROUPS, "attached=is_attached(pair)", "attached=False"),
 )

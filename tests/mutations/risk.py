@@ -25,6 +25,7 @@ SWEEPS = "workers/risk/sweeps.py"
 VOLUMES = "workers/risk/volumes.py"
 VALUE_AT_RISK = "workers/risk/value_at_risk.py"
 RISK_GROUPS = "workers/risk/groups.py"
+BRACKETS = "workers/risk/brackets.py"
 
 RISK_MUTATIONS: Final = (
     Mutation(
@@ -409,8 +410,8 @@ RISK_MUTATIONS: Final = (
     Mutation(
         "a repeated order forgets that it may only reduce",
         "workers/risk/answers.py",
-        "reduce_only=order.reduce_only,\n            **_terms",
-        "**_terms",
+        "=order.notional_e8,\n            group_id=order.group_id,\n            reduce_only=order.reduce_only,",
+        "=order.notional_e8,\n            group_id=order.group_id,",
     ),
     Mutation("limit: leverage refuses what reduces", LIMITS, "open_e8) <= before_e8:", "open_e8) < 0:"),
     Mutation(
@@ -529,7 +530,10 @@ RISK_MUTATIONS: Final = (
     Mutation("check: margin is held", ACCOUNTS, "if refusal is None and holds:", "if refusal is None:"),
     Mutation("check: a token is taken", RISK, "if refusal is None and holds:", "if refusal is None:"),
     Mutation(
-        "check: it is remembered", RISK, "        if checks:\n", "        account.remember(order)\n        if checks:\n"
+        "check: it is remembered",
+        RISK,
+        "            )\n        if checks:\n",
+        "            )\n        account.remember(order)\n        if checks:\n",
     ),
     Mutation("check: losses are looked at", RISK, " and command.kind is not _CHECK_COMMAND:", ":"),
     Mutation("check: a loss is not foreseen", RISK, "if checks else account.status", "if False else account.status"),
@@ -642,14 +646,14 @@ RISK_MUTATIONS: Final = (
     Mutation(
         "oco: a quantity is amended",
         RISK,
-        "if order.group_id is not None and command.quantity_e8 is not None:",
+        "if order.group_id is not None and command.quantity_e8 is not None and not order.brings():",
         "if False:",
     ),
     Mutation("oco: the dead one is amended", RISK, "    if not order.leaves_e8:\n", "    if False:\n"),
     Mutation(
         "oco: a snapshot forgets pairs",
         RISK_STATE,
-        "                account.join(order, partner)\n",
+        "                account.join(first, order)\n",
         "                pass\n",
     ),
     Mutation("oco: the stop is another order's", ORDERS, "            and self.stop == other.stop\n", ""),
@@ -752,4 +756,123 @@ RISK_MUTATIONS: Final = (
         "    account.volumes = {volume.currency: volume for volume in item.volumes}\n",
         "",
     ),
+    Mutation("bracket: more comes than would reduce", BRACKETS, "if room_e8 >= end.cumulative_e8 else", "if True else"),
+    Mutation("bracket: parts of a lot come", BRACKETS, "else room_e8 // rules.lot_e8 * rules.lot_e8", "else room_e8"),
+    Mutation(
+        "bracket: what other symbols hold is sold",
+        BRACKETS,
+        "room_e8 = min(room_e8, balance.total_e8 - balance.reserved_e8)",
+        "pass",
+    ),
+    Mutation("bracket: what comes may turn the position", BRACKETS, "        reduce_only=True,\n", ""),
+    Mutation(
+        "bracket: nothing comes after a cancel",
+        BRACKETS,
+        "(entry.removing and end.reason is Reason.CANCELLED_BY_CLIENT)",
+        "(end.reason is Reason.CANCELLED_BY_CLIENT)",
+    ),
+    Mutation(
+        "bracket: it comes after a cancel all",
+        BRACKETS,
+        " or (entry.removing and end.reason is Reason.CANCELLED_BY_CLIENT)",
+        "",
+    ),
+    Mutation("bracket: it comes after a kill", BRACKETS, "frozenset({Reason.KILLED, ", "frozenset({"),
+    Mutation(
+        "bracket: a suspended account places it",
+        BRACKETS,
+        "if account.status not in {AccountStatus.ACTIVE, AccountStatus.REDUCING}:",
+        "if False:",
+    ),
+    Mutation(
+        "bracket: a reducing account is not protected",
+        BRACKETS,
+        "{AccountStatus.ACTIVE, AccountStatus.REDUCING}",
+        "{AccountStatus.ACTIVE}",
+    ),
+    Mutation(
+        "bracket: a suspended strategy places it",
+        BRACKETS,
+        'if account.strategies.get(entry.strategy or "") is AccountStatus.SUSPENDED:',
+        "if False:",
+    ),
+    Mutation(
+        "bracket: its names are kept for ever",
+        BRACKETS,
+        "        account.promised.difference_update(names_of(entry))\n",
+        "",
+    ),
+    Mutation(
+        "bracket: its names are anybody's",
+        RISK,
+        "        account.promised.update(names_of(order))\n",
+        "",
+    ),
+    Mutation(
+        "bracket: a restart forgets its names",
+        RISK_STATE,
+        "            account.promised.update(names_of(order))\n",
+        "            pass\n",
+    ),
+    Mutation(
+        "bracket: an entry may close the position",
+        BRACKETS,
+        "entry.quantity_e8 <= opposite_e8:",
+        "entry.quantity_e8 < opposite_e8:",
+    ),
+    Mutation(
+        "bracket: prices lie around the mark",
+        BRACKETS,
+        "near.set_mark(entry.price_e8 or rules.mark_e8)",
+        "near.set_mark(rules.mark_e8)",
+    ),
+    Mutation(
+        "bracket: the price need not lie between",
+        BRACKETS,
+        " or apart_refusal(entry, near.mark_e8)\n",
+        "\n",
+    ),
+    Mutation(
+        "bracket: both may lie at the price",
+        BRACKETS,
+        "(away_e8 - price_e8) * way <= 0",
+        "(away_e8 - price_e8) * way < 0",
+    ),
+    Mutation(
+        "bracket: an amendment need not lie between",
+        RISK,
+        "                refusal = apart_refusal(order, command.price_e8)\n",
+        "                pass\n",
+    ),
+    Mutation(
+        "bracket: fat fingers of the stop",
+        BRACKETS,
+        "                refusal = fat_finger_refusal(limit_e8, each, near)\n",
+        "                pass\n",
+    ),
+    Mutation(
+        "bracket: a stop trades beyond the fat finger limit",
+        BRACKETS,
+        "            fat_finger_refusal(limit_e8, stop, rules)\n",
+        "            pass\n",
+    ),
+    Mutation(
+        "bracket: a late stop looks at its trigger", BRACKETS, "around_e8(rules, stop) or 0", "stop.trigger.price_e8"
+    ),
+    Mutation("bracket: both trade", BRACKETS, "        account.join(profit, stop)\n", ""),
+    Mutation(
+        "bracket: the symbol's fee",
+        BRACKETS,
+        "            take_tier(each, rules, account.volumes.get(rules.quote))\n",
+        "",
+    ),
+    Mutation("bracket: off the new tick it stays", RISK, '("takes", "tick")', '("takes",)'),
+    Mutation("bracket: of a type not taken it stays", RISK, '("takes", "tick")', '("tick",)'),
+    Mutation(
+        "bracket: new rules are asked of the entry alone",
+        SWEEPS,
+        "else (*variants, *brought)",
+        "else variants",
+    ),
+    Mutation("bracket: the profit is another order's", ORDERS, ", command.take_profit_price_e8)\n", ")\n"),
 )

@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from schemas.messages import OrderType, SelfTradePrevention, Side, TimeInForce, TriggerBy
+from schemas.messages import GroupKind, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerBy
 from tests.oracle.whole_venue import ACCOUNTS, STAGE_NAMES, UNIT
 
 TICK_E8, LOT_E8 = UNIT, UNIT // 10
@@ -19,7 +19,10 @@ resting = st.sampled_from([None, TimeInForce.GTC, TimeInForce.GTD, TimeInForce.D
 any_time = st.sampled_from([None, TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTD, TimeInForce.DAY])
 preventions = st.sampled_from([None, *SelfTradePrevention])
 stages = st.sampled_from(STAGE_NAMES)
+often = st.booleans()
 seldom = st.integers(0, 5).map(lambda number: number == 0)
+members = st.sampled_from(["", "", "", ":stop", ":profit"])
+"""Which order of a group, if it is one."""
 WAITING = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT, OrderType.TRAILING_STOP)
 
 
@@ -59,11 +62,28 @@ orders = st.one_of(limits, limits, plain_orders(), plain_orders(), waiting_order
 
 
 @st.composite
+def groups(draw: st.DrawFn, terms: dict[str, Any]) -> dict[str, Any]:
+    """What makes an order the entry of a bracket, or now and then the first of a pair."""
+    near, way = terms["price_e8"] or 100 * TICK_E8, TICK_E8 if terms["side"] is Side.BUY else -TICK_E8
+    away = way * draw(st.integers(0, 4))
+    found: dict[str, Any] = {"trigger_by": draw(st.sampled_from([None, TriggerBy.LAST, TriggerBy.MARK]))}
+    if draw(seldom):
+        return found | {"group": GroupKind.OCO, "trigger_price_e8": near + away}
+    if terms["price_e8"] is not None and draw(st.booleans()):  # it trades at once, if there is somebody
+        near = found["price_e8"] = 100 * TICK_E8 + 4 * way
+    stops = near - away
+    found |= {"group": GroupKind.BRACKET, "trigger_price_e8": stops, "take_profit_price_e8": near + 2 * away}
+    return found | ({"stop_price_e8": stops - way} if draw(st.booleans()) else {})
+
+
+@st.composite
 def placings(draw: st.DrawFn) -> dict[str, Any]:
     """A new order, all but its account and its own id."""
     terms = {"symbol": draw(symbols), "side": draw(sides), "quantity_e8": draw(quantities), **draw(orders)}
     if terms["order_type"] is OrderType.MARKET and terms["side"] is Side.BUY and draw(st.booleans()):
         terms |= {"quantity_e8": None, "notional_e8": draw(st.integers(1, 700)) * UNIT}
+    if terms["order_type"] in {OrderType.LIMIT, OrderType.MARKET} and draw(often):
+        return terms | draw(groups(terms))
     if draw(seldom):
         terms |= {"reduce_only": draw(st.booleans()), "self_trade_prevention": draw(preventions)}
     return terms

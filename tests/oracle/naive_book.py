@@ -349,6 +349,7 @@ class NaiveBook:
 
     @staticmethod
     def _both(pair: Order) -> tuple[Order, Order]:
+        comes_late = pair.group_id != pair.order_id  # as x:profit
         first = replace(
             pair,
             kind=OrderKind.NEW,
@@ -359,8 +360,8 @@ class NaiveBook:
         )
         stop = replace(
             first,
-            order_id=pair.order_id + 2**45,
-            client_order_id=pair.client_order_id + ":stop",
+            order_id=(pair.group_id or 0) + 2**45,
+            client_order_id=(pair.client_order_id[:-7] if comes_late else pair.client_order_id) + ":stop",
             order_type=OrderType.STOP_LIMIT if pair.stop_limit else OrderType.STOP,
             price_e8=pair.stop_price_e8 or 0,
             trigger_price_e8=pair.trigger_price_e8,

@@ -29,6 +29,8 @@ class OpenOrder:
     """About where it is going to trade, if not at the mark."""
     tiered: bool = False
     """Its fee is that of its account's volume, whatever the symbol's becomes."""
+    reduces: bool = False
+    """It may do no more than reduce the position."""
 
     def variants(self) -> list[tuple[int, int, int]]:
         return [(self.worst_price, self.leaves, self.fee_rate), *([self.amended] if self.amended else [])]

@@ -46,7 +46,7 @@ class NaiveLimits:
         if limit is not None and quantity > limit:
             return "ORDER_SIZE_LIMIT", limit, quantity
         if before is None or new.worst_price != before.worst_price:
-            why = self._fat_finger(new, priced=priced)
+            why = self.fat_finger(new, priced=priced)
             if why:
                 return why
         limit, _ = self.holds(new.account, new.symbol, "max_open_orders")
@@ -56,17 +56,30 @@ class NaiveLimits:
             return "SYMBOL_OPEN_ORDERS_LIMIT", limit * UNIT, count * UNIT
         return self._frequency(new, now) or self._volume(new, before, mine, now) or self._holding(new, before, mine)
 
-    def reducing_refusal(self, new: OpenOrder, before: OpenOrder | None) -> Why:
-        """Why an account that may only reduce may not place this."""
-        more, base = rise(new, before, quantity_of), self.funds.pairs[new.symbol][0]
-        held = self.funds.total(new.account, base) * (-1 if new.side == "BUY" else 1)
-        same = [
-            order
-            for order in self.funds.orders.values()
-            if (order.account, order.side, self.funds.pairs[order.symbol][0]) == (new.account, new.side, base)
+    def reducing_refusal(self, new: OpenOrder, before: OpenOrder | None, *, lost: bool) -> Why:
+        """Why what may only reduce does more: the account has lost, it may itself not, or others of its side."""
+        more, room = rise(new, before, quantity_of), max(self.room(new), 0)
+        if more <= 0 or more <= room:
+            return None
+        if lost:
+            return "ACCOUNT_REDUCING", room, more
+        if new.reduces:
+            return "REDUCE_ONLY", room, more
+        return ("REDUCE_ONLY_OPEN", room, more) if any(order.reduces for order in self._beside(new)) else None
+
+    def room(self, order: OpenOrder) -> int:
+        """What may be added to the open orders of its side, for them to do no more than reduce the position."""
+        held = self.funds.total(order.account, self.funds.pairs[order.symbol][0]) * (-1 if order.side == "BUY" else 1)
+        return held - self.funds.worst(self._beside(order), quantity_of)
+
+    def _beside(self, order: OpenOrder) -> list[OpenOrder]:
+        """All open orders of its account, its side and its base currency."""
+        base = self.funds.pairs[order.symbol][0]
+        return [
+            other
+            for other in self.funds.orders.values()
+            if (other.account, other.side, self.funds.pairs[other.symbol][0]) == (order.account, order.side, base)
         ]
-        room = max(held - self.funds.worst(same, quantity_of), 0)
-        return ("ACCOUNT_REDUCING", room, more) if more > 0 and more > room else None
 
     def passes(self, order: OpenOrder, now: int) -> None:
         """An order or amendment went to the book."""
@@ -76,7 +89,8 @@ class NaiveLimits:
             seconds, _ = self.holds(order.account, order.symbol, "trade_frequency_s")
             self.passed.append((order.account, where, (count, seconds or 0), now))
 
-    def _fat_finger(self, new: OpenOrder, *, priced: bool) -> Why:
+    def fat_finger(self, new: OpenOrder, *, priced: bool) -> Why:
+        """Whether it trades too far from the mark; the worst price of one without a limit moves to the edge."""
         limit, _ = self.holds(new.account, new.symbol, "fat_finger_limit_e8")
         if limit is None:
             return None

@@ -70,6 +70,8 @@ class NaiveSession(NaiveBook):
         """Why the phase does not take it."""
         if order.kind is OrderKind.CANCEL:
             return None
+        if order.kind is OrderKind.OCO and order.group_id != order.order_id:
+            return None  # a bracket's, which rests in any phase
         if self.phase in REFUSING:
             return REFUSING[self.phase]
         if order.kind is OrderKind.REMOVE or order.trigger_by is not None:

@@ -142,19 +142,35 @@ def members(pair: Order) -> tuple[Order, ...]:
     """The orders that a record stands for, as later commands name them: one, or both of a pair."""
     if pair.kind is not OrderKind.OCO:
         return (pair,)
+    name = pair.client_order_id if pair.group_id == pair.order_id else pair.client_order_id.removesuffix(":profit")
     first = replace(
         pair, kind=OrderKind.NEW, stop_price_e8=None, stop_limit=False, trigger_price_e8=None, trigger_by=None
     )
     stop = replace(
         first,
-        order_id=pair.order_id + 2**45,
-        client_order_id=f"{pair.client_order_id}:stop",
+        order_id=(pair.group_id or 0) + 2**45,
+        client_order_id=f"{name}:stop",
         order_type=OrderType.STOP_LIMIT if pair.stop_limit else OrderType.STOP,
         price_e8=pair.stop_price_e8 or 0,
         trigger_price_e8=pair.trigger_price_e8,
         trigger_by=pair.trigger_by,
     )
     return first, stop
+
+
+def bracket_pair(
+    entry: Order, number: int, profit_e8: int, trigger_e8: int, quantity_e8: int, *, worst_e8: int, limit: bool = False
+) -> Order:
+    """What comes of a bracket's entry, as one record: a pair of the other side."""
+    profit = replace(
+        new_order(number, Side.SELL if entry.side is Side.BUY else Side.BUY, profit_e8, quantity_e8, reduce_only=True),
+        order_id=entry.order_id + 2 * 2**45,
+        account=entry.account,
+        client_order_id=f"{entry.client_order_id}:profit",
+        self_trade_prevention=entry.self_trade_prevention,
+    )
+    pair = pair_order(profit, trigger_e8, worst_e8=worst_e8, limit=limit)
+    return replace(pair, group_id=entry.order_id)
 
 
 def cancel_order(number: int, order: Order, *, account: str | None = None) -> Order:
@@ -242,7 +258,14 @@ def random_orders(seed: int, count: int, *, prices: int = 24, accounts: int = 5)
     """A day on a narrow market; every cancel names an order that came, be it open or not. Time passes now and then."""
     rng, pays = random.Random(seed), random.Random(~seed)
     recent: list[Order] = []
+    ended: list[Order] = []
+    """Entries of brackets that have ended."""
     for number in range(1, count + 1):
+        if ended and rng.random() < 0.5:
+            pair = _brought(rng, ended.pop(), number)
+            recent += members(pair)
+            yield pair
+            continue
         roll = rng.random()
         if 0.5 < roll < 0.52:
             yield Tick(sequence=number, ts_us=time_of(number))
@@ -253,57 +276,87 @@ def random_orders(seed: int, count: int, *, prices: int = 24, accounts: int = 5)
         if roll > 0.85 and recent:
             victim = rng.choice(recent)
             if may_be_amended(victim):
-                price_e8 = victim.price_e8 + rng.choice((0, 0, 0, -2, -1, 1, 2)) * TICK_E8
-                account = "mallory" if rng.random() < 0.03 else None
-                dated = victim.time_in_force is TimeInForce.GTD
-                expire_us = time_of(number) + rng.randint(-20, 300) if dated and rng.random() < 0.5 else None
-                quantity_e8 = rng.choice((0, rng.randint(1, 40) * LOT_E8)) if victim.group_id is None else 0
-                changes = {"account": account, "expire_us": expire_us, "trigger_e8": _moved(rng, victim)}
-                changes["display_e8"] = _shown(rng, victim) if victim.group_id is None else None
-                yield amend_order(number, victim, price_e8, quantity_e8, **changes)
+                yield _amended(rng, victim, number)
                 continue
         if roll < 0.35 and recent:
             victim = recent.pop(rng.randrange(len(recent)))
-            yield cancel_order(number, victim, account="mallory" if rng.random() < 0.03 else None)
+            own = rng.random() >= 0.03
+            if own and _enters(victim):
+                ended.append(victim)
+            yield cancel_order(number, victim, account=None if own else "mallory")
             continue
-        side = rng.choice((Side.BUY, Side.SELL))
-        away = rng.randint(-3, prices // 2)
-        price = (1_000 - away if side is Side.BUY else 1_000 + away) * TICK_E8
-        market = 0.8 < roll < 0.85
-        terms: dict[str, Any] = {"order_type": OrderType.MARKET if market else OrderType.LIMIT}
-        time_in_force = rng.choices(list(WEIGHTS), [0 if market and t in RESTING else w for t, w in WEIGHTS.items()])[0]
-        if 0.54 < roll < 0.62:
-            terms = trigger_terms(rng, price)
-            if terms["order_type"] is not OrderType.STOP_LIMIT:
-                market = True
-                time_in_force = rng.choice((TimeInForce.GTC, TimeInForce.GTD))
-        spends = terms["order_type"] is OrderType.MARKET and side is Side.BUY and rng.random() < 0.5
-        order = new_order(
-            number,
-            side,
-            price if not market else (2_000 if side is Side.BUY else 1) * TICK_E8,
-            rng.randint(1, 30) * LOT_E8 if not spends else rng.choice((40, 10**6)) * LOT_E8,
-            notional_e8=rng.randint(1, 40_000 * TICK_E8 * LOT_E8 // 10**8) if spends else None,
-            account=f"account-{rng.randrange(accounts)}",
-            time_in_force=time_in_force,
-            post_only=terms["order_type"] is OrderType.LIMIT and rng.random() < 0.1,
-            slide=rng.random() < 0.5,
-            display_e8=rng.randint(1, 6) * LOT_E8 if not market and rng.random() < 0.2 else None,
-            prevention=rng.choice(PREVENTIONS),
-            reduce_only=rng.random() < 0.1,
-            fees_e8=(pays.randint(-90_000, 90_000), pays.randint(0, 200_000)) if pays.random() < 0.3 else None,
-            expire_us=time_of(number) + rng.randint(-20, 300) if time_in_force is TimeInForce.GTD else None,
-            **terms,
-        )
-        if len(recent) > 200:
-            recent.pop(0)
+        order = _new(rng, pays, number, roll, prices, accounts)
+        del recent[:-200]
         order = _with_others(rng, order)
         recent += members(order)
+        if _enters(order) and order.time_in_force not in RESTING:
+            ended.append(recent.pop())
         yield order
 
 
+def _amended(rng: random.Random, victim: Order, number: int) -> Order:
+    """An amendment of what a new order may do; the quantity of one of a group stays."""
+    price_e8 = victim.price_e8 + rng.choice((0, 0, 0, -2, -1, 1, 2)) * TICK_E8
+    account = "mallory" if rng.random() < 0.03 else None
+    dated = victim.time_in_force is TimeInForce.GTD
+    expire_us = time_of(number) + rng.randint(-20, 300) if dated and rng.random() < 0.5 else None
+    quantity_e8 = rng.choice((0, rng.randint(1, 40) * LOT_E8)) if victim.group_id is None else 0
+    changes = {"account": account, "expire_us": expire_us, "trigger_e8": _moved(rng, victim)}
+    changes["display_e8"] = _shown(rng, victim) if victim.group_id is None else None
+    return amend_order(number, victim, price_e8, quantity_e8, **changes)
+
+
+def _new(rng: random.Random, pays: random.Random, number: int, roll: float, prices: int, accounts: int) -> Order:
+    side = rng.choice((Side.BUY, Side.SELL))
+    away = rng.randint(-3, prices // 2)
+    price = (1_000 - away if side is Side.BUY else 1_000 + away) * TICK_E8
+    market = 0.8 < roll < 0.85
+    terms: dict[str, Any] = {"order_type": OrderType.MARKET if market else OrderType.LIMIT}
+    time_in_force = rng.choices(list(WEIGHTS), [0 if market and t in RESTING else w for t, w in WEIGHTS.items()])[0]
+    if 0.54 < roll < 0.62:
+        terms = trigger_terms(rng, price)
+        if terms["order_type"] is not OrderType.STOP_LIMIT:
+            market = True
+            time_in_force = rng.choice((TimeInForce.GTC, TimeInForce.GTD))
+    spends = terms["order_type"] is OrderType.MARKET and side is Side.BUY and rng.random() < 0.5
+    return new_order(
+        number,
+        side,
+        price if not market else (2_000 if side is Side.BUY else 1) * TICK_E8,
+        rng.randint(1, 30) * LOT_E8 if not spends else rng.choice((40, 10**6)) * LOT_E8,
+        notional_e8=rng.randint(1, 40_000 * TICK_E8 * LOT_E8 // 10**8) if spends else None,
+        account=f"account-{rng.randrange(accounts)}",
+        time_in_force=time_in_force,
+        post_only=terms["order_type"] is OrderType.LIMIT and rng.random() < 0.1,
+        slide=rng.random() < 0.5,
+        display_e8=rng.randint(1, 6) * LOT_E8 if not market and rng.random() < 0.2 else None,
+        prevention=rng.choice(PREVENTIONS),
+        reduce_only=rng.random() < 0.1,
+        fees_e8=(pays.randint(-90_000, 90_000), pays.randint(0, 200_000)) if pays.random() < 0.3 else None,
+        expire_us=time_of(number) + rng.randint(-20, 300) if time_in_force is TimeInForce.GTD else None,
+        **terms,
+    )
+
+
+def _enters(order: Order) -> bool:
+    """Whether it is the entry of a bracket."""
+    return order.correlation_id == "enters"
+
+
+def _brought(rng: random.Random, entry: Order, number: int) -> Order:
+    """What comes of an entry, on both sides of the market or, late, on one."""
+    up, down = rng.randint(-2, 8) * TICK_E8, rng.randint(-2, 8) * TICK_E8
+    buys, limit = entry.side is Side.SELL, rng.random() < 0.4
+    profit_e8, trigger_e8 = 1_000 * TICK_E8 - (up if buys else -up), 1_000 * TICK_E8 + (down if buys else -down)
+    worst_e8 = trigger_e8 if limit else (2_000 if buys else 1) * TICK_E8
+    quantity_e8 = rng.randint(1, 20) * LOT_E8
+    return bracket_pair(entry, number, profit_e8, trigger_e8, quantity_e8, worst_e8=worst_e8, limit=limit)
+
+
 def _with_others(rng: random.Random, order: Order) -> Order:
-    """Perhaps the first of a pair, where it can be."""
+    """Perhaps the first of a pair, where it can be, or the entry of a bracket."""
+    if order.trigger_by is None and not order.reduce_only and rng.random() < 0.1:
+        return replace(order, group_id=order.order_id, correlation_id="enters")
     plain = not order.post_only and order.display_quantity_e8 is None and order.trigger_by is None
     plain = plain and order.order_type is OrderType.LIMIT and order.time_in_force in RESTING
     if not plain or rng.random() > 0.25:

@@ -4,7 +4,7 @@ Every step is told to the desk and, if there is one, to the naive model; what th
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from random import Random
 
@@ -30,7 +30,7 @@ from schemas.messages import (
 )
 from schemas.units import E8, fee_e8, notional_e8
 from tests.oracle.naive_funds import NaiveFunds, OpenOrder
-from tests.oracle.naive_limits import DAY, NaiveLimits
+from tests.oracle.naive_limits import DAY, NaiveLimits, Why
 from tests.oracle.naive_losses import NaiveLosses
 from tests.oracle.naive_timers import NaiveTimers
 from tests.oracle.order_stream import members
@@ -42,6 +42,7 @@ SYMBOLS = {"BTC-USD": ("BTC", "USD", 1000), "ETH-USD": ("ETH", "USD", 50), "BTC-
 STRATEGIES = ("trend", "pairs")
 CURRENCIES = ("USD", "EUR", "BTC", "ETH")
 MAINTENANCE = (None, None, E8 // 20, E8 // 4, E8 * 3 // 4)
+ENDS = (*[Reason.CANCELLED_BY_CLIENT] * 5, Reason.KILLED, Reason.TIMER_EXPIRED, Reason.MARGIN_CALL)
 RATES = (0, 1, 100_000, 250_000, E8 // 3)
 
 
@@ -67,6 +68,8 @@ class RandomMarket:
         """What the operator decided about strategies, by account and name."""
         self.ended: dict[str, tuple[OrderStatus | None, Order | None]] = {}
         """By account: how its order ended that ended last; one that was refused counts as none."""
+        self.entries: dict[int, tuple[int, int, int | None]] = {}
+        """Of each open entry of a bracket: where its profit is taken, the trigger of its stop, the limit of that."""
         self.rates: dict[str, int] = {}
         self.tiers: dict[str, list[tuple[int, int, int]]] = {}
         """Volume, maker's and taker's fee of each symbol's tiers."""
@@ -87,6 +90,9 @@ class RandomMarket:
             self._place,
             self._place,
             self._pair,
+            self._bracket,
+            self._bracket,
+            self._end_entry,
             self._fill,
             self._fill,
             self._trigger,
@@ -141,7 +147,6 @@ class RandomMarket:
         base, quote, price = SYMBOLS[symbol]
         maker, taker = self.rng.choice(RATES), self.rng.choice(RATES)
         self.rates[symbol] = max(maker, taker)
-        self.losses.looked_at.pop(symbol, None)
         maintenance = self.losses.maintenance[symbol] = self.rng.choice(MAINTENANCE)
         tiers = self.tiers[symbol] = sorted(
             (self.rng.randint(1, 20_000 * E8), self.rng.choice(RATES), self.rng.choice(RATES))
@@ -168,27 +173,27 @@ class RandomMarket:
         )
         narrower = known and largest is not None and (before is None or largest < before)
         expected = self._beyond(symbol, largest) if narrower and largest is not None else []
-        assert [_why_removed(output) for output in removed] == expected
+        assert sorted(map(_why_removed, removed), key=_by_age) == expected
         self.timers.leaving.update(order_id for _, order_id, *_ in expected)
 
     def _beyond(self, symbol: str, largest: int) -> list[tuple[str, int, str, int | None, int | None]]:
         """Resting orders that are larger than that, or would become so: account by account, oldest first."""
         found = []
         for order_id, order in self.open.items():
-            rests = order.order_type is OrderType.LIMIT or order.group_id is not None
+            rests = order.order_type is OrderType.LIMIT or order.trigger_by is not None
             if order.symbol == symbol and rests and order_id not in self.timers.leaving:
                 amend = self.amends.get(order_id)
                 quantities = [order.quantity_e8, *([amend.quantity_e8] if amend else [])]
                 too_large = [quantity for quantity in quantities if quantity > largest]
                 if too_large:
                     found.append((order.account, order_id, "QUANTITY_TOO_LARGE", largest, too_large[0]))
-        return sorted(found, key=lambda each: (each[0], each[1] % 2**45, each[1]))
+        return sorted(found, key=_by_age)
 
     def _at_most(self, symbol: str, quantity_e8: int) -> int:
         largest = self.largest[symbol]
         return quantity_e8 if largest is None else max(min(quantity_e8, largest), -largest)
 
-    def _too_large(self, symbol: str, quantity_e8: int) -> tuple[str, int | None, int | None] | None:
+    def _too_large(self, symbol: str, quantity_e8: int) -> Why:
         largest = self.largest[symbol]
         return None if largest is None or quantity_e8 <= largest else ("QUANTITY_TOO_LARGE", largest, quantity_e8)
 
@@ -204,11 +209,27 @@ class RandomMarket:
             self.losses.look(account, self.desk.ts_us)
 
     def _fund(self, account: str, currency: str, amount_e8: int) -> None:
+        before = len(self.desk.removed)
         self.desk.aside(self.desk.funds(account, currency, amount_e8))
         self.naive.move(account, currency, amount_e8)
         self.losses.paid.append((account, currency, amount_e8))
         if self.losses.margins():
             self.losses.look(account, self.desk.ts_us)
+        self._overtaken(before, account)
+
+    def _overtaken(self, before: int, *accounts: str) -> None:
+        """Funds have moved: reduce-only orders that would do more are taken out, if nothing else has done that."""
+        taken = self.desk.removed[before:]
+        others = [order for order in self.desk.removed if order not in taken or order.reason is not Reason.REDUCE_ONLY]
+        self.timers.leaving.update(order.order_id for order in others)
+        expected = {
+            order_id
+            for order_id, naive in self.naive.orders.items()
+            if naive.account in accounts and naive.reduces and self.limits.room(naive) < 0
+        }
+        found = {order.order_id for order in taken if order.reason is Reason.REDUCE_ONLY}
+        assert found == expected - self.timers.leaving
+        self.timers.leaving |= found
 
     def _funds(self) -> None:
         amount_e8 = self.rng.randint(-1000 * E8, 1000 * E8) or 1
@@ -221,6 +242,7 @@ class RandomMarket:
         free_e8 = max(self.naive.total(giver, currency) - self.naive.reserved(giver, currency), 1)
         amount_e8 = self.rng.choice((free_e8, free_e8 + 1, self.rng.randint(1, free_e8), self.rng.randint(1, 10**12)))
         expected = self.naive.transfer_refusal(giver, currency, amount_e8)
+        before = len(self.desk.removed)
         refusal = self.desk.transfer(giver, taker, currency, amount_e8)
         assert refusal == expected
         if refusal is None:
@@ -231,6 +253,7 @@ class RandomMarket:
             self.losses.look(giver, self.desk.ts_us)
         if self.losses.margins() and refusal is None:
             self.losses.look(taker, self.desk.ts_us)
+        self._overtaken(before, *(() if refusal is not None else (giver, taker)))
 
     def _stop_strategy(self) -> None:
         """A strategy is stopped, in some cases with what rests of it, or goes on."""
@@ -247,15 +270,14 @@ class RandomMarket:
         self.timers.leaving.update(order.order_id for order in self.desk.removed)
         owners = [(number, account) for number, owner in self._owners() if owner == account and kills]
         meant = [(number, owner) for number, owner in owners if self.tags[number] == strategy]
-        assert [order.order_id for order in removed] == self.timers.cancel_all(account, meant)
+        assert sorted(each.order_id for each in removed) == sorted(self.timers.cancel_all(account, meant))
 
-    def _strategy_refusal(
-        self, strategy: str | None, new: OpenOrder, before: OpenOrder | None
-    ) -> tuple[str, int | None, int | None] | None:
+    def _strategy_refusal(self, strategy: str | None, new: OpenOrder, before: OpenOrder | None) -> Why:
         status = self.stopped.get((new.account, strategy), AccountStatus.ACTIVE)
         if status is AccountStatus.SUSPENDED:
             return "STRATEGY_SUSPENDED", None, None
-        reduces = self.limits.reducing_refusal(new, before) if status is AccountStatus.REDUCING else None
+        reducing = status is AccountStatus.REDUCING
+        reduces = self.limits.reducing_refusal(new, before, lost=True) if reducing else None
         return None if reduces is None else ("STRATEGY_REDUCING", *reduces[1:])
 
     def _rules(self) -> None:
@@ -358,16 +380,28 @@ class RandomMarket:
         reached = [tier for tier in self.tiers[symbol] if tier[0] <= volume]
         return reached[-1][1:] if reached else None
 
-    def _compare(self, answer: Message, new: OpenOrder, strategy: str | None, *, priced: bool) -> None:
+    def _account_refusal(self, new: OpenOrder, strategy: str | None, *, priced: bool, ahead: int = 0) -> Why:
+        """Why an account cannot bear a new order."""
+        why = self.limits.reducing_refusal(new, None, lost=new.account in self.losses.lost)
+        why = why or self._strategy_refusal(strategy, new, None)
+        why = why or self.limits.refusal(new, new.leaves, self.desk.ts_us, None, priced=priced, ahead=ahead)
+        return why or self.naive.refusal(new)
+
+    def _compare(
+        self,
+        answer: Message,
+        new: OpenOrder,
+        strategy: str | None,
+        *,
+        priced: bool,
+        why: Callable[[], Why] | None = None,
+    ) -> None:
+        """What a new order was answered; `why` says what else may be wrong, before what the account can bear."""
         now_us = self.desk.ts_us
         self.losses.look(new.account, now_us)
         stopped = ("LIQUIDATION", None, None) if new.account in self.losses.liquidating else None
-        expected = stopped or self._too_large(new.symbol, new.leaves)
-        if expected is None and new.account in self.losses.lost:
-            expected = self.limits.reducing_refusal(new, None)
-        expected = expected or self._strategy_refusal(strategy, new, None)
-        expected = expected or self.limits.refusal(new, new.leaves, now_us, None, priced=priced)
-        expected = expected or self.naive.refusal(new)
+        expected = stopped or self._too_large(new.symbol, new.leaves) or (why and why())
+        expected = expected or self._account_refusal(new, strategy, priced=priced)
         if isinstance(answer, Order):
             self.limits.passes(new, now_us)
             assert expected is None
@@ -423,10 +457,7 @@ class RandomMarket:
         expected = ("LIQUIDATION", None, None) if account in self.losses.liquidating else None
         for ahead, (new, priced) in enumerate(((first, True), (stop, limited))):
             expected = expected or self._too_large(symbol, quantity_e8)
-            expected = expected or (self.limits.reducing_refusal(new, None) if account in self.losses.lost else None)
-            expected = expected or self._strategy_refusal(strategy, new, None)
-            expected = expected or self.limits.refusal(new, new.leaves, now_us, None, priced=priced, ahead=ahead)
-            expected = expected or self.naive.refusal(new)
+            expected = expected or self._account_refusal(new, strategy, priced=priced, ahead=ahead)
         if isinstance(answer, Execution):
             if answer.reason is not Reason.LIQUIDATION:
                 self.ended[account] = None, None
@@ -444,6 +475,123 @@ class RandomMarket:
             self.open[order.order_id] = self.placed[order.order_id] = order
             self.filled[order.order_id], self.tags[order.order_id] = 0, strategy
             self.naive.orders[order.order_id] = naive
+
+    def _bracket(self) -> None:
+        """An entry, and what is to come of it, around its price or the mark."""
+        rng, strategy = self.rng, self.rng.choice((None, *STRATEGIES))
+        account, symbol = rng.choice(ACCOUNTS), rng.choice(list(SYMBOLS))
+        mark_e8, base = self.naive.marks[symbol], self.naive.pairs[symbol][0]
+        if not rng.randint(0, 2):  # so little that it turns, or that other orders use it up
+            self._fund(account, base, (rng.randint(-E8, E8) - self.naive.total(account, base)) or 1)
+        held_e8 = self.naive.total(account, base)
+        side = rng.choice((Side.BUY, Side.SELL, *[Side.BUY if held_e8 >= 0 else Side.SELL] * 4))
+        low_e8, high_e8, buys, market = -(-mark_e8 // 10), mark_e8 * 19 // 10, side is Side.BUY, not rng.randint(0, 2)
+        price_e8 = None if market else rng.randint(low_e8, high_e8)
+        near_e8 = price_e8 or mark_e8
+        above_e8, below_e8 = rng.randint(near_e8 + 1, near_e8 * 19 // 10), rng.randint(-(-near_e8 // 10), near_e8 - 1)
+        profit_e8, trigger_e8 = (above_e8, below_e8) if buys else (below_e8, above_e8)
+        limit_e8, quantity_e8 = None, rng.choice((rng.randint(1, E8 // 4), rng.randint(1, 4 * E8)))
+        worst_e8 = _edge_e8(trigger_e8, sells=buys)
+        if rng.randint(0, 1):
+            limit_e8 = worst_e8 = rng.randint(*sorted((trigger_e8, worst_e8)))
+        budget_e8 = rng.randint(low_e8, 4 * low_e8) if market and buys and rng.randint(0, 1) else None
+        fields = {
+            "client_order_id": f"id-{self.desk.offsets.get('commands', 0)}",
+            "symbol": symbol,
+            "side": side,
+            "order_type": OrderType.MARKET if market else OrderType.LIMIT,
+            "price_e8": price_e8,
+            "quantity_e8": quantity_e8 if budget_e8 is None else None,
+            "notional_e8": budget_e8,
+            "strategy": strategy,
+            "group": GroupKind.BRACKET,
+            "take_profit_price_e8": profit_e8,
+            "trigger_price_e8": trigger_e8,
+            "stop_price_e8": limit_e8,
+        }
+        checked = self.desk.check(account, **fields) if not rng.randint(0, 3) else None
+        answer = self.desk.place(account, **fields)
+        if budget_e8 is not None:
+            quantity_e8 = math.floor(Fraction(budget_e8, low_e8) * E8)
+        entry = price_e8 or (high_e8 if buys else low_e8), quantity_e8, self.rates[symbol]
+        new = OpenOrder(account, symbol, side.value, *entry, budget=budget_e8)
+        stop = OpenOrder(account, symbol, "SELL" if buys else "BUY", worst_e8, quantity_e8, 0, near=trigger_e8)
+        opposite_e8 = -held_e8 if buys else held_e8
+
+        def why() -> Why:
+            found = self.limits.fat_finger(stop, priced=limit_e8 is not None)
+            return found or (("GROUP_POSITION", opposite_e8, quantity_e8) if quantity_e8 <= opposite_e8 else None)
+
+        self._pays(answer, new)
+        self._compare(answer, new, strategy, priced=not market, why=why)
+        refused = (answer.reason, answer.limit_e8, answer.actual_e8) if isinstance(answer, Execution) else None
+        assert checked in {None, refused or (Reason.NONE, None, None)}
+        if isinstance(answer, Order):
+            assert answer.group_id == answer.order_id
+            self.entries[answer.order_id] = profit_e8, trigger_e8, limit_e8
+
+    def _not_between(self, entry: Order, price_e8: int | None) -> Why:
+        """Whether an amended price leaves what is to come of an entry on both its sides."""
+        if entry.order_id not in self.entries or price_e8 is None:
+            return None
+        profit_e8, trigger_e8, _ = self.entries[entry.order_id]
+        buys = entry.side is Side.BUY
+        if profit_e8 <= price_e8 if buys else profit_e8 >= price_e8:
+            return "GROUP_INVALID", price_e8, profit_e8
+        wrong = trigger_e8 >= price_e8 if buys else trigger_e8 <= price_e8
+        return ("GROUP_INVALID", price_e8, trigger_e8) if wrong else None
+
+    def _brought(self, entry: Order, filled_e8: int, reason: Reason = Reason.NONE) -> None:
+        """An order has ended: what came of it, if it was the entry of a bracket."""
+        told, self.desk.brought = self.desk.brought, []
+        if entry.order_id not in self.entries:
+            assert told == []
+            return
+        profit_e8, trigger_e8, limit_e8 = self.entries.pop(entry.order_id)
+        if not filled_e8:
+            assert told == []
+            return
+        account, strategy, sells = entry.account, self.tags[entry.order_id], entry.side is Side.BUY
+        near_e8 = (min if sells else max)(trigger_e8, self.naive.marks[entry.symbol])
+        where = account, entry.symbol, "SELL" if sells else "BUY"
+        rate, reduces = self.rates[entry.symbol], {"reduces": True}
+        profit = OpenOrder(*where, profit_e8, 0, rate, **reduces)
+        stop = OpenOrder(*where, limit_e8 or _edge_e8(near_e8, sells=sells), 0, rate, near=near_e8, **reduces)
+        room_e8 = self.limits.room(profit)
+        if sells and self.naive.leverage[account] is None:
+            base = self.naive.pairs[entry.symbol][0]
+            room_e8 = min(room_e8, self.naive.total(account, base) - self.naive.reserved(account, base))
+        why = self._withheld(entry, reason) or (None if room_e8 > 0 else ("REDUCE_ONLY", 0, filled_e8))
+        if why is not None:
+            assert [_why_not(each) for each in told] == [(entry.order_id + number * 2**45, *why) for number in (2, 1)]
+            self.ended[account] = None, None
+            return
+        if limit_e8 is None:
+            self.limits.fat_finger(stop, priced=False)
+        profit.leaves = stop.leaves = min(filled_e8, room_e8)
+        (pair,) = told
+        assert isinstance(pair, Order)
+        assert (pair.price_e8, pair.stop_price_e8, pair.quantity_e8) == (profit_e8, stop.worst_price, stop.leaves)
+        assert (pair.stop_limit, pair.trigger_price_e8, pair.reduce_only) == (limit_e8 is not None, trigger_e8, True)
+        self._pays(pair, profit, stop)
+        profit.other, stop.other = stop, profit
+        for order, naive in zip(members(pair), (profit, stop), strict=True):
+            self.naive.orders[order.order_id] = naive
+            self.open[order.order_id] = self.placed[order.order_id] = order
+            self.filled[order.order_id], self.tags[order.order_id] = 0, strategy
+        for order in members(pair):
+            self.desk.entered(order)
+
+    def _withheld(self, entry: Order, reason: Reason) -> Why:
+        """Why nothing is to come of an entry that was filled."""
+        self.timers.leaving.update(order.order_id for order in self.desk.removed)
+        by_all = reason is Reason.CANCELLED_BY_CLIENT and entry.order_id in self.timers.leaving
+        if reason in {Reason.KILLED, Reason.TIMER_EXPIRED} or by_all:
+            return str(reason), None, None
+        if entry.account in self.losses.liquidating:
+            return "LIQUIDATION", None, None
+        stopped = self.stopped.get((entry.account, self.tags[entry.order_id])) is AccountStatus.SUSPENDED
+        return ("STRATEGY_SUSPENDED", None, None) if stopped else None
 
     def _trigger(self) -> None:
         waiting = [order for order in self.open.values() if order.trigger_by is not None]
@@ -549,7 +697,7 @@ class RandomMarket:
             if bool(quantities) is began:
                 self.losses.liquidating ^= {account}
             if quantities and (meant := self.timers.cancel_all(account, self._owners())):
-                assert removed[: len(meant)] == meant
+                assert sorted(removed[: len(meant)]) == sorted(meant)
                 removed = removed[len(meant) :]
             elif quantities and not (began or self._refused_lately(account) or account in owners):
                 expected += [(account, symbol, self._at_most(symbol, step_e8)) for symbol, step_e8 in quantities]
@@ -566,7 +714,7 @@ class RandomMarket:
             self.timers.leaving.add(order.order_id)
             self.limits.asked.add((order.account, order.symbol))
             self.naive.orders[order.order_id] = OpenOrder(
-                order.account, order.symbol, order.side.value, order.price_e8, order.quantity_e8, rate
+                *(order.account, order.symbol, order.side.value, order.price_e8, order.quantity_e8, rate), reduces=True
             )
 
     def _amend(self) -> None:
@@ -582,18 +730,19 @@ class RandomMarket:
             quantity_e8 = None
         answer = self.desk.amend(order.account, order_id=order.order_id, price_e8=price_e8, quantity_e8=quantity_e8)
         self.losses.look(order.account, self.desk.ts_us)
-        asked_e8 = quantity_e8 or 0
+        asked_e8, asked_price_e8 = quantity_e8 or 0, price_e8
         price_e8, quantity_e8 = price_e8 or order.price_e8, quantity_e8 or order.quantity_e8
         leaves_e8 = max(quantity_e8 - self.filled[order.order_id], 0)
-        expected: tuple[str, int | None, int | None] | None = ("AMEND_PENDING", None, None)
+        expected: Why = ("AMEND_PENDING", None, None)
         if order.account in self.losses.liquidating:
             expected = "LIQUIDATION", None, None
         elif order.order_id not in self.amends:
-            new = OpenOrder(old.account, old.symbol, old.side, price_e8, leaves_e8, 0)
+            new = OpenOrder(old.account, old.symbol, old.side, price_e8, leaves_e8, 0, reduces=old.reduces)
             now_us, changed_e8 = self.desk.ts_us, 0 if quantity_e8 == order.quantity_e8 else quantity_e8
             expected = self._too_large(order.symbol, asked_e8)
-            if expected is None and new.account in self.losses.lost:
-                expected = self.limits.reducing_refusal(new, old)
+            expected = expected or self._not_between(order, asked_price_e8)
+            lost = new.account in self.losses.lost
+            expected = expected or self.limits.reducing_refusal(new, old, lost=lost)
             expected = expected or self._strategy_refusal(self.tags[order.order_id], new, old)
             expected = expected or self.limits.refusal(new, changed_e8, now_us, old, priced=True)
             rate = 0 if old.tiered else self.rates[order.symbol]
@@ -626,6 +775,7 @@ class RandomMarket:
             self.desk.ended(order, command_id=amended.command_id, cumulative_e8=filled_e8)
             del self.open[order_id], self.naive.orders[order_id]
             self.ended[order.account] = None, None
+            self._brought(order, filled_e8)
         elif kind is ExecutionKind.AMENDED:
             status = OrderStatus.PARTIALLY_FILLED if filled_e8 else OrderStatus.NEW
             self.desk.executed(amended, kind, status, leaves_e8=leaves_e8, **fields)
@@ -671,6 +821,7 @@ class RandomMarket:
             del self.open[order.order_id]
             self.ended[order.account] = None, None
             self.amends.pop(order.order_id, None)
+            self._brought(order, self.filled[order.order_id])
 
     def _end(self) -> None:
         order = self._any()
@@ -681,11 +832,21 @@ class RandomMarket:
         status = self.rng.choice((OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED))
         if status is OrderStatus.REJECTED and order.order_id in self.desk.in_book:
             status = OrderStatus.CANCELLED
-        self.desk.ended(order, status, cumulative_e8=self.filled[order.order_id])
+        reason = self.rng.choice(ENDS) if status is OrderStatus.CANCELLED else Reason.NONE
+        self.desk.ended(order, status, cumulative_e8=self.filled[order.order_id], reason=reason)
         self._cancelled(self.naive.part(order.order_id))
         del self.open[order.order_id], self.naive.orders[order.order_id]
         self.ended[order.account] = status, order
         self.amends.pop(order.order_id, None)
+        self._brought(order, self.filled[order.order_id], reason)
+
+    def _end_entry(self) -> None:
+        """The entry of a bracket is filled, in part or whole, and ends."""
+        if self.entries:
+            order = self.open[self.rng.choice(sorted(self.entries))]
+            self._fill_one(order)
+            if order.order_id in self.open:
+                self._end_one(order)
 
     def _taken_out(self) -> None:
         """The book answers for accounts that are liquidated: what was taken out ends, of what was placed a part too."""
@@ -695,6 +856,23 @@ class RandomMarket:
             if order.order_id in self.open:
                 self._end_one(order)
         self._tick()
+
+
+def _edge_e8(near_e8: int, *, sells: bool) -> int:
+    """Where the band of nine tenths ends."""
+    return -(-near_e8 // 10) if sells else near_e8 * 19 // 10
+
+
+def _by_age(removed: tuple[str, int, str, int | None, int | None]) -> tuple[str, int, int]:
+    """Account by account, the oldest first."""
+    account, order_id, *_ = removed
+    return account, order_id % 2**45, order_id
+
+
+def _why_not(message: Message) -> tuple[int, str, int | None, int | None]:
+    assert isinstance(message, Execution)
+    assert (message.kind, message.status) == (ExecutionKind.REJECTED, OrderStatus.REJECTED)
+    return message.order_id, str(message.reason), message.limit_e8, message.actual_e8
 
 
 def _of_a_timer(message: Message) -> bool:
@@ -724,6 +902,8 @@ def _removed(outputs: Sequence[Output]) -> list[Told]:
         kind, account, reason, _, orders = found[-1]
         assert (message.account, message.reason or Reason.NONE) == (account, reason), kind
         orders.append(message.order_id)
+    for *_, orders in found:
+        orders.sort(key=lambda order_id: (order_id % 2**45, order_id))
     for output, told in zip((o for o in outputs if isinstance(o.message, Execution)), found, strict=True):
         assert isinstance(output.message, Execution)
         assert told[0] is ExecutionKind.CANCEL_AFTER_SET or output.message.actual_e8 == len(told[-1]) * E8

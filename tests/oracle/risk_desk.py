@@ -72,6 +72,8 @@ class Desk:
         """How accounts stood, oldest first."""
         self.removed: list[Order] = []
         """What risk took out by itself."""
+        self.brought: list[Message] = []
+        """What came of brackets: pairs, or that they do not come."""
         self.in_book: set[int] = set()
         """Orders that the book has taken."""
         self.spent: dict[int, int] = {}
@@ -88,10 +90,13 @@ class Desk:
         return self.core.apply(record)
 
     def aside(self, outputs: Sequence[Output]) -> None:
-        """What follows from an input beside its answer: how accounts stand, and removals."""
+        """What follows from an input beside its answer: how accounts stand, what comes of brackets, and removals."""
         for output in outputs:
             if isinstance(output.message, AccountState):
                 self.stands.append(output.message)
+            elif isinstance(output.message, Execution) or getattr(output.message, "kind", None) is OrderKind.OCO:
+                assert getattr(output.message, "kind", None) in {OrderKind.OCO, ExecutionKind.REJECTED}
+                self.brought.append(output.message)
             else:
                 assert isinstance(output.message, Order)
                 assert output.message.kind is OrderKind.REMOVE

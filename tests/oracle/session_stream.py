@@ -48,12 +48,17 @@ def slowly(message: Asked | Control) -> Asked | Control:
     return message
 
 
+def of_a_group(message: Asked | Control) -> bool:
+    """Whether others in the stream would not come without it."""
+    return isinstance(message, Order) and message.group_id is not None
+
+
 def random_breakers(seed: int, count: int, **options: int) -> Iterator[Asked | Control]:
     """As `random_session`, and circuit breakers come, change and go."""
     rng = random.Random(seed + 2_000_000)
     for message in random_session(seed, count, **options):
         number = at(message)
-        if number == 1 or rng.random() < 0.01:
+        if number == 1 or (rng.random() < 0.02 and not of_a_group(message)):
             yield breaker_control(number, rng)
         elif isinstance(message, Control) and rng.random() < 0.5:
             yield session_control(number, Phase.CONTINUOUS)
@@ -67,7 +72,7 @@ def random_session(seed: int, count: int, **options: int) -> Iterator[Asked | Co
     days: set[int] = set()
     for message in random_orders(seed, count, **options):
         number = number_of(message)
-        if rng.random() < 0.02:
+        if rng.random() < 0.02 and not of_a_group(message):
             phase = rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
             later = time_of(number) + rng.randint(-10, 400) if rng.random() < 0.4 else None
             yield session_control(number, None if rng.random() < 0.05 else phase, later)

@@ -26,6 +26,7 @@ from schemas.messages import (
 from schemas.order_states import ANSWERS_ONLY, FINAL, may_become
 from schemas.units import RISK_BIT
 from tests.oracle.naive_funds import NaiveFunds, OpenOrder
+from tests.oracle.order_stream import members
 
 PRICED = (OrderType.LIMIT, OrderType.STOP_LIMIT)
 IMMEDIATE = (TimeInForce.IOC, TimeInForce.FOK)
@@ -70,24 +71,30 @@ class Witness:
     def see(self, messages: list[Message]) -> None:
         """What was written since: orders before executions, executions before trades."""
         for message in messages:
-            match message:
-                case Order():
-                    self._ordered(message)
-                case Execution():
-                    self._executed(message)
-                case Trade():
-                    self._traded(message)
-                case BookChange():
-                    self._changed(message)
-                case LedgerEntry():
-                    self._posted(message)
-                case Transfer():
-                    self._transferred(message)
-                case _:
-                    raise AssertionError(message)
+            self._see(message)
+        for message in messages:
+            if isinstance(message, Order) and message.kind is OrderKind.OCO and message.group_id != message.order_id:
+                self._brought(message)
         for seen in self.open_orders():
             if seen.order.order_type not in PRICED or seen.order.time_in_force in IMMEDIATE:
                 assert seen.waits or seen.status is OrderStatus.PENDING, f"rests: {seen}"
+
+    def _see(self, message: Message) -> None:
+        match message:
+            case Order():
+                self._ordered(message)
+            case Execution():
+                self._executed(message)
+            case Trade():
+                self._traded(message)
+            case BookChange():
+                self._changed(message)
+            case LedgerEntry():
+                self._posted(message)
+            case Transfer():
+                self._transferred(message)
+            case _:
+                raise AssertionError(message)
 
     def open_orders(self) -> list[Seen]:
         return [seen for seen in self.orders.values() if seen.status not in FINAL]
@@ -103,13 +110,22 @@ class Witness:
         for currency in {currency for _, currency in self.ledger}:
             assert sum(amount for (_, what), amount in self.ledger.items() if what == currency) == 0, currency
         naive, quantities = NaiveFunds(self.pairs), Counter[tuple[str, tuple[str, str], Side]]()
+        firsts: dict[int, Seen] = {}
+        """By group: the first that is open of a pair."""
         for seen in self.open_orders():
             order = seen.order
             assert not seen.amends
             assert seen.status is not OrderStatus.PENDING, f"not answered: {order}"
-            quantities[order.account, self.pairs[order.symbol], order.side] += seen.leaves
             terms = order.side.value, seen.limit, seen.leaves, seen.fee_rate
-            naive.orders[order.order_id] = OpenOrder(order.account, order.symbol, *terms)
+            opened = naive.orders[order.order_id] = OpenOrder(order.account, order.symbol, *terms)
+            before_e8 = 0
+            if order.group_id is not None:
+                first = firsts.setdefault(order.group_id, seen)
+                if first is not seen:  # only one of the two trades
+                    opened.other, before_e8 = naive.orders[first.order.order_id], first.leaves
+                    opened.other.other = opened
+            key = order.account, self.pairs[order.symbol], order.side
+            quantities[key] += max(seen.leaves, before_e8) - before_e8
         return naive, quantities
 
     def _ordered(self, order: Order) -> None:
@@ -118,13 +134,21 @@ class Witness:
             rate = max(order.maker_fee_e8 or 0, order.taker_fee_e8)
             self.happened["order of a tier"] += 1
         self.happened[f"{order.kind} order"] += 1
-        if order.kind is OrderKind.NEW:
-            assert order.order_id not in self.orders
-            waits = order.trigger_by is not None
-            self.orders[order.order_id] = Seen(order, order.price_e8, rate, order.quantity_e8, waits=waits)
-            self.happened[f"{order.order_type} {order.time_in_force}"] += 1
+        if order.kind in {OrderKind.NEW, OrderKind.OCO}:
+            for each in members(order):
+                assert each.order_id not in self.orders
+                waits = each.trigger_by is not None
+                self.orders[each.order_id] = Seen(each, each.price_e8, rate, each.quantity_e8, waits=waits)
+                self.happened[f"{each.order_type} {each.time_in_force}"] += 1
         elif order.kind is OrderKind.AMEND:
             self.orders[order.order_id].amends[order.command_id] = order, rate
+
+    def _brought(self, pair: Order) -> None:
+        entry = self.orders[pair.group_id or 0]
+        assert entry.status in FINAL, f"comes before the end of {entry}: {pair}"
+        assert 0 < pair.quantity_e8 <= entry.filled, f"more than was filled of {entry}: {pair}"
+        assert pair.reduce_only, f"may do more than reduce: {pair}"
+        self.happened["bracket"] += 1
 
     def _executed(self, execution: Execution) -> None:
         kind = execution.kind

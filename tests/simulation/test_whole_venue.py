@@ -15,6 +15,8 @@ from schemas.messages import (
     AccountStatus,
     CommandKind,
     ControlKind,
+    GroupKind,
+    OrderType,
     Phase,
     SelfTradePrevention,
     Side,
@@ -27,6 +29,7 @@ from tests.oracle.any_commands import (
     Flow,
     accounts,
     flows,
+    members,
     placings,
     preventions,
     prices,
@@ -74,15 +77,27 @@ class Venue(RuleBasedStateMachine):
         """More often than anything else."""
         self.trade(flow, reads)
 
+    @rule(account=accounts, maker=accounts, symbol=symbols, side=sides, offered=quantities, away=st.integers(1, 3))
+    def enter(self, account: str, maker: str, symbol: str, side: Side, offered: int, away: int) -> None:
+        """The entry of a bracket, and somebody who fills it, in part or whole."""
+        other, way = (Side.SELL, TICK_E8) if side is Side.BUY else (Side.BUY, -TICK_E8)
+        offer = {"symbol": symbol, "side": other, "order_type": OrderType.LIMIT, "price_e8": 100 * TICK_E8}
+        entry = offer | {"side": side, "time_in_force": TimeInForce.IOC, "quantity_e8": 20 * LOT_E8}
+        prices = {"take_profit_price_e8": 100 * TICK_E8 + away * way, "trigger_price_e8": 100 * TICK_E8 - away * way}
+        for who, terms in ((maker, offer | {"quantity_e8": offered}), (account, entry | prices)):
+            group = {"group": GroupKind.BRACKET} if "take_profit_price_e8" in terms else {}
+            fields = {"client_order_id": self.venue.next_client_id(), **terms, **group}
+            self.venue.command(CommandKind.NEW, who, **fields)
+
     @rule(account=accounts, terms=placings())
     def check(self, account: str, terms: dict[str, Any]) -> None:
         self.venue.ask(self._order(terms), account)
 
-    @rule(back=st.integers(0, 12))
-    def cancel(self, back: int) -> None:
+    @rule(back=st.integers(0, 12), member=members)
+    def cancel(self, back: int, member: str) -> None:
         if back < len(self.venue.placed):
             account, client_order_id, _ = self.venue.placed[-1 - back]
-            self.venue.command(CommandKind.CANCEL, account, client_order_id=client_order_id)
+            self.venue.command(CommandKind.CANCEL, account, client_order_id=client_order_id + member)
 
     @rule(
         back=st.integers(0, 12),
@@ -91,6 +106,7 @@ class Venue(RuleBasedStateMachine):
         trigger=st.none() | prices,
         display=st.none() | quantities,
         until=st.none() | st.integers(-1, 5),
+        member=members,
     )
     def amend(
         self,
@@ -100,6 +116,7 @@ class Venue(RuleBasedStateMachine):
         trigger: int | None,
         display: int | None,
         until: int | None,
+        member: str,
     ) -> None:
         if back < len(self.venue.placed):
             account, client_order_id, _ = self.venue.placed[-1 - back]
@@ -111,12 +128,12 @@ class Venue(RuleBasedStateMachine):
                 "display_quantity_e8": display,
             }
             self.venue.command(
-                CommandKind.AMEND, account, client_order_id=client_order_id, expire_us=expire_us, **terms
+                CommandKind.AMEND, account, client_order_id=client_order_id + member, expire_us=expire_us, **terms
             )
 
-    @rule(back=st.integers(0, 12), price=prices)
-    def amend_price(self, back: int, price: int) -> None:
-        self.amend(back, price, None, None, None, None)
+    @rule(back=st.integers(0, 12), price=prices, member=members)
+    def amend_price(self, back: int, price: int, member: str) -> None:
+        self.amend(back, price, None, None, None, None, member)
 
     @rule(account=accounts, symbol=st.none() | symbols, side=st.none() | sides)
     def cancel_all(self, account: str, symbol: str | None, side: Side | None) -> None:

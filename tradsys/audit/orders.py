@@ -11,6 +11,7 @@ from schemas.messages import (
     ExecutionKind,
     Liquidity,
     Order,
+    OrderKind,
     OrderStatus,
     OrderType,
     SessionChange,
@@ -24,13 +25,13 @@ from tradsys.audit.standing import Standing
 
 
 def answers(contents: Contents) -> Iterator[Finding]:
-    """Every command and every liquidation has exactly one answer: an execution, or a dead letter."""
+    """Every command, liquidation and pair of a bracket has exactly one answer: an execution, or a dead letter."""
     answered = Counter(e.command_id for e in contents.executions() if e.command_id is not None)
     for letter in contents.dead_letters():
         if letter.source_topic == "commands" and letter.stage == "risk":
             answered[make_id(letter.source_partition, letter.source_offset)] += 1
     asked = {command_id for command_id, _ in contents.commands()}
-    asked |= {order.command_id for order in contents.of("orders", Order) if order.order_type is OrderType.LIQUIDATION}
+    asked |= {order.command_id for order in contents.of("orders", Order) if _is_of_risk(order)}
     asked |= {make_id(r.partition, r.offset) for r in contents.undecodable if r.topic == "commands"}
     for command_id in sorted(asked | answered.keys()):
         count = answered[command_id]
@@ -192,6 +193,12 @@ def _gapless(name: str, ids: Iterable[int]) -> Iterator[Finding]:
         if identity != expected:
             yield Finding("sequences", _position(identity), f"{name} where {_position(expected)} was due")
         previous = identity
+
+
+def _is_of_risk(order: Order) -> bool:
+    """Whether pre-trade risk has made it without a command: a liquidation, or what comes of a bracket."""
+    brought = order.kind is OrderKind.OCO and order.group_id != order.order_id
+    return brought or order.order_type is OrderType.LIQUIDATION
 
 
 def _position(identity: int) -> str:

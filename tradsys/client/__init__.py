@@ -42,7 +42,7 @@ from tradsys.client.events import (
 )
 from tradsys.client.messages import Done, Execution, Level, Order, Placed
 from tradsys.client.pairs import NewPair
-from tradsys.client.requests import Changes, NewOrder, StopOrder
+from tradsys.client.requests import Bracket, Changes, NewOrder, StopOrder
 from tradsys.client.session import ApiKey, Password
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "AsyncClient",
     "Book",
     "BookChanged",
+    "Bracket",
     "CandleChanged",
     "Changes",
     "Client",

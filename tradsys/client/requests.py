@@ -19,12 +19,20 @@ Scope = Literal["read", "trade", "admin"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopOrder:
-    """The stop order beside a limit order, of which one cancels the other."""
+    """The stop order beside a limit order, of which one cancels the other; or what stops the loss of a bracket."""
 
     trigger_price: Number
     price: Number | None = None
     """Its limit once it is triggered; at market if left out."""
     trigger_by: TriggerBy | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bracket:
+    """What comes when an order has ended, of what was filled of it: the first that trades cancels the other."""
+
+    take_profit_price: Number
+    stop_loss: StopOrder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +61,7 @@ class NewOrder:
     notional: Number | None = None
     """Instead of a quantity: a market order to buy spends so much."""
     oco: StopOrder | None = None
+    bracket: Bracket | None = None
 
     def named(self, client_order_id: str) -> "NewOrder":
         """The same order under that id, unless it has one."""
@@ -71,10 +80,14 @@ class Changes:
     display_quantity: Number | None = None
 
 
-def as_json(request: StopOrder | NewOrder | Changes) -> dict[str, Any]:
+def as_json(request: StopOrder | Bracket | NewOrder | Changes) -> dict[str, Any]:
     """The object in JSON: what has its default is left out. Raises TypeError for floats, ValueError as `text` does."""
     return {
-        field.name: as_json(value) if isinstance(value, StopOrder) else value if value is True else text(value)
+        field.name: as_json(value)
+        if isinstance(value, StopOrder | Bracket)
+        else value
+        if value is True
+        else text(value)
         for field in fields(request)
         if (value := getattr(request, field.name)) is not None and value is not False
     }

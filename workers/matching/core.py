@@ -27,7 +27,7 @@ from workers.matching.amend import amend, refuse
 from workers.matching.book import Book
 from workers.matching.breaker import breaker_of
 from workers.matching.expiry import Expiries
-from workers.matching.groups import both, settle, unasked
+from workers.matching.groups import both, is_attached, settle, unasked
 from workers.matching.matcher import Matcher
 from workers.matching.phases import collect, hold_auction, tell, turn
 from workers.matching.placing import overflow
@@ -177,7 +177,8 @@ class MatchingCore:
         if beyond is not None:
             return self._matcher.refuse(pair, Reason.BOOK_FULL, ts_us, *beyond)
         outputs = unasked(wait(self._matcher, book, stop, ts_us))
-        book.pairs[order.order_id] = order.order_id, stop.order_id
+        assert pair.group_id is not None
+        book.pairs[pair.group_id] = order.order_id, stop.order_id
         if book.session.trades:
             outputs += self._matcher.take(book, book.asks if order.side is Side.BUY else book.bids, order, ts_us)
         else:
@@ -239,7 +240,8 @@ class MatchingCore:
         if kind is _CANCEL:
             return self._matcher.cancel_seldom(book, order, ts_us)
         reason = book.session.refusal()
-        if kind is _REMOVE or reason is None:
+        protects = kind is _OCO and is_attached(order) and not book.session.killed  # in any phase: it trades later
+        if kind is _REMOVE or reason is None or protects:
             return self._seldom(book, order, ts_us)
         if kind in _PLACES:
             return self._matcher.refuse(order, reason, ts_us)

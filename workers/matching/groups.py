@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from schemas.groups import STOP_MEMBER, STOP_SUFFIX, member_id
+from schemas.groups import STOP_MEMBER, member_id, stop_name
 from schemas.messages import Execution, ExecutionKind, Order, OrderKind, OrderType, Reason
 from workers.kernel.stage import Output
 from workers.matching.book import Book, OpenOrder
@@ -30,11 +30,12 @@ _DECIDES: Final = frozenset(
 def both(pair: Order) -> tuple[Order, Order]:
     """The two orders that an order of kind OCO stands for."""
     assert pair.stop_price_e8 is not None
+    assert pair.group_id is not None
     stop = replace(
         pair,
         kind=OrderKind.NEW,
-        order_id=member_id(pair.order_id, STOP_MEMBER),
-        client_order_id=pair.client_order_id + STOP_SUFFIX,
+        order_id=member_id(pair.group_id, STOP_MEMBER),
+        client_order_id=stop_name(pair.client_order_id, attached=is_attached(pair)),
         order_type=OrderType.STOP_LIMIT if pair.stop_limit else OrderType.STOP,
         price_e8=pair.stop_price_e8,
         stop_price_e8=None,
@@ -42,6 +43,11 @@ def both(pair: Order) -> tuple[Order, Order]:
     )
     nothing = {"stop_price_e8": None, "stop_limit": False, "trigger_price_e8": None, "trigger_by": None}
     return replace(pair, kind=OrderKind.NEW, **nothing), stop
+
+
+def is_attached(order: Order) -> bool:
+    """Whether an order of kind OCO is what a bracket's entry brings when it has ended."""
+    return order.group_id != order.order_id
 
 
 def unasked(outputs: Sequence[Output]) -> list[Output]:

@@ -81,6 +81,7 @@ class Account:
         "open_quantities",
         "orders",
         "partners",
+        "promised",
         "reduce_only",
         "removable",
         "self_trade_prevention",
@@ -132,6 +133,8 @@ class Account:
         self.partners: dict[int, RiskOrder] = {}
         """By order_id of each order of an open pair: the other one. Only one of them trades, so what the dearer needs
         is held for both."""
+        self.promised: set[str] = set()
+        """Each client_order_id of an order that is to come of a bracket."""
         self.finals: deque[int] = deque()
         """Remembered orders that ended, oldest end first."""
         self.usages: dict[str, Usage] = {}

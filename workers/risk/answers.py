@@ -109,6 +109,36 @@ class Answers:
         )
         return Output("executions", account, execution)
 
+    def not_brought(self, account: str, order: RiskOrder, correlation_id: str | None, ts_us: int) -> Output:
+        """An order that was to come of a bracket does not, for its reason. It answers no command."""
+        execution = Execution(
+            kind=ExecutionKind.REJECTED,
+            execution_id=self._next_id(),
+            order_id=order.order_id,
+            account=account,
+            client_order_id=order.client_order_id,
+            symbol=order.symbol,
+            side=order.side,
+            order_type=order.order_type,
+            time_in_force=order.time_in_force,
+            price_e8=order.price_e8,
+            quantity_e8=order.quantity_e8,
+            status=OrderStatus.REJECTED,
+            leaves_e8=0,
+            cumulative_e8=0,
+            cumulative_notional_e8=0,
+            reason=order.reason,
+            limit_e8=order.limit_e8,
+            actual_e8=order.actual_e8,
+            command_us=order.command_us,
+            ts_us=ts_us,
+            correlation_id=correlation_id,
+            group_id=order.group_id,
+            reduce_only=order.reduce_only,
+            **_terms(order),
+        )
+        return Output("executions", account, execution)
+
     def report(
         self, record: Input, command: Command, order: RiskOrder, kind: ExecutionKind, why: Refusal
     ) -> Sequence[Output]:

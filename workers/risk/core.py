@@ -43,6 +43,7 @@ from workers.kernel.stage import Input, Output
 from workers.risk import state
 from workers.risk.accounts import Account
 from workers.risk.answers import REFUSED, Answers, pair_to_book, removal, to_book
+from workers.risk.brackets import Brackets, apart_refusal, names_of
 from workers.risk.groups import pair_refusal, stop_of
 from workers.risk.limit_table import LimitTable
 from workers.risk.limits import Venue, limit_refusal, open_orders_refusal, overtaken, reducing_refusal, take_token
@@ -116,6 +117,7 @@ class RiskCore:
         self._timers = Timers(self._accounts)
         self._sweeps = Sweeps(self._accounts, self._symbols)
         self._answers = Answers(shard)
+        self._brackets = Brackets(self._limits, self._venue, self._answers)
         self._handlers: dict[str, Callable[[Input], Sequence[Output]]] = {
             "control": self._on_control,
             "clock": self._on_tick,
@@ -292,9 +294,21 @@ class RiskCore:
             account.hold(order, rules, execution.leaves_e8)
         if execution.status in FINAL:
             account.finish(order)
+            if order.stop is not None and order.brings():
+                return self._bring(record, account, order, execution)
         elif kind is _AMENDED or (order.slide and kind is _NEW):
             return take_out_broken(account, order, rules, record.ts_us)  # the tick may have changed meanwhile
         return self._losses.assess(account, record.ts_us) if kind is _TRADE and self._losses.on else ()
+
+    def _bring(self, record: Input, account: Account, entry: RiskOrder, end: Execution) -> Sequence[Output]:
+        """The entry of a bracket has ended: what comes of it leaves again if its symbol does not take it any more."""
+        now_us, rules = record.ts_us, self._symbols[entry.symbol]
+        stands = self._losses.assess(account, now_us) if end.kind is _TRADE and self._losses.on else ()
+        pair = self._brackets.follow(account, entry, end, now_us)
+        orders = [account.by_client_id[name] for name in names_of(entry)] if pair else []
+        open_orders = [order for order in orders if order.status not in FINAL]
+        broken = [take_out_broken(account, order, rules, now_us, ("takes", "tick")) for order in open_orders]
+        return (*stands, *pair, *(removal for removals in broken for removal in removals))
 
     def _keep(self, account: Account, order: RiskOrder, refused: Execution) -> None:
         """The book has not made an amendment: hold no more for it."""
@@ -353,7 +367,7 @@ class RiskCore:
         """Place an order; a CHECK is answered in the same way, and leaves no trace."""
         checks = command.kind is _CHECK_COMMAND
         status = self._losses.foreseen(account, record.ts_us) if checks else account.status
-        refusal = client_order_id_refusal(command.client_order_id)
+        refusal = client_order_id_refusal(command.client_order_id, account.promised)
         if refusal is None and command.strategy is not None:
             refusal = tag_refusal(command.strategy)
         if status not in _TRADES or account.kind is AccountKind.UNKNOWN:
@@ -365,9 +379,10 @@ class RiskCore:
         default = account.self_trade_prevention if first is None else first.self_trade_prevention
         order = order_of(command, self._base_id | record.offset, record.ts_us, default)
         if first is not None or order.stop is not None:
-            if first is None:
-                return self._place_pair(record, command, account, order, status)
-            return self._repeat(record, command, first, order)
+            if first is not None:
+                return self._repeat(record, command, first, order)
+            places = self._place_entry if order.brings() else self._place_pair
+            return places(record, command, account, order, status)
         rules = self._symbols.get(order.symbol)
         if rules is None:
             refusal = Refusal(Reason.SYMBOL_UNKNOWN)
@@ -379,6 +394,26 @@ class RiskCore:
             return self._answers.answer(record, command, ExecutionKind.CHECKED, refusal or _PASSES)
         if refusal is not None:
             return self._reject(record, command, account, order, refusal)
+        account.remember(order)
+        account.await_end(order)
+        return (to_book(_NEW_ORDER, order.order_id, account.name, order, command.correlation_id, record.ts_us),)
+
+    def _place_entry(
+        self, record: Input, command: Command, account: Account, order: RiskOrder, status: AccountStatus
+    ) -> Sequence[Output]:
+        """Place the entry of a bracket: an order of its own, with terms that it is asked of too."""
+        rules, checks = self._symbols.get(order.symbol), command.kind is _CHECK_COMMAND
+        if rules is None:
+            refusal: Refusal | None = Refusal(Reason.SYMBOL_UNKNOWN)
+        else:
+            refusal = self._brackets.refusal(order, account, rules)
+            refusal = refusal or self._account_refusal(account, order, rules, status, holds=not checks)
+        if checks:
+            return self._answers.answer(record, command, ExecutionKind.CHECKED, refusal or _PASSES)
+        if refusal is not None:
+            return self._reject(record, command, account, order, refusal)
+        order.group_id = order.order_id
+        account.promised.update(names_of(order))
         account.remember(order)
         account.await_end(order)
         return (to_book(_NEW_ORDER, order.order_id, account.name, order, command.correlation_id, record.ts_us),)
@@ -523,6 +558,8 @@ class RiskCore:
             now_us = record.ts_us
             limits = self._limits.of(account.name, order.symbol) if self._limits.scopes else None
             refusal = amend_refusal(rules, amended, command, now_us)
+            if refusal is None and order.stop is not None and order.brings() and command.price_e8 is not None:
+                refusal = apart_refusal(order, command.price_e8)
             if refusal is None and (account.status is _REDUCING or account.reduce_only):
                 refusal = reducing_refusal(account.status, amended, order, account, rules, self._venue)
             if refusal is None and account.strategies:
@@ -564,7 +601,7 @@ def _not_amendable(command: Command, order: RiskOrder) -> Refusal | None:
         return Refusal(Reason.AMEND_PENDING)
     if not order.leaves_e8:
         return Refusal(Reason.ORDER_FINAL)  # of a pair that the other order has decided
-    if order.group_id is not None and command.quantity_e8 is not None:
+    if order.group_id is not None and command.quantity_e8 is not None and not order.brings():
         return Refusal(Reason.GROUP_QUANTITY, None, command.quantity_e8)
     return None
 

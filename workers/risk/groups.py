@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from schemas.groups import STOP_MEMBER, STOP_SUFFIX, member_id
+from schemas.groups import STOP_MEMBER, STOP_SUFFIX, member_id, stop_name
 from schemas.messages import GroupKind, OrderType, Reason, Side
 from schemas.units import E8
 from workers.risk.accounts import Account
@@ -26,7 +26,7 @@ def stop_of(order: RiskOrder) -> RiskOrder:
     return replace(
         order,
         order_id=member_id(order.order_id, STOP_MEMBER),
-        client_order_id=order.client_order_id + STOP_SUFFIX,
+        client_order_id=stop_name(order.client_order_id, attached=False),
         order_type=OrderType.STOP if stop.price_e8 is None else OrderType.STOP_LIMIT,
         price_e8=stop.price_e8,
         trigger=stop.trigger,
@@ -47,7 +47,7 @@ def pair_refusal(order: RiskOrder, stop: RiskOrder, account: Account) -> Refusal
     if stop.client_order_id in account.by_client_id:
         return Refusal(Reason.CLIENT_ORDER_ID_REUSED)
     plain = order.display_quantity_e8 is None and not order.post_only and not order.slide and order.trigger is None
-    asked = order.stop is not None and order.stop.group is GroupKind.OCO
+    asked = order.stop is not None and order.stop.group is GroupKind.OCO and order.stop.profit_price_e8 is None
     if not asked or not plain or order.order_type is not OrderType.LIMIT or not order.may_rest():
         return Refusal(Reason.GROUP_INVALID)
     price_e8, trigger_e8 = order.price_e8, None if stop.trigger is None else stop.trigger.price_e8

@@ -63,7 +63,7 @@ def limit_refusal(
         return Refusal(Reason.ORDER_SIZE_LIMIT, size_e8, order.quantity_e8)
     refusal = None
     if limits.fat_finger_limit_e8 is not None and not (before and before.worst_price_e8 == order.worst_price_e8):
-        refusal = _fat_finger(limits.fat_finger_limit_e8, order, rules)
+        refusal = fat_finger_refusal(limits.fat_finger_limit_e8, order, rules)
     if refusal is None and limits.max_open_orders is not None and before is None:
         reason = Reason.SYMBOL_OPEN_ORDERS_LIMIT
         refusal = open_orders_refusal(limits.max_open_orders, account, order.symbol, reason, ahead)
@@ -96,8 +96,10 @@ def _asked(order: RiskOrder, before: RiskOrder | None, account: Account) -> _Ask
     )
 
 
-def _fat_finger(limit_e8: int, order: RiskOrder, rules: SymbolRules) -> Refusal | None:
-    """Worse for the account is a buy above the mark and a sell below it; the edge is the last tick within.
+def fat_finger_refusal(limit_e8: int, order: RiskOrder, rules: SymbolRules) -> Refusal | None:
+    """Whether an order's worst price lies too far from the mark; that of one without a limit moves to the edge.
+
+    Worse for the account is a buy above the mark and a sell below it; the edge is the last tick within.
 
     Of an order that waits for a trigger that stands in the mark's place.
     """

@@ -18,7 +18,7 @@ from schemas.messages import (
     Side,
     TimeInForce,
 )
-from schemas.units import E8, RISK_BIT, SECOND_US, make_id
+from schemas.units import RISK_BIT, SECOND_US, make_id
 from workers.kernel.stage import Output
 from workers.risk.accounts import Account
 from workers.risk.answers import removal, to_book
@@ -26,7 +26,7 @@ from workers.risk.limits import Venue
 from workers.risk.losses import LossWatch, account_state
 from workers.risk.margin import maintenance
 from workers.risk.orders import RiskOrder
-from workers.risk.prices import band_around
+from workers.risk.prices import UNBANDED_E8, band_around
 from workers.risk.rules import SymbolRules
 
 LEVEL_PARTS: Final = 2
@@ -34,9 +34,6 @@ LEVEL_PARTS: Final = 2
 
 STEP_PARTS: Final = 4
 """One step is this part of what is held: a quarter, in whole lots, and one lot at least."""
-
-BAND_E8: Final = E8 // 20
-"""How far from the mark a step trades at worst where its symbol has no price band."""
 
 AGAIN_US: Final = 60 * SECOND_US
 """After the book has refused a step, because its symbol does not trade, the next one waits so long."""
@@ -101,7 +98,7 @@ class Liquidations:
         lot_e8, side = rules.lot_e8, Side.SELL if held_e8 > 0 else Side.BUY
         low_e8, high_e8 = rules.low_e8, rules.high_e8
         if rules.band_e8 is None:
-            low_e8, high_e8 = band_around(rules.mark_e8 or 0, BAND_E8, rules.tick_e8)
+            low_e8, high_e8 = band_around(rules.mark_e8 or 0, UNBANDED_E8, rules.tick_e8)
         order = RiskOrder(
             order_id,
             f"liquidation \N{MIDDLE DOT} {order_id}",  # no client can choose it: theirs are ASCII

@@ -63,6 +63,8 @@ class Stop(msgspec.Struct, array_like=True, frozen=True, gc=False):
     trigger: Trigger
     price_e8: int | None
     """Its limit; None where it trades as MARKET once it is triggered."""
+    profit_price_e8: int | None = None
+    """BRACKET: the limit of the order that takes the profit."""
 
 
 class RiskOrder(msgspec.Struct, array_like=True, gc=False):
@@ -135,7 +137,7 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
     group_id: int | None = None
     """The first order of its group; None for one on its own."""
     stop: Stop | None = None
-    """Of a group's first order: the stop order that was placed with it."""
+    """Of a group's first order: the stop order that was placed with it, or is to come of a BRACKET."""
 
     maker_fee_e8: int | None = None
     """The fraction of the notional that it pays where it rests, by its account's volume; None for the symbol's."""
@@ -164,6 +166,10 @@ class RiskOrder(msgspec.Struct, array_like=True, gc=False):
             and self.notional_e8 == other.notional_e8
             and self.stop == other.stop
         )
+
+    def brings(self) -> bool:
+        """Whether it is the entry of a bracket: others come when it has ended."""
+        return self.stop is not None and self.stop.group is GroupKind.BRACKET
 
     def worst_notional_e8(self, leaves_e8: int) -> int:
         """For how much so much of it may still trade at worst, rounded up; 10^-8 quote."""
@@ -261,11 +267,11 @@ def order_of(command: Command, order_id: int, command_us: int, prevention: SelfT
 
 def _stop_of(command: Command) -> Stop | None:
     """The stop order of a group; also where no group is asked for, when the command says something of it."""
-    if command.group is None and command.stop_price_e8 is None:
+    if (command.group, command.stop_price_e8, command.take_profit_price_e8) == _NO_TERMS:
         return None
     terms = command.trigger_price_e8, command.trail_e8, command.trail_rate_e8
     trigger = Trigger(command.trigger_by or TriggerBy.LAST, *terms)
-    return Stop(command.group or GroupKind.UNKNOWN, trigger, command.stop_price_e8)
+    return Stop(command.group or GroupKind.UNKNOWN, trigger, command.stop_price_e8, command.take_profit_price_e8)
 
 
 def _trigger_of(command: Command, order_type: OrderType) -> Trigger | None:

@@ -16,6 +16,11 @@ _STOP_LIMIT: Final = OrderType.STOP_LIMIT
 _TRAILING_STOP: Final = OrderType.TRAILING_STOP
 
 
+UNBANDED_E8: Final = E8 // 20
+"""How far from where it is going to trade an order without a limit that is not asked for now trades at worst, where its
+symbol has no price band."""
+
+
 def band_around(price_e8: int, band_e8: int, tick_e8: int) -> tuple[int, int]:
     """The lowest and the highest tick that lie within the band, a fraction of 10^-8, around a price."""
     low_e8 = max(-(-price_e8 * (E8 - band_e8) // (E8 * tick_e8)), 1) * tick_e8

@@ -1,5 +1,6 @@
 """What a symbol asks of an order, apart from money: a pure check of one order against one symbol."""
 
+from collections.abc import Container
 from typing import Final
 
 import msgspec
@@ -121,9 +122,11 @@ def _takes(control: Control) -> Takes | None:
     return None if types is None and times is None else (types, times)
 
 
-def client_order_id_refusal(client_order_id: str | None) -> Refusal | None:
-    """Whether a client's id of an order can be one: 1 to 64 printable ASCII characters."""
+def client_order_id_refusal(client_order_id: str | None, promised: Container[str]) -> Refusal | None:
+    """Whether a client's id of an order can be one: 1 to 64 printable ASCII characters, not promised to another."""
     text = client_order_id or ""
+    if text in promised:
+        return Refusal(Reason.CLIENT_ORDER_ID_REUSED)
     if 1 <= len(text) <= CLIENT_ORDER_ID_CHARACTERS_MAX and text.isascii() and text.isprintable():
         return None
     return Refusal(Reason.CLIENT_ORDER_ID_INVALID, CLIENT_ORDER_ID_CHARACTERS_MAX * E8, len(text) * E8)

@@ -5,13 +5,13 @@ from typing import Final
 
 import msgspec
 
-from schemas.groups import STOP_MEMBER, member_id
 from schemas.messages import AccountKind, AccountStatus, SelfTradePrevention
 from schemas.order_states import FINAL
 from schemas.seal import public_key
 from workers.kernel.controls import ControlGate, Pair
 from workers.kernel.wide import decode, encode
 from workers.risk.accounts import Account, Balance
+from workers.risk.brackets import names_of
 from workers.risk.limit_table import Limits, LimitTable
 from workers.risk.orders import RiskOrder
 from workers.risk.rules import SymbolRules
@@ -158,6 +158,20 @@ def _dump_account(account: Account) -> _Account:
     )
 
 
+def _load_groups(account: Account, orders: list[RiskOrder]) -> None:
+    """Which orders are open pairs, and what is to come of entries."""
+    firsts: dict[int, RiskOrder] = {}
+    for order in orders:
+        if order.group_id is None or order.status in FINAL:
+            continue
+        if order.brings():
+            account.promised.update(names_of(order))
+        elif order.leaves_e8:
+            first = firsts.setdefault(order.group_id, order)
+            if first is not order:
+                account.join(first, order)
+
+
 def _load_account(item: _Account, symbols: dict[str, SymbolRules]) -> Account:
     account = Account(item.name)
     account.kind = item.kind
@@ -185,11 +199,7 @@ def _load_account(item: _Account, symbols: dict[str, SymbolRules]) -> Account:
         account.remember(order)
         if order.status not in FINAL:
             account.await_end(order)
-    for order in item.orders:
-        if order.stop is not None and order.leaves_e8:
-            partner = account.orders.get(member_id(order.order_id, STOP_MEMBER))
-            if partner is not None and partner.leaves_e8:
-                account.join(order, partner)
+    _load_groups(account, item.orders)
     held = [(order, order.reserved_e8) for order in item.orders if order.reserved_e8]
     for order, _ in held:
         order.reserved_e8 = order.open_e8 = order.open_notional_e8 = 0

@@ -14,6 +14,7 @@ from schemas.messages import Reason
 from workers.kernel.stage import Output
 from workers.risk.accounts import Account
 from workers.risk.answers import removal_for
+from workers.risk.brackets import attached
 from workers.risk.orders import RiskOrder
 from workers.risk.refusal import Refusal
 from workers.risk.rules import SymbolRules, beyond_sizes, not_taken, notional_refusal
@@ -84,14 +85,17 @@ def narrowed(before: SymbolRules, after: SymbolRules) -> list[str]:
 def take_out_broken(
     account: Account, order: RiskOrder, symbol: SymbolRules, ts_us: int, rules: Iterable[str] = ("tick",)
 ) -> list[Output]:
-    """The removal of an open order that breaks one of the rules, or would by its amendment under way.
+    """The removal of an open order that breaks one of the rules, or would by its amendment under way, or brings one
+    that would.
 
     Orders that do not rest have ended, or do with their first fill.
     """
     if order.removing or not (order.may_rest() or order.waits):
         return []
     variants = [order, _amended(order)] if order.amend_id else [order]
-    broken = (_CHECKS[rule](symbol, variant) for rule in rules for variant in variants)
+    brought = attached(order, order.quantity_e8) if order.brings() else ()
+    asked = ((rule, variants if rule in _OF_QUANTITIES else (*variants, *brought)) for rule in rules)
+    broken = (_CHECKS[rule](symbol, variant) for rule, each in asked for variant in each)
     why = next((refusal for refusal in broken if refusal is not None), None)
     if why is None:
         return []
@@ -136,3 +140,5 @@ _CHECKS: Final[Mapping[str, Callable[[SymbolRules, RiskOrder], Refusal | None]]]
     "size": beyond_sizes,
     "notional": notional_refusal,
 }
+_OF_QUANTITIES: Final = frozenset({"lot", "size", "notional"})
+"""Rules that ask nothing of what a bracket brings: its quantity is what will have been filled."""

@@ -10,11 +10,13 @@ import msgspec
 import pytest
 
 from gateway.openapi_objects import SCHEMAS
-from gateway.orders.requests import AmendRequest, OrderRequest, StopRequest
+from gateway.orders.groups import BracketRequest, StopRequest
+from gateway.orders.requests import AmendRequest, OrderRequest
 from gateway.pairs.routes import NewPair
 from gateway.rights import ACTIONS, CHANNELS, ROUTES
 from tradsys.client import (
     AsyncClient,
+    Bracket,
     Changes,
     Client,
     NewOrder,
@@ -94,7 +96,8 @@ def test_every_field_of_a_frame_is_typed(payload: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mine", "theirs"), [(NewOrder, OrderRequest), (Changes, AmendRequest), (StopOrder, StopRequest)]
+    ("mine", "theirs"),
+    [(NewOrder, OrderRequest), (Changes, AmendRequest), (StopOrder, StopRequest), (Bracket, BracketRequest)],
 )
 def test_every_field_of_a_request_can_be_said(mine: Any, theirs: Any) -> None:
     assert [field.name for field in fields(mine)] == [*theirs.__struct_fields__]

@@ -11,6 +11,7 @@ import pytest
 from tradsys.client import (
     ApiError,
     ApiKey,
+    Bracket,
     Changes,
     ClientError,
     ConflictError,
@@ -173,6 +174,17 @@ def test_an_order_is_sent_as_the_gateway_reads_it() -> None:
             "oco": {"trigger_price": "99"},
         }
     ]
+
+
+def test_a_bracket_is_sent_with_its_stop_order() -> None:
+    world = World(PLACED)
+    bracket = Bracket(take_profit_price=105, stop_loss=StopOrder(trigger_price=Decimal("98.5"), trigger_by="mark"))
+    order = NewOrder(symbol="BTC-USD", side="buy", type="market", quantity=1, client_order_id="c1", bracket=bracket)
+    world.do(order_calls.place(order, 0))
+    assert world.bodies[0]["bracket"] == {
+        "take_profit_price": "105",
+        "stop_loss": {"trigger_price": "98.5", "trigger_by": "mark"},
+    }
 
 
 @pytest.mark.parametrize("wrong", [0.1, Decimal("NaN"), Decimal("Infinity")])

@@ -8,6 +8,8 @@
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from schemas.messages import (
     Control,
     Execution,
@@ -23,10 +25,12 @@ from schemas.messages import (
     TimeInForce,
     Trade,
 )
+from schemas.order_states import FINAL
 from schemas.units import E8, format_e8
 from tests.oracle.order_stream import (
     amend_order,
     as_input,
+    bracket_pair,
     cancel_order,
     new_order,
     open_core,
@@ -47,6 +51,8 @@ class Market:
         self.core.books[SYMBOL].tick_e8 = self.core.books[SYMBOL].lot_e8 = E8 // 2
         self.count = 0
         self.orders: dict[int, Order] = {}
+        self.brackets: dict[int, tuple[float, float]] = {}
+        """By the entry's number: where its profit is taken, and its loss stopped."""
         side = Side.SELL
         lines = [line.strip() for line in ladder.splitlines() if line.strip()]
         for line in lines:
@@ -71,9 +77,13 @@ class Market:
         prevention: SelfTradePrevention = SelfTradePrevention.CANCEL_NEWEST,
         until: float | None = None,
         oco: float | None = None,
+        bracket: tuple[float, float] | None = None,
         **terms: Any,
     ) -> list[str]:
-        """What is said to it, one line a message (levels left out). `oco` is the trigger of a stop order beside it."""
+        """What is said to it, one line a message (levels left out). `oco` is the trigger of a stop order beside it.
+
+        `bracket` is the price and the trigger of what comes when it has ended.
+        """
         self.count += 1
         order = new_order(
             self.count,
@@ -91,6 +101,8 @@ class Market:
         if oco is not None:
             worst_e8 = (1_000 if side is Side.BUY else 1) * E8
             order = pair_order(order, round(oco * E8), worst_e8=worst_e8)
+        if bracket is not None:
+            order, self.brackets[self.count] = replace(order, group_id=order.order_id), bracket
         self.orders[self.count] = order
         return self._told(order)
 
@@ -149,8 +161,22 @@ class Market:
         return f"{format_e8(level.price_e8)} {queue}"  # type: ignore[attr-defined]
 
     def _told(self, order: Order | Tick | Control) -> list[str]:
-        outputs = self.core.apply(as_input(order, self.count))
-        return [line for output in outputs if (line := _told(output.message))]
+        said = [output.message for output in self.core.apply(as_input(order, self.count))]
+        lines = [line for message in said if (line := _told(message))]
+        for message in said:
+            if isinstance(message, Execution) and message.status in FINAL and message.order_id in self.brackets:
+                lines += self._bring(message)
+        return lines
+
+    def _bring(self, end: Execution) -> list[str]:
+        """Pre-trade risk answers the end of a bracket's entry."""
+        profit, trigger = self.brackets.pop(end.order_id)
+        if not end.cumulative_e8:
+            return []
+        self.count += 1
+        entry, prices = self.orders[end.order_id], (round(profit * E8), round(trigger * E8))
+        worst_e8 = (1 if end.side is Side.BUY else 1_000) * E8
+        return self._told(bracket_pair(entry, self.count, *prices, end.cumulative_e8, worst_e8=worst_e8))
 
 
 def _told(message: Message) -> str:

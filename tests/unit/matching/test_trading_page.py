@@ -40,10 +40,7 @@ def ask(market: Market, sentence: str) -> list[str]:
         options |= {"time_in_force": TimeInForce.GTD, "until": float(until)}
     if verb == "spends":
         options["notional_e8"], quantity, verb = round(float(quantity) * E8), "1000", "buys"
-    if "oco" in flags:
-        at = flags.index("oco")
-        options["oco"] = float(flags.pop(at + 1))
-        del flags[at]
+    options |= comes_with(flags)
     options |= waits_for(flags, has_price=not at_market)
     for flag in flags:
         options |= option(flag)
@@ -60,6 +57,20 @@ def option(flag: str) -> dict[str, object]:
     if flag.upper() in list(TimeInForce):
         return {"time_in_force": TimeInForce(flag.upper())}
     return {"prevention": SelfTradePrevention(flag.upper())}
+
+
+def comes_with(flags: list[str]) -> dict[str, object]:
+    """What a group needs, taken off the flags: `oco 99`, or `bracket 105 98`."""
+    options: dict[str, object] = {}
+    if "oco" in flags:
+        at = flags.index("oco")
+        options["oco"] = float(flags.pop(at + 1))
+        del flags[at]
+    if "bracket" in flags:
+        at = flags.index("bracket")
+        options["bracket"] = float(flags.pop(at + 1)), float(flags.pop(at + 1))
+        del flags[at]
+    return options
 
 
 def waits_for(flags: list[str], *, has_price: bool) -> dict[str, object]:

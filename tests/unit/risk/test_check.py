@@ -33,6 +33,7 @@ SUSPENDED = {"account_status": AccountStatus.SUSPENDED}
 MARGIN = {"account_kind": AccountKind.MARGIN, "leverage_e8": 1}
 STOP = {"order_type": OrderType.STOP, "price_e8": None}
 TRAIL = {"order_type": OrderType.TRAILING_STOP, "price_e8": None}
+BRACKET = {"group": GroupKind.BRACKET, "take_profit_price_e8": 1050 * E8, "trigger_price_e8": 950 * E8}
 
 
 def limits(**fields: int) -> Callable[[Desk], object]:
@@ -106,6 +107,9 @@ CASES: list[tuple[Reason, Callable[[Desk], object], dict[str, Any]]] = [
     (Reason.GROUP_INVALID, limits(), {"stop_price_e8": 1000 * E8}),
     (Reason.GROUP_INVALID, limits(), {"group": GroupKind.OCO, "trigger_price_e8": 999 * E8}),
     (Reason.NONE, limits(), {"group": GroupKind.OCO, "trigger_price_e8": 1001 * E8}),
+    (Reason.GROUP_INVALID, limits(), BRACKET | {"reduce_only": True}),
+    (Reason.GROUP_POSITION, lambda at: at.funds("alice", "BTC", -12 * E8), BRACKET),
+    (Reason.NONE, limits(), BRACKET),
     (Reason.REDUCE_ONLY, limits(), {"reduce_only": True}),
     (Reason.REDUCE_ONLY_OPEN, one_reduces, {"side": Side.SELL, "quantity_e8": 2 * E8}),
     (Reason.QUANTITY_NOT_POSITIVE, limits(), {"quantity_e8": 0}),

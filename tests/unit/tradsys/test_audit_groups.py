@@ -6,7 +6,7 @@ from itertools import islice
 import pytest
 from msgspec.structs import replace
 
-from schemas.messages import Execution, ExecutionKind, GroupKind, Message, Reason, Side
+from schemas.messages import Command, CommandKind, Execution, ExecutionKind, GroupKind, Message, Reason, Side
 from tradsys.audit.contents import Contents
 from tradsys.audit.reconcile import reconcile
 from tradsys.demo.flow import synthetic
@@ -30,6 +30,64 @@ def good() -> Contents:
             venue.tick()
         venue.pipeline.run()
     return Contents.read(venue.records, venue.codec)
+
+
+@pytest.fixture(scope="module")
+def brackets() -> Contents:
+    """A venue where every third order is the entry of a bracket, near the market; some leave with all of an account."""
+    venue = MemoryVenue(shards=2)
+    for number, event in enumerate(islice(synthetic(5), 900)):
+        if number == 0:
+            venue.open("run", event.price_e8)
+        command = command_of(event, "run")
+        if number % 3 == 0 and not event.cancel:
+            away_e8 = 50_000_000 * (1 if event.side is Side.BUY else -1)
+            prices = {"trigger_price_e8": event.price_e8 - away_e8, "take_profit_price_e8": event.price_e8 + away_e8}
+            command = replace(command, group=GroupKind.BRACKET, **prices)
+        venue.send(command)
+        if number % 20 == 0:
+            venue.tick()
+        if number % 50 == 0:
+            venue.send(Command(CommandKind.CANCEL_ALL, command.account, side=event.side))
+        venue.pipeline.run()
+    return Contents.read(venue.records, venue.codec)
+
+
+def number_of(execution: Execution) -> int:
+    """Which one of its group it is of."""
+    return (execution.order_id - (execution.group_id or 0)) >> 45
+
+
+def test_brackets_agree_with_every_rule(brackets: Contents) -> None:
+    result = reconcile(brackets)
+    assert result.agrees, [finding for rule in result.results for finding in rule.findings][:5]
+    told = [execution for execution in brackets.executions() if execution.group_id is not None]
+    for number, kind in ((1, ExecutionKind.TRIGGERED), (1, ExecutionKind.TRADE), (2, ExecutionKind.TRADE)):
+        assert any((number_of(execution), execution.kind) == (number, kind) for execution in told), (number, kind)
+
+
+@pytest.mark.parametrize("broken", ["more", "early", "missing", "grows", "same side"])
+def test_what_came_of_an_entry_otherwise_is_found(brackets: Contents, broken: str) -> None:
+    entries = brackets.records["executions"]
+    number, message = next(
+        (number, message)
+        for number, (_, message) in enumerate(entries)
+        if isinstance(message, Execution) and message.group_id is not None and number_of(message) == 2
+    )
+    changed = {
+        "more": replace(message, quantity_e8=message.quantity_e8 * 10),
+        "early": replace(message, execution_id=1),
+        "missing": replace(message, group_id=None),
+        "grows": replace(message, reduce_only=False),
+        "same side": replace(message, side=Side.BUY if message.side is Side.SELL else Side.SELL),
+    }[broken]
+    others = copy(brackets)
+    changes = [*entries[:number], (entries[number][0], changed), *entries[number + 1 :]]
+    if broken == "missing":
+        gone = message.order_id
+        changes = [each for each in entries if getattr(each[1], "order_id", None) != gone]
+    others.records = {**brackets.records, "executions": changes}
+    assert "groups" in {result.rule for result in reconcile(others).results if result.count}
 
 
 def is_other(message: Message) -> bool:
