@@ -24,11 +24,11 @@ def naive_rows(messages: Iterable[tuple[str, str, Message]]) -> dict[str, dict[t
                 if row["kind"] not in NOTHING_HAPPENS:
                     tables["orders"][row["order_id"],] = row
             case "trades":
-                tables["trades"][row["trade_id"],] = row
+                tables["trades"][row["symbol"], row["trade_id"]] = row
             case "positions":
                 tables["positions"][row["account"], row["symbol"]] = row
             case "ledger":
-                tables["ledger"][row["entry_id"],] = row
+                tables["ledger"][row["account"], row["entry_id"]] = row
                 tables["balances"][row["account"], row["currency"]] = row
             case "accounts":
                 tables["account_states"][row["account"],] = row

@@ -36,6 +36,19 @@ class Listener(driver.ConsumerRebalanceListener):
         await super().on_partitions_assigned(assigned)
 
 
+class Assignor(RangePartitionAssignor):  # type: ignore[misc]  # aiokafka has no types
+    """Gives out nothing rather than less than there is: static members keep what they were given for long."""
+
+    @classmethod
+    def assign(cls, cluster: Any, members: Any) -> Any:
+        """Raises WorkerError when a topic is not known, as by a broker that has just started."""
+        topics = {topic for member in members.values() for topic in member.subscription}
+        unknown = sorted(topic for topic in topics if not cluster.partitions_for_topic(topic))
+        if unknown:
+            raise WorkerError(Exit.BROKER_FAILED, f"the broker does not know {', '.join(unknown)}")
+        return super().assign(cluster, members)
+
+
 class GroupThread(driver.AIOKafkaConsumerThread):
     """The thread that holds the membership."""
 
@@ -43,7 +56,7 @@ class GroupThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
-        consumer._partition_assignment_strategy = (RangePartitionAssignor,)  # noqa: SLF001 - Faust offers no setting
+        consumer._partition_assignment_strategy = (Assignor,)  # noqa: SLF001 - Faust offers no setting
         return consumer
 
     async def on_start(self) -> None:
