@@ -23,6 +23,7 @@ DECIMALS: Final = frozenset(
 UNKNOWN: Final = "is not a field of this"
 MISSING: Final = "is missing"
 _DECIMAL: Final = 'must be a decimal number in a string, such as "0.015", because JSON numbers lose digits'
+_HALF: Final = "has half of a surrogate pair, which is no character"
 _RAW: Final = "xpected `raw`"
 _NAME_CHARACTERS_MAX: Final = 64
 _PATH: Final = re.compile(r" - at `\$\.?([^`]*)`$")
@@ -104,6 +105,8 @@ def _wrong_fields(struct: type[msgspec.Struct], given: dict[str, Any], above: st
                 if _RAW in str(error):
                     continue  # JSON that is read later, by itself
                 yield _told(str(error), above + name, given[name], field.type)
+            except UnicodeEncodeError:
+                yield violation(above + name, _HALF, given[name])
     for name, value in given.items():
         if name not in fields and name != struct.__struct_config__.tag_field:
             yield violation(above + name[:_NAME_CHARACTERS_MAX], UNKNOWN, value)

@@ -158,6 +158,12 @@ async def test_all_that_is_wrong_at_every_depth_is_told_at_once(served: Any, cli
     assert served.log.commands == []
 
 
+async def test_half_a_character_is_told_as_what_is_wrong_beside_other_things(served: Any, client: Any) -> None:
+    answer = await client.post("/api/v1/orders", content=rb'{"x":1,"type":"\ud800"}', headers=served.bearer() | JSON)
+    assert answer.status_code == 422
+    assert wrong(answer.json()) == [("symbol", None), ("side", None), ("type", "?"), ("x", 1)]
+
+
 async def test_a_batch_that_cannot_be_names_only_what_is_wrong(served: Any, client: Any) -> None:
     answer = await client.post("/api/v1/orders/batch", json={"orders": [{}], "x": 1}, headers=served.bearer())
     assert wrong(answer.json()) == [("x", 1)]
