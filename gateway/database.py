@@ -14,6 +14,7 @@ from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
     Connection,
+    Engine,
     Row,
     Select,
     create_engine,
@@ -88,17 +89,25 @@ class Database:
 
         return await self._run(read)
 
+    async def transact(self, change: Callable[[Engine], T]) -> T:
+        """What a change gives that begins its own transactions. Raises ApiError, and what the change raises."""
+        whole = self._engine.execution_options(isolation_level="READ COMMITTED")
+        return await self._answered(lambda: change(whole))
+
     def close(self) -> None:
         """Close all connections."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._engine.dispose()
 
     async def _run(self, read: Callable[[Connection], T]) -> T:
+        return await self._answered(lambda: self._read(read))
+
+    async def _answered(self, ask: Callable[[], T]) -> T:
         if self._waiting >= limits.DB_WAITING_MAX:
             raise ApiError(Code.SERVICE_UNAVAILABLE, "Too many queries at once; try again.")
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, read)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
         except (SQLAlchemyError, OSError) as error:
             raise unavailable("The database") from error
         finally:

@@ -120,14 +120,15 @@ def _repeated(stored: bytes | None, fingerprint: bytes, cipher: AESGCM) -> Reply
 
 
 async def decision_token(request: Request, identity: Caller) -> str:
-    """A dependency: what makes the id of a decision, 32 hexadecimal digits. The same key gives the same id.
+    """A dependency: what makes the id of a decision, 32 hexadecimal digits. The same request gives the same one.
 
     So the log itself does what was decided once, even where the answer could not be kept.
     """
     key = request.headers.get(HEADER)
-    if key is None:
+    if key is None or request.method != "POST":
         return secrets.token_hex(16)
-    return _digest(identity.username.encode(), request.url.path.encode(), key.encode()).hex()[:32]
+    path, body = request.url.path.encode(), await request.body()
+    return _digest(identity.username.encode(), path, key.encode(), body).hex()[:32]
 
 
 DecisionToken = Annotated[str, Depends(decision_token)]

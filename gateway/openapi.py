@@ -8,6 +8,7 @@ import msgspec
 from gateway.errors import CATALOGUE, ApiError, Code
 from gateway.guard import FREE, ORDERS
 from gateway.idempotency import HEADER
+from gateway.openapi_admin import ADMIN_SCHEMAS, BODIES, decision
 from gateway.openapi_objects import SCHEMAS, TEXT, JsonObject, object_of, reference
 
 
@@ -70,6 +71,27 @@ ANSWERS: Final[Mapping[tuple[str, str], Said]] = {
         others=(*_DECISION, Code.PRECONDITION_FAILED, Code.PRECONDITION_REQUIRED),
     ),
     ("delete", "/api/v1/pairs/{pair_id}"): Said(_DELETED, others=(*_DECISION, Code.PRECONDITION_FAILED)),
+    ("get", "/api/v1/limits"): Said(reference("Limits"), is_list=True),
+    ("get", "/api/v1/admin/users"): Said(reference("User"), is_list=True, is_paged=True, others=(Code.FORBIDDEN,)),
+    ("post", "/api/v1/admin/users"): Said(
+        object_of(username=TEXT, account=TEXT, role=TEXT), others=(Code.FORBIDDEN, Code.OUTCOME_UNKNOWN)
+    ),
+    ("patch", "/api/v1/admin/users/{username}"): Said(
+        {"type": "object", "properties": {"username": TEXT, "role": TEXT, "disabled": {"type": "boolean"}}},
+        others=(Code.FORBIDDEN, Code.CONFLICT, Code.OUTCOME_UNKNOWN),
+    ),
+    ("get", "/api/v1/admin/accounts"): Said(
+        reference("AccountRules"), is_list=True, is_paged=True, others=(Code.FORBIDDEN,)
+    ),
+    ("patch", "/api/v1/admin/accounts/{account}"): Said(decision("AccountRules"), others=_DECISION),
+    ("get", "/api/v1/admin/limits"): Said(reference("Limits"), is_list=True, others=(Code.FORBIDDEN,)),
+    ("put", "/api/v1/admin/limits"): Said(decision("Limits"), others=(*_DECISION, Code.NOT_FOUND)),
+    ("patch", "/api/v1/admin/symbols/{symbol}"): Said(decision("Symbol"), others=_DECISION),
+    ("post", "/api/v1/admin/symbols/{symbol}/sessions"): Said(decision("Planned"), others=_DECISION),
+    ("post", "/api/v1/admin/kill"): Said(decision("Stopped"), others=(*_DECISION, Code.NOT_FOUND)),
+    ("post", "/api/v1/admin/deposits"): Said(decision("Moved"), others=(*_DECISION, Code.NOT_FOUND)),
+    ("post", "/api/v1/admin/withdrawals"): Said(decision("Moved"), others=(*_DECISION, Code.NOT_FOUND)),
+    ("post", "/api/v1/admin/transfers"): Said(decision("Moving"), others=(*_DECISION, Code.NOT_FOUND)),
     ("get", "/api/v1/symbols"): Said(reference("Symbol"), is_list=True),
     ("get", "/api/v1/book/{symbol}"): Said(reference("Book")),
     ("get", "/api/v1/trades"): Said(reference("Trade"), is_list=True, is_paged=True, others=(Code.NOT_FOUND,)),
@@ -153,7 +175,7 @@ def complete(document: JsonObject) -> JsonObject:
     schemas = components.setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    schemas |= SCHEMAS
+    schemas |= SCHEMAS | ADMIN_SCHEMAS
     components["responses"] = {code: _error_response([code]) for code in Code}
     components["headers"] = dict(_HEADERS)
     for path, operations in document["paths"].items():
@@ -165,6 +187,7 @@ def complete(document: JsonObject) -> JsonObject:
         {"name": "orders", "description": "Place, amend, cancel and look up"},
         {"name": "positions", "description": "What an account holds and how it stands"},
         {"name": "market", "description": "Public market data"},
+        {"name": "admin", "description": "What the operator decides; from addresses that the operator lists"},
         {"name": "pairs", "description": "Pairs of symbols that strategies hold against each other"},
         {"name": "health", "description": "For probes"},
         {"name": "errors", "description": "What the codes mean"},
@@ -182,10 +205,10 @@ def _complete(method: str, path: str, operation: JsonObject) -> None:
     data = {"type": "array", "items": said.schema} if said.is_list else said.schema
     for status, response in responses.items():
         if int(status) < 300:  # noqa: PLR2004 - what a success is
-            told = reference("Accepted") if status == "202" and not said.is_list else data
+            told = reference("Accepted") if status == "202" and not said.is_list and "200" in responses else data
             response["headers"] = headers | ({"ETag": _TAG} if said.has_tag else {})
             response["content"] = {"application/json": {"schema": _envelope(told, _pagination(said))}}
-    if (bodies := _BODIES.get((method, path))) is not None:
+    if (bodies := _BODIES.get((method, path)) or BODIES.get((method, path))) is not None:
         content = operation["requestBody"]["content"]["application/json"]
         content["examples"] = {name: {"value": body} for name, body in bodies.items()}
     if takes_idempotency_key(method, path):

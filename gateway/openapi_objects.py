@@ -58,7 +58,7 @@ def _value(column: Column[Any]) -> JsonObject:
         schema = {"type": "string"}
     if name in _EXAMPLES:
         schema["examples"] = [_EXAMPLES[name]]
-    return _or_null(schema) if column.nullable else schema
+    return or_null(schema) if column.nullable else schema
 
 
 def object_of(**properties: JsonObject) -> JsonObject:
@@ -73,21 +73,22 @@ def reference(name: str) -> JsonObject:
 
 TEXT: Final[JsonObject] = {"type": "string"}
 _ID: Final[JsonObject] = {"type": "string", "pattern": "^[0-9]{1,19}$", "description": "An id of 64 bits, as a string"}
-_NUMBER: Final[JsonObject] = {"type": "string", "pattern": DECIMAL, "description": "Decimal"}
-_TIME: Final[JsonObject] = {"type": "string", "format": "date-time"}
+NUMBER: Final[JsonObject] = {"type": "string", "pattern": DECIMAL, "description": "Decimal"}
+TIME: Final[JsonObject] = {"type": "string", "format": "date-time"}
 _LEVELS: Final[JsonObject] = {
     "type": "array",
     "description": "[price in quote currency, quantity in base currency], best first",
-    "items": {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2},
+    "items": {"type": "array", "items": NUMBER, "minItems": 2, "maxItems": 2},
 }
 
 
-def _or_null(schema: JsonObject) -> JsonObject:
+def or_null(schema: JsonObject) -> JsonObject:
+    """What may be null too."""
     return schema | {"type": [schema["type"], "null"]}
 
 
 _FEES: Final[JsonObject] = {
-    f"{side}_fee": _NUMBER | {"description": "A fraction of the notional; negative: a rebate"}
+    f"{side}_fee": NUMBER | {"description": "A fraction of the notional; negative: a rebate"}
     for side in ("maker", "taker")
 }
 _API_KEY: Final = object_of(
@@ -95,17 +96,17 @@ _API_KEY: Final = object_of(
     name=TEXT,
     scopes={"type": "array", "items": {"type": "string", "enum": sorted(GIVEN)}},
     addresses={"type": "array", "items": TEXT, "description": "Networks; none: from everywhere"},
-    created_time=_TIME,
+    created_time=TIME,
 )
 
 _PAIR: Final[JsonObject] = {
     "version": {"type": "integer", "description": "1, and one more with each change"},
     "symbol1": TEXT,
     "symbol2": TEXT,
-    "ratio": _NUMBER | {"description": "How much of symbol2 stands against one of symbol1"},
+    "ratio": NUMBER | {"description": "How much of symbol2 stands against one of symbol1"},
     "status": {"type": "string", "enum": ["active", "inactive", "monitoring"]},
-    "z_score_threshold_entry": _NUMBER | {"description": "Standard deviations"},
-    "z_score_threshold_exit": _NUMBER | {"description": "Standard deviations"},
+    "z_score_threshold_entry": NUMBER | {"description": "Standard deviations"},
+    "z_score_threshold_exit": NUMBER | {"description": "Standard deviations"},
     "lookback_period": {"type": "integer", "description": "Observations"},
     "notes": TEXT,
 }
@@ -115,14 +116,14 @@ SCHEMAS: Final[JsonObject] = {
         id=_ID | {"description": "Which pair of the log it was, as a string; the first is 1"},
         pair_id=TEXT,
         **_PAIR,
-        created_by=_or_null(TEXT),
-        created_at=_TIME,
-        updated_at=_TIME,
+        created_by=or_null(TEXT),
+        created_at=TIME,
+        updated_at=TIME,
     ),
     "PairVersion": object_of(
         **_PAIR | {"status": {"type": "string", "enum": ["active", "inactive", "monitoring", "deleted"]}},
-        changed_by=_or_null(TEXT),
-        changed_at=_TIME,
+        changed_by=or_null(TEXT),
+        changed_at=TIME,
     ),
     "Order": _row(tables.orders),
     "Execution": _row(tables.executions),
@@ -134,7 +135,7 @@ SCHEMAS: Final[JsonObject] = {
         volumes={
             "type": "object",
             "description": "By quote currency: what was traded in the 30 UTC days before today",
-            "additionalProperties": _NUMBER,
+            "additionalProperties": NUMBER,
         },
         symbols={
             "type": "object",
@@ -170,23 +171,23 @@ SCHEMAS: Final[JsonObject] = {
     },
     "Symbol": object_of(
         symbol=TEXT,
-        status=_or_null(TEXT),
-        base=_or_null(TEXT),
-        quote=_or_null(TEXT),
+        status=or_null(TEXT),
+        base=or_null(TEXT),
+        quote=or_null(TEXT),
         **{
-            name: _or_null(_NUMBER)
+            name: or_null(NUMBER)
             for name in ("tick", "lot", "quantity_min", "quantity_max", "notional_min", "notional_max")
         },
-        price_band=_or_null(_NUMBER | {"description": "A fraction of the mark"}),
-        **{name: _or_null(fee) for name, fee in _FEES.items()},
+        price_band=or_null(NUMBER | {"description": "A fraction of the mark"}),
+        **{name: or_null(fee) for name, fee in _FEES.items()},
         fee_tiers={
             "type": "array",
             "description": "Other fees from a 30-day volume in quote currency on, the smallest first",
-            "items": object_of(volume=_NUMBER, maker=_NUMBER, taker=_NUMBER),
+            "items": object_of(volume=NUMBER, maker=NUMBER, taker=NUMBER),
         },
-        order_types=_or_null({"type": "array", "items": TEXT, "description": "Those it takes; null: all"}),
-        times_in_force=_or_null({"type": "array", "items": TEXT, "description": "Those it takes; null: all"}),
-        max_open_orders=_or_null({"type": "integer", "description": "Of one account"}),
+        order_types=or_null({"type": "array", "items": TEXT, "description": "Those it takes; null: all"}),
+        times_in_force=or_null({"type": "array", "items": TEXT, "description": "Those it takes; null: all"}),
+        max_open_orders=or_null({"type": "integer", "description": "Of one account"}),
     ),
     "Book": object_of(
         symbol=TEXT,
@@ -194,7 +195,7 @@ SCHEMAS: Final[JsonObject] = {
         bids=_LEVELS,
         asks=_LEVELS,
         checksum={"type": "integer", "description": "CRC32 of the whole book"},
-        time=_or_null(_TIME),
+        time=or_null(TIME),
     ),
     "Health": {
         "type": "object",
@@ -204,9 +205,9 @@ SCHEMAS: Final[JsonObject] = {
     "Login": object_of(
         token=TEXT | {"description": "The access token"},
         token_type={"const": "Bearer"},
-        expires_at=_TIME,
+        expires_at=TIME,
         refresh_token=TEXT | {"description": "Good once, for POST /auth/refresh"},
-        refresh_expires_at=_TIME,
+        refresh_expires_at=TIME,
         account=TEXT,
         role={"type": "string", "enum": list(ROLES)},
     ),
@@ -216,7 +217,7 @@ SCHEMAS: Final[JsonObject] = {
         key_id=TEXT, public_key={"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "Ed25519, hexadecimal"}
     ),
     "Pagination": object_of(**{name: {"type": "integer"} for name in ("page", "page_size", "total", "total_pages")}),
-    "CursorPage": object_of(limit={"type": "integer"}, next_cursor=_or_null(TEXT)),
+    "CursorPage": object_of(limit={"type": "integer"}, next_cursor=or_null(TEXT)),
     "ErrorCode": {"type": "string", "enum": list(Code)},
     "ErrorEntry": object_of(
         code=reference("ErrorCode"), status={"type": "integer"}, title=TEXT, meaning=TEXT, remedy=TEXT

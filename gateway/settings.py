@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Final
 
 from sqlalchemy import URL
@@ -17,6 +18,7 @@ from stream_topology.topics import DEFAULT_PREFIX, DEFAULT_SHARDS, SHARDS_MAX
 
 JWT_SECRET_CHARACTERS_MIN: Final = 32
 PORT_MAX: Final = 65_535
+LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
 RISK_LAG_S_MAX: Final = 300
 _EXPIRY: Final = re.compile(r"([1-9][0-9]{0,5})([smhd])", re.ASCII)
 _RATE: Final = re.compile(r"([1-9][0-9]{0,7})/([1-9][0-9]{0,2}|[12][0-9]{3}|3[0-5][0-9]{2}|3600)", re.ASCII)
@@ -48,6 +50,8 @@ class Settings:
     budgets: Budgets = Budgets()  # noqa: RUF009 - immutable
     risk_lag_s: int = limits.RISK_LAG_S
     """How far pre-trade risk may be behind before new orders are refused, in seconds."""
+    admin_networks: tuple[IPv4Network | IPv6Network, ...] = tuple(map(ip_network, LOOPBACK))
+    """Whence what needs the right admin may be asked."""
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may ask from a browser."""
 
@@ -77,6 +81,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         port=_number(environ, "GATEWAY_PORT", 8080, PORT_MAX),
         budgets=_budgets(environ),
         risk_lag_s=_number(environ, "RISK_LAG_S", limits.RISK_LAG_S, RISK_LAG_S_MAX),
+        admin_networks=_networks(environ.get("ADMIN_ADDRESSES", ",".join(LOOPBACK))),
         cors_origins=_origins(environ.get("CORS_ORIGINS", "")),
     )
 
@@ -133,6 +138,13 @@ def _budgets(environ: Mapping[str, str]) -> Budgets:
             )
         changed[name] = Budget(name, int(found[1]), int(found[2]))
     return Budgets(**changed)
+
+
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise SettingsError(f"ADMIN_ADDRESSES: {error}; addresses and networks, with commas between them.") from None
 
 
 def _origins(text: str) -> tuple[str, ...]:

@@ -15,12 +15,15 @@ from valkey.asyncio import BlockingConnectionPool, Valkey
 from valkey.exceptions import ValkeyError
 
 from gateway import catalogue, limits, swagger
+from gateway.admin import routes as admin_routes
+from gateway.admin.desk import AdminDesk
+from gateway.admin.users import users_router
 from gateway.app import Gateway, make_application
 from gateway.auth import key_routes
 from gateway.auth import routes as auth_routes
 from gateway.auth.attempts import Attempts
 from gateway.auth.callers import Callers
-from gateway.auth.keys import ApiKeys
+from gateway.auth.keys import ApiKeys, Network
 from gateway.auth.logins import Logins
 from gateway.auth.passwords import Passwords
 from gateway.auth.revocations import Revocations
@@ -78,6 +81,8 @@ class Parts:
     symbols: Symbols
     signing_keys: SigningKeys
     pairs: Pairs
+    admin: AdminDesk
+    admin_networks: Sequence[Network]
     tokens: Tokens
     revocations: Revocations
     passwords: Passwords
@@ -96,7 +101,7 @@ def assemble(parts: Parts, lifespan: Lifespan) -> Gateway:
     """The ASGI application over these parts."""
     desk = OrderDesk(parts.log, parts.codec, parts.answers, parts.pressure)
     keys = ApiKeys(parts.database, parts.revocations)
-    callers = Callers(parts.tokens, keys, parts.revocations)
+    callers = Callers(parts.tokens, keys, parts.revocations, parts.admin_networks)
     guard = Guard(parts.rates, callers.of_header, budgets=parts.budgets, origins=parts.origins)
     door = Door(
         hub=parts.hub,
@@ -126,6 +131,9 @@ def assemble(parts: Parts, lifespan: Lifespan) -> Gateway:
     application.include_router(history.router(parts.database))
     application.include_router(market_routes.router(database=parts.database, symbols=parts.symbols, hub=parts.hub))
     application.include_router(pairs_routes.router(parts.pairs, parts.symbols, parts.database))
+    application.include_router(admin_routes.router(parts.admin))
+    application.include_router(admin_routes.limits_router(parts.admin))
+    application.include_router(users_router(parts.database))
     application.include_router(health_routes.router(Health(parts.checks), parts.metrics))
     application.include_router(catalogue.router())
     application.include_router(swagger.router(application.openapi))
@@ -155,11 +163,13 @@ def build(settings: Settings, codec: Codec) -> Gateway:
     decisions = DecisionDesk(codec, decide, lambda: producer.broker_is_up)
     signing_keys = SigningKeys(decisions, settings.seal_key)
     pairs = Pairs(decisions)
+    admin = AdminDesk(decisions)
 
     def decided(controls: list[Control], _: list[int]) -> None:
         symbols.apply_all(controls)
         signing_keys.apply_all(controls)
         pairs.apply_all(controls)
+        admin.apply_all(controls)
         decisions.apply_all(controls)
 
     def take(frames: list[Frame], offsets: list[int]) -> None:
@@ -206,6 +216,8 @@ def build(settings: Settings, codec: Codec) -> Gateway:
         symbols=symbols,
         signing_keys=signing_keys,
         pairs=pairs,
+        admin=admin,
+        admin_networks=settings.admin_networks,
         tokens=Tokens(settings.token_keys, settings.jwt_expiry_s),
         revocations=revocations,
         passwords=passwords,

@@ -1,6 +1,8 @@
 """Who asks: the identity behind an access token or an API key, as long as it is good."""
 
-from gateway.auth.keys import PREFIX, ApiKeys
+from collections.abc import Sequence
+
+from gateway.auth.keys import PREFIX, ApiKeys, Network, is_in
 from gateway.auth.revocations import Revocations
 from gateway.auth.tokens import Identity, Tokens
 from gateway.errors import ApiError, Code
@@ -10,8 +12,11 @@ from gateway.rights import Right, require
 class Callers:
     """Knows callers by what they show."""
 
-    def __init__(self, tokens: Tokens, keys: ApiKeys, revocations: Revocations) -> None:
-        """What verifies tokens and keys, and what knows of sessions that were ended."""
+    def __init__(
+        self, tokens: Tokens, keys: ApiKeys, revocations: Revocations, admin_networks: Sequence[Network] = ()
+    ) -> None:
+        """What verifies tokens and keys, what knows of sessions that were ended, and whence admins may ask."""
+        self._admin_networks = tuple(admin_networks)
         self._tokens = tokens
         self._keys = keys
         self._revocations = revocations
@@ -20,6 +25,8 @@ class Callers:
         """Who sends an Authorization header from a host, and has a right. Raises ApiError."""
         identity = await self.of_header(authorization, host)
         require(identity.rights, right)
+        if right is Right.ADMIN and not is_in(host, self._admin_networks):
+            raise ApiError(Code.FORBIDDEN, f"What needs the right admin may not be asked from {host}.")
         return identity
 
     async def of_header(self, authorization: bytes | None, host: str) -> Identity:

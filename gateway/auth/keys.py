@@ -66,7 +66,7 @@ class ApiKeys:
         else:
             self._revocations.require(known.identity.session_id)
         if known.networks and address not in known.addresses:
-            if not _is_in(address, known.networks):
+            if not is_in(address, known.networks):
                 raise ApiError(Code.FORBIDDEN, f"This key may not be used from {address}.")
             if len(known.addresses) < limits.API_KEY_ADDRESSES_MAX:
                 known.addresses.add(address)
@@ -159,7 +159,8 @@ def _network(text: str) -> Network:
         ) from None
 
 
-def _is_in(address: str, networks: tuple[Network, ...]) -> bool:
+def is_in(address: str, networks: tuple[Network, ...]) -> bool:
+    """Whether an address lies in one of them."""
     try:
         parsed = ip_address(address)
     except ValueError:

@@ -100,6 +100,12 @@ def set_password(engine: Engine, username: str, password: str) -> Ended:
     return _change(engine, username, "password", password_hash=_hashed(password))
 
 
+def set_role(engine: Engine, username: str, role: str) -> Ended:
+    """Give a user another role, and end what has the rights of the old one. Raises UserError."""
+    _require_role(username, role)
+    return _change(engine, username, "role", role=role)
+
+
 def disable(engine: Engine, username: str) -> Ended:
     """Let a user log in no more, and end what the user has. Raises UserError."""
     return _change(engine, username, "disabled", disabled_us=func.coalesce(users.c.disabled_us, NOW_US))
@@ -163,8 +169,7 @@ def _row(user: NewUser) -> dict[str, object]:
             raise UserError(
                 f"{name!r} cannot be the {what} of a user: 1 to 64 letters, digits, '.', '_', '@', '+' or '-'."
             )
-    if user.role not in ROLES:
-        raise UserError(f"The role of {user.username} is {user.role!r}; it must be one of {', '.join(ROLES)}.")
+    _require_role(user.username, user.role)
     return {
         "username": user.username,
         "password_hash": _hashed(user.password),
@@ -173,6 +178,11 @@ def _row(user: NewUser) -> dict[str, object]:
         "created_us": NOW_US,
         "disabled_us": None,
     }
+
+
+def _require_role(username: str, role: str) -> None:
+    if role not in ROLES:
+        raise UserError(f"The role of {username} is {role!r}; it must be one of {', '.join(ROLES)}.")
 
 
 def _hashed(password: str) -> str:

@@ -56,10 +56,11 @@ class Symbols:
 
     def all(self) -> list[dict[str, Any]]:
         """As clients see them, in name order."""
-        return [_render(self._controls[name]) for name in self.names()]
+        return [shown_symbol(self._controls[name]) for name in self.names()]
 
 
-def _render(control: Control) -> dict[str, Any]:
+def shown_symbol(control: Control) -> dict[str, Any]:
+    """A symbol as clients see it."""
     status = control.symbol_status
     rendered: dict[str, Any] = {
         "symbol": control.symbol,

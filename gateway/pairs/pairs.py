@@ -71,7 +71,7 @@ class Pairs:
         """Make a pair, once for a token, 32 hexadecimal digits. Raises ApiError."""
         pair_id = str(uuid.UUID(token, version=4))
         if (before := self._pairs.get(pair_id)) is not None:
-            return _made_before(before, fields)
+            return before._replace(newest=before.created)  # it was answered so, and the answer was lost
         if len(self.all()) >= limits.PAIRS_MAX:
             raise ApiError(Code.LIMIT_EXCEEDED, f"There may be {limits.PAIRS_MAX} pairs; take one away.")
         return await self._decide(
@@ -152,13 +152,6 @@ def shown_version(version: Any) -> dict[str, Any]:
         "lookback_period": version.lookback_period,
         "notes": version.notes or "",
     }
-
-
-def _made_before(pair: Pair, fields: Mapping[str, Any]) -> Pair:
-    """The pair as its first decision left it. Raises ApiError where that was about something else."""
-    if any(getattr(pair.created, name) != value for name, value in fields.items()):
-        raise ApiError(Code.CONFLICT, "This Idempotency-Key made another pair; take a new one.")
-    return pair._replace(newest=pair.created)
 
 
 def _new_id() -> str:

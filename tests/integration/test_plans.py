@@ -24,6 +24,7 @@ from gateway.auth.callers import Callers
 from gateway.auth.keys import ApiKeys
 from gateway.auth.revocations import Revocations
 from gateway.auth.sessions import Sessions
+from gateway.auth.token_keys import TokenKeys, shared_secret
 from gateway.auth.tokens import Identity, Tokens
 from gateway.database import Database
 from gateway.decisions import DecisionDesk
@@ -53,7 +54,7 @@ SEARCHED_MAX, WINDOW_MAX = 2_000, 1_000
 TOUCHED_MAX = 2 * SEARCHED_MAX + 2 * WINDOW_MAX
 """Rows that all statements of one request may touch."""
 
-TOKENS = Tokens("a secret of this test, and of nothing else", 3_600)
+TOKENS = Tokens(TokenKeys([shared_secret("a secret of this test, and of nothing else")]), 3_600)
 
 PAIR = Control(
     ControlKind.PAIR,

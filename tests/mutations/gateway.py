@@ -40,7 +40,7 @@ GATEWAY_MUTATIONS: Final = (
     Mutation("everybody may do everything", RIGHTS, "    if right not in rights:", "    if False:"),
     Mutation("viewers trade", RIGHTS, "frozenset({Right.READ, Right.SESSION})", "frozenset(Right)"),
     Mutation("everybody sees all orders", RIGHTS, '"orders": Right.READ', '"orders": EVERYBODY'),
-    Mutation("a key is good from everywhere", KEYS, "if not _is_in(address, known.networks):", "if False:"),
+    Mutation("a key is good from everywhere", KEYS, "if not is_in(address, known.networks):", "if False:"),
     Mutation("a key outlives its revocation", KEYS, "session_id, known.forget)", "session_id, print)"),
     Mutation("a key has all rights of its user", KEYS, " & ROLES[row.role]", " | ROLES[row.role]"),
     Mutation("a key gives what its maker lacks", KEYS, "missing := rights - identity.rights", "missing := set()"),

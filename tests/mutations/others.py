@@ -6,7 +6,7 @@ from tests.mutations.mutation import Mutation
 
 HEAP = "workers/kernel/heap.py"
 TRIGGER_RULES = "schemas/triggers.py"
-PLAN = "workers/kernel/sessions.py"
+PLAN = "schemas/sessions.py"
 HOLDING = "workers/positions/holding.py"
 LEDGER = "workers/positions/ledger.py"
 POSITIONS = "workers/positions/core.py"

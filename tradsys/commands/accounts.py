@@ -23,7 +23,7 @@ from tradsys import connections
 from tradsys.commands.options import AsJson, DecisionId, Home
 from tradsys.errors import CommandError
 from tradsys.operator.decisions import Decisions, new_id
-from tradsys.operator.typed import EXIT_USAGE, facts_table, made_before, shown_e8, typed_choice, typed_e8
+from tradsys.operator.typed import EXIT_USAGE, decidable, facts_table, made_before, shown_e8, typed_choice, typed_e8
 from tradsys.settings import environment_of
 
 
@@ -96,11 +96,8 @@ def command(
 def _change(decisions: Decisions, account: str, given: dict[str, Any], decision_id: str | None) -> bool:
     """Make an account, or change what is given of it. False if that was decided before. Raises CommandError."""
     changes = {name: value for name, value in given.items() if value is not None}
-    before = decisions.accounts.get(account)
-    if before is None and "account_kind" not in changes:
-        raise CommandError(f"{account} is new: it needs at least --kind.", exit_code=EXIT_USAGE)
-    kept = {name: getattr(before, name) for name in given} if before else {"account_status": AccountStatus.ACTIVE}
-    fields = kept | changes | {"account": account, "resume": changes.get("account_status") is AccountStatus.ACTIVE}
+    with decidable():
+        fields = decisions.decided.account_fields(account, changes)
     return decisions.decide(ControlKind.ACCOUNT, decision_id, **fields)
 
 

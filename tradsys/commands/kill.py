@@ -4,12 +4,12 @@ from typing import Annotated, Final
 
 import typer
 
-from schemas.messages import AccountStatus, Control, ControlKind, SymbolStatus
+from schemas.messages import AccountStatus
 from tradsys import connections
 from tradsys.commands.options import Home
 from tradsys.errors import CommandError
 from tradsys.operator.decisions import Decisions
-from tradsys.operator.typed import EXIT_USAGE
+from tradsys.operator.typed import EXIT_USAGE, decidable
 from tradsys.settings import environment_of
 
 KINDS: Final = {"symbol": 1, "account": 1, "strategy": 2, "venue": 0}
@@ -43,40 +43,15 @@ def command(
     if reducing and what == "symbol":
         raise CommandError("A symbol cannot be reducing: an account or the venue can.", exit_code=EXIT_USAGE)
     status = AccountStatus.REDUCING if reducing else AccountStatus.SUSPENDED
-    if name is not None and strategy is not None:
-        meant = _strategy(decisions, name, strategy, status)
-    else:
-        meant = _meant(decisions, "account" if reducing else what, name, status)
+    with decidable():
+        stops = decisions.decided.stops(what, name, strategy, status)
+    meant = {
+        stop.what: decisions.new(stop.kind, **stop.fields)
+        if stop.before is None
+        else decisions.changed(stop.before, **stop.fields)
+        for stop in stops
+    }
     if not yes:
         typer.confirm(f"Stop {', '.join(meant)}, and cancel all that rests there?", abort=True)
     decisions.write(meant.values(), "Killing twice is harmless: repeat it.")
     typer.echo(f"Stopped: {', '.join(meant)}.")
-
-
-def _meant(decisions: Decisions, what: str, name: str | None, status: AccountStatus) -> dict[str, Control]:
-    """The decisions that stop what is meant, by name. Raises CommandError where there is no such thing."""
-    if what == "account":
-        known = decisions.accounts
-        stop: dict[str, object] = {"account_status": status, "resume": False}
-    else:
-        known = decisions.symbols
-        stop = {"symbol_status": SymbolStatus.HALTED}
-    if name is not None and name not in known:
-        raise CommandError(f"There is no {what} {name}; there are {', '.join(known) or 'none'}.")
-    if not known:
-        raise CommandError(f"The venue has no {what}s.")
-    return {
-        each: decisions.changed(control, cancel_open=True, **stop)
-        for each, control in known.items()
-        if name in {None, each}
-    }
-
-
-def _strategy(decisions: Decisions, account: str, strategy: str, status: AccountStatus) -> dict[str, Control]:
-    """The decision that stops a strategy, by its name; nobody has to have made it. Raises CommandError."""
-    if account not in decisions.accounts:
-        raise CommandError(f"There is no account {account}; there are {', '.join(decisions.accounts) or 'none'}.")
-    stop = decisions.new(
-        ControlKind.STRATEGY, account=account, strategy=strategy, account_status=status, cancel_open=True
-    )
-    return {f"{strategy} of {account}": stop}

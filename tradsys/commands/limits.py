@@ -8,27 +8,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from schemas.decided import LIMIT_NUMBERS, scope_of
 from schemas.messages import Control, ControlKind
 from schemas.units import format_us
 from tradsys import connections
 from tradsys.commands.options import AsJson, DecisionId, Home
-from tradsys.errors import CommandError
-from tradsys.operator.decisions import Decisions, scope_of
-from tradsys.operator.typed import made_before, shown_e8, typed_count, typed_e8
+from tradsys.operator.decisions import Decisions
+from tradsys.operator.typed import decidable, made_before, shown_e8, typed_count, typed_e8
 from tradsys.settings import environment_of
 
-NUMBERS: Final = (
-    "max_order_size_e8",
-    "max_position_size_e8",
-    "max_daily_volume_e8",
-    "fat_finger_limit_e8",
-    "concentration_limit_e8",
-    "max_leverage_e8",
-    "var_limit_e8",
-    "max_daily_loss_e8",
-    "max_drawdown_e8",
-)
-COUNTS: Final = ("max_open_orders", "trade_frequency", "trade_frequency_s")
 NONE: Final = "none"
 EVERY: Final = "every"
 
@@ -62,16 +50,16 @@ def command(
     """
     environ = environment_of(home)
     decisions = Decisions(connections.log(environ), connections.codec(environ))
-    for what, name, known in (("account", account, decisions.accounts), ("symbol", symbol, decisions.symbols)):
-        if name is not None and name not in known:
-            raise CommandError(f"There is no {what} {name}; there are {', '.join(known) or 'none'}.")
+    with decidable():
+        decisions.decided.require("account", account)
+        decisions.decided.require("symbol", symbol)
     texts = (
         *(max_order_size, max_position_size, max_daily_volume, fat_finger_limit),
         *(concentration_limit, max_leverage, var_limit, max_daily_loss, max_drawdown),
     )
     changes: dict[str, Any] = {
         name: None if text == NONE else typed_e8(_option(name), text)
-        for name, text in zip(NUMBERS, texts, strict=True)
+        for name, text in zip(LIMIT_NUMBERS, texts, strict=True)
         if text is not None
     }
     if max_open_orders is not None:
@@ -80,9 +68,7 @@ def command(
     if trade_frequency is not None:
         changes |= _frequency(trade_frequency)
     if changes:
-        before = decisions.limits.get((account or "", symbol or ""))
-        kept = {name: getattr(before, name) for name in (*NUMBERS, *COUNTS)} if before else {}
-        fields = kept | changes | {"account": account, "symbol": symbol}
+        fields = decisions.decided.limits_fields(account, symbol, changes)
         if not decisions.decide(ControlKind.LIMITS, decision_id, **fields):
             typer.echo(made_before(decision_id), err=True)
     if history:
@@ -117,7 +103,9 @@ def _facts(limits: Control | None) -> dict[str, Any]:
     if limits is None:
         return {}
     facts: dict[str, Any] = {
-        name.removesuffix("_e8"): shown_e8(value) for name in NUMBERS if (value := getattr(limits, name)) is not None
+        name.removesuffix("_e8"): shown_e8(value)
+        for name in LIMIT_NUMBERS
+        if (value := getattr(limits, name)) is not None
     }
     if limits.max_open_orders is not None:
         facts["max_open_orders"] = limits.max_open_orders

@@ -18,9 +18,8 @@ from tradsys.operator.calendars import exchange_changes
 from tradsys.operator.decisions import Decisions
 from tradsys.operator.sessions import told_sessions
 from tradsys.operator.timetable import changes, typed_dates, typed_timetable, typed_weekdays, typed_zone
-from tradsys.operator.typed import EXIT_USAGE, shown_e8, typed_choice
+from tradsys.operator.typed import EXIT_USAGE, decidable, shown_e8, typed_choice
 from tradsys.settings import environment_of
-from workers.kernel.sessions import PLANNED_MAX
 
 
 def command(
@@ -94,13 +93,8 @@ def decide(decisions: Decisions, steps: Iterable[tuple[str, int | None, Phase | 
         decisions.new(ControlKind.SESSION, symbol=symbol, phase=phase, effective_us=effective_us)
         for symbol, effective_us, phase in steps
     ]
-    for symbol in {control.symbol or "" for control in controls}:
-        ahead = {effective_us for effective_us, _ in decisions.planned(symbol)}
-        ahead |= {c.effective_us for c in controls if c.symbol == symbol and c.phase and c.effective_us is not None}
-        if len(ahead) > PLANNED_MAX:
-            raise CommandError(
-                f"Nothing was decided: {symbol} would have {len(ahead)} changes planned; {PLANNED_MAX} are the most."
-            )
+    with decidable():
+        decisions.decided.require_room(controls, time.time_ns() // 1_000)
     decisions.write(controls, "Deciding it twice is harmless: repeat it.")
 
 

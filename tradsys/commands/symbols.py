@@ -8,21 +8,25 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas.controls import fee_tiers
+from schemas.decided import BREAKER, SYMBOL_NUMBERS, SYMBOL_ORDERS
 from schemas.messages import Control, ControlKind, SymbolStatus
 from schemas.units import E8
 from tradsys import connections
 from tradsys.commands.options import AsJson, DecisionId, Home
 from tradsys.errors import CommandError
 from tradsys.operator.decisions import Decisions
-from tradsys.operator.typed import EXIT_USAGE, facts_table, made_before, shown_e8, typed_choice, typed_count, typed_e8
+from tradsys.operator.typed import (
+    EXIT_USAGE,
+    decidable,
+    facts_table,
+    made_before,
+    shown_e8,
+    typed_choice,
+    typed_count,
+    typed_e8,
+)
 from tradsys.settings import environment_of
 
-NUMBERS: Final = (
-    "tick_e8", "lot_e8", "quantity_min_e8", "quantity_max_e8", "notional_min_e8", "notional_max_e8", "price_band_e8",
-    "reference_price_e8", "maker_fee_e8", "taker_fee_e8", "maintenance_margin_e8",
-)  # fmt: skip
-BREAKER: Final = ("breaker_move_e8", "breaker_window_s", "breaker_halt_s")
-ORDERS: Final = ("order_types", "times_in_force", "open_orders_max")
 NONE: Final = "none"
 ALL: Final = "ALL"
 
@@ -84,7 +88,7 @@ def command(
     given: dict[str, Any] = {
         name: typed_e8(f"--{name.removesuffix('_e8').replace('_', '-')}", text)
         for name, text in zip(
-            NUMBERS,
+            SYMBOL_NUMBERS,
             (*texts, maker_fee, taker_fee, None if maintenance_margin == NONE else maintenance_margin),
             strict=True,
         )
@@ -103,15 +107,9 @@ def command(
     if symbol is not None and symbol not in symbols and not changes:
         raise CommandError(f"There is no symbol {symbol}; there are {', '.join(symbols) or 'none yet'}.")
     if symbol is not None and changes:
-        before = symbols.get(symbol)
-        if before is None and not (tick and lot):
-            raise CommandError(f"{symbol} is new: it needs at least --tick and --lot.", exit_code=EXIT_USAGE)
-        kept = (
-            {name: getattr(before, name) for name in (*given, *BREAKER, *ORDERS, "fee_tiers")}
-            if before
-            else _new(symbol)
-        )
-        if not decisions.decide(ControlKind.SYMBOL, decision_id, **(kept | changes | {"symbol": symbol})):
+        with decidable():
+            fields = decisions.decided.symbol_fields(symbol, changes)
+        if not decisions.decide(ControlKind.SYMBOL, decision_id, **fields):
             typer.echo(made_before(decision_id), err=True)
     shown = {name: control for name, control in decisions.symbols.items() if symbol in {None, name}}
     if as_json:
@@ -162,17 +160,11 @@ def _shown_breaker(control: Control) -> str | None:
     return None if move_e8 is None else "/".join((shown_e8(move_e8), *map(str, times)))
 
 
-def _new(symbol: str) -> dict[str, Any]:
-    """What a new symbol is where nothing else is said."""
-    base, _, quote = symbol.partition("-")
-    return {"symbol_status": SymbolStatus.TRADING, "base": base, "quote": quote}
-
-
 def _facts(control: Control) -> dict[str, Any]:
-    numbers = {name.removesuffix("_e8"): shown_e8(getattr(control, name)) or None for name in NUMBERS}
+    numbers = {name.removesuffix("_e8"): shown_e8(getattr(control, name)) or None for name in SYMBOL_NUMBERS}
     status = (control.symbol_status or SymbolStatus.UNKNOWN).lower()
     named = {"status": status, "base": control.base, "quote": control.quote}
-    lists = {name: text and text.lower() for name in ORDERS[:2] for text in (getattr(control, name),)}
+    lists = {name: text and text.lower() for name in SYMBOL_ORDERS[:2] for text in (getattr(control, name),)}
     numbers["fee_tiers"] = _shown_tiers(control)
     return named | numbers | {"breaker": _shown_breaker(control)} | lists | {"max_open_orders": control.open_orders_max}
 

@@ -14,7 +14,18 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from gateway.auth.users import Ended, Listed, NewUser, UserError, create, disable, enable, listed, set_password
+from gateway.auth.users import (
+    Ended,
+    Listed,
+    NewUser,
+    UserError,
+    create,
+    disable,
+    enable,
+    listed,
+    set_password,
+    set_role,
+)
 from schemas.units import format_us
 from tradsys import connections
 from tradsys.commands.options import AsJson, Home
@@ -29,30 +40,31 @@ class Action(StrEnum):
     LIST = "list"
     CREATE = "create"
     PASSWORD = "password"  # noqa: S105 - a verb  # nosec B105
+    ROLE = "role"
     DISABLE = "disable"
     ENABLE = "enable"
 
 
 def command(
     home: Home,
-    action: Annotated[Action, typer.Argument(help="list, create, password, disable or enable.")] = Action.LIST,
+    action: Annotated[Action, typer.Argument(help="list, create, password, role, disable or enable.")] = Action.LIST,
     username: Annotated[str | None, typer.Argument(help="Whom; not for list.")] = None,
     account: Annotated[
         str | None, typer.Option(help="create: the account for which the user acts; the user's name unless it is said.")
     ] = None,
-    role: Annotated[str | None, typer.Option(help="create: viewer, trader or admin.")] = None,
+    role: Annotated[str | None, typer.Option(help="create, role: viewer, trader or admin.")] = None,
     as_json: AsJson = False,  # noqa: FBT002 - an option
 ) -> None:
-    """Show who may log in; make a user, change a password, or disable and enable a user.
+    """Show who may log in; make a user, change a password or a role, or disable and enable a user.
 
     A password is asked for, or read as one line from the standard input; it is never an argument. Disabling a user and
-    changing a password end the user's sessions and API keys everywhere within about a second.
+    changing a password or a role end the user's sessions and API keys everywhere within about a second.
     """
     if (username is None) is not (action is Action.LIST):
         raise CommandError(f"{action} takes {'no' if username else 'a'} name.", exit_code=EXIT_USAGE)
-    if action is not Action.CREATE and (account or role):
-        raise CommandError("--account and --role go with create.", exit_code=EXIT_USAGE)
-    if action is Action.CREATE and role is None:
+    if (account and action is not Action.CREATE) or (role and action not in {Action.CREATE, Action.ROLE}):
+        raise CommandError("--account goes with create, --role with create and role.", exit_code=EXIT_USAGE)
+    if action in {Action.CREATE, Action.ROLE} and role is None:
         raise CommandError("Which --role: viewer, trader or admin?", exit_code=EXIT_USAGE)
     conninfo = connections.database(environment_of(home))
     engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo), poolclass=NullPool)
@@ -81,6 +93,8 @@ def _done(engine: Engine, action: Action, username: str, account: str, role: str
             return f"{username} may log in, as {role} of the account {account}."
         case Action.PASSWORD:
             return f"{username} has a new password; {_told(set_password(engine, username, _password()))}."
+        case Action.ROLE:
+            return f"{username} is {role} now; {_told(set_role(engine, username, role))}."
         case Action.DISABLE:
             return f"{username} can log in no more; {_told(disable(engine, username))}."
         case Action.ENABLE:

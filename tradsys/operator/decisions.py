@@ -10,14 +10,13 @@ from confluent_kafka import KafkaException
 from msgspec.structs import replace
 
 from schemas.codec import Codec, CodecError
+from schemas.decided import Decided
 from schemas.messages import AccountState, Control, ControlKind, Phase, Transfer, TransferKind
 from stream_topology.decisions import write_decisions
 from stream_topology.sharding import partition_of
 from tradsys.audit.kafka_log import KafkaLog
 from tradsys.errors import CommandError
-from workers.kernel.controls import ControlGate
-from workers.kernel.sessions import Plan
-from workers.kernel.stage import Input, Record
+from workers.kernel.stage import Record
 
 WRITE_S_MAX: Final = 15.0
 
@@ -34,10 +33,7 @@ class Decisions:
         """Reads what has been decided. Raises CommandError when Kafka is away."""
         self._log = log
         self._codec = codec
-        self._gate = ControlGate("operator")
-        self._newest: dict[ControlKind, dict[str, Control]] = {}
-        self._strategies: dict[tuple[str, str], Control] = {}
-        self._plans: dict[str, Plan] = {}
+        self.decided = Decided()
         self.limit_changes: list[Control] = []
         """Every decision about limits, oldest first."""
         for record in self._records("control", 0):
@@ -46,23 +42,22 @@ class Decisions:
     @property
     def symbols(self) -> Mapping[str, Control]:
         """The newest decision about each symbol, by name."""
-        return dict(sorted(self._newest.get(ControlKind.SYMBOL, {}).items()))
+        return dict(sorted(self.decided.symbols.items()))
 
     @property
     def accounts(self) -> Mapping[str, Control]:
         """The newest decision about each account, by name."""
-        return dict(sorted(self._newest.get(ControlKind.ACCOUNT, {}).items()))
+        return dict(sorted(self.decided.accounts.items()))
 
     @property
     def strategies(self) -> Mapping[tuple[str, str], Control]:
         """The newest decision about each strategy that there is one about, by account and its name."""
-        return dict(sorted(self._strategies.items()))
+        return dict(sorted(self.decided.strategies.items()))
 
     @property
     def limits(self) -> Mapping[tuple[str, str], Control]:
         """The newest decision about the limits of each scope, as `scope_of` names it."""
-        newest = {scope_of(control): control for control in self.limit_changes}
-        return dict(sorted(newest.items()))
+        return dict(sorted(self.decided.limits.items()))
 
     def states(self) -> Mapping[str, AccountState]:
         """How each account stands, as pre-trade risk last said. Raises CommandError when Kafka is away."""
@@ -88,12 +83,11 @@ class Decisions:
 
     def planned(self, symbol: str) -> list[tuple[int, Phase]]:
         """The changes of a symbol's phase that are still to come: when, in microseconds since 1970 UTC, and to what."""
-        plan = self._plans.get(symbol)
-        return [] if plan is None else [step for step in plan.steps if step[0] > time.time_ns() // 1_000]
+        return self.decided.planned(symbol, time.time_ns() // 1_000)
 
     def decide(self, kind: ControlKind, control_id: str | None, **fields: Any) -> bool:
         """Make a decision. False if one of that id was made before: then nothing is done. Raises CommandError."""
-        if control_id is not None and self._gate.knows(control_id):
+        if control_id is not None and self.decided.gate.knows(control_id):
             return False
         control = self.new(kind, control_id, **fields)
         self.write([control], f"With --id {control.control_id} it is safe to repeat: it is made once.")
@@ -115,7 +109,7 @@ class Decisions:
         """
         decided = list(controls)
         for control in decided:
-            if error := self._gate.error(control):
+            if error := self.decided.gate.error(control):
                 raise CommandError(f"Nothing was decided: {error}.")
         values = [self._codec.encode(control) for control in decided]
         try:
@@ -140,38 +134,12 @@ class Decisions:
             message = self._codec.decode(value, "Control")
         except CodecError:
             return
-        read = Input(record.topic, record.partition, record.offset, record.ts_us, "", message, value)
-        admitted = self._gate.admit(read)
-        if isinstance(admitted, Control):
-            self._take(admitted, record.ts_us)
+        assert isinstance(message, Control)
+        self._take(message, record.ts_us)
 
     def _take(self, control: Control, now_us: int) -> None:
-        if control.kind is ControlKind.SESSION:
-            self._plan(control, now_us)
-            return
-        if control.kind is ControlKind.LIMITS:
+        if self.decided.apply(control, now_us) and control.kind is ControlKind.LIMITS:
             self.limit_changes.append(control)
-            return
-        if control.kind is ControlKind.STRATEGY:
-            self._strategies[control.account or "", control.strategy or ""] = control
-            return
-        name = control.symbol if control.kind is ControlKind.SYMBOL else control.account
-        self._newest.setdefault(control.kind, {})[name or ""] = control
-
-    def _plan(self, control: Control, now_us: int) -> None:
-        """As the books do, near enough to show it."""
-        plan = self._plans.setdefault(control.symbol or "", Plan())
-        for _ in plan.due(now_us):
-            pass
-        if control.phase is None:
-            plan.withdraw(control.effective_us)
-        elif control.effective_us is not None and control.effective_us > now_us:
-            plan.set(control.effective_us, control.phase)
-
-
-def scope_of(limits: Control) -> tuple[str, str]:
-    """Account and symbol that limits are for, each empty where they are for every one."""
-    return limits.account or "", limits.symbol or ""
 
 
 def new_id(kind: ControlKind) -> str:

@@ -1,11 +1,13 @@
 """Numbers and choices as the operator types and reads them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
 from rich.table import Table
 
+from schemas.decided import ChangeError
 from schemas.units import UnitError, format_e8, parse_e8
 from tradsys.errors import CommandError
 
@@ -39,6 +41,15 @@ def typed_count(option: str, text: str) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > 9:  # noqa: PLR2004 - fits 32 bits
         raise CommandError(f"{option} is {text[:40]!r}; it must be a whole number, or none.", exit_code=EXIT_USAGE)
     return int(text)
+
+
+@contextmanager
+def decidable() -> Iterator[None]:
+    """What cannot be decided as things stand ends the command with its sentence: raises CommandError."""
+    try:
+        yield
+    except ChangeError as error:
+        raise CommandError(f"{error}.") from error
 
 
 def made_before(decision_id: str | None) -> str:

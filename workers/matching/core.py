@@ -18,10 +18,10 @@ from schemas.messages import (
     TimeInForce,
     TriggerBy,
 )
+from schemas.sessions import PLANNED_MAX
 from schemas.units import DAY_US, E8, INT64_MAX, US_E8
 from stream_topology.sharding import partition_of
 from workers.kernel.controls import ControlGate, whole_lots
-from workers.kernel.sessions import PLANNED_MAX
 from workers.kernel.stage import Input, Output
 from workers.matching.amend import amend, refuse
 from workers.matching.book import Book

@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from schemas.messages import Phase, Reason
-from workers.kernel.sessions import Plan
+from schemas.sessions import Plan
 
 _CONTINUOUS: Final = Phase.CONTINUOUS
 _REFUSES: Final = {Phase.HALTED: Reason.SYMBOL_HALTED, Phase.CLOSED: Reason.SYMBOL_CLOSED}

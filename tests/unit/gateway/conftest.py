@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -13,6 +14,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
+from gateway.admin.desk import AdminDesk
 from gateway.app import Gateway
 from gateway.auth.passwords import Passwords
 from gateway.auth.revocations import Revocations
@@ -74,6 +76,9 @@ class StandInDatabase:
             raise self.error
         return self.answers.pop(0) if self.answers else []
 
+    async def transact(self, _change: Any) -> Any:
+        return await self.rows(None)
+
     async def page(self, statement: Any, _page: int, _page_size: int) -> tuple[Sequence[Any], int]:
         rows = await self.rows(statement)
         return rows, len(rows)
@@ -128,6 +133,7 @@ class Served:
     revocations: Revocations
     signing_keys: SigningKeys
     pairs: Pairs
+    admin: AdminDesk
     decisions: DecisionDesk
     decided: list[Control]
     port: int = 0
@@ -142,6 +148,7 @@ class Served:
     log_error: Exception | None = None
     log_read: list[tuple[str, Place]] = field(default_factory=list)
     kept: Any = field(default_factory=StandInValkey)
+    admin_networks: list[Any] = field(default_factory=lambda: [ip_network("127.0.0.0/8")])
     decision_error: Exception | None = None
     others: dict[int, list[Control]] = field(default_factory=dict)
     """What others decided just before the decision of this number, counted from 1."""
@@ -183,7 +190,7 @@ async def stand_ins() -> Served:
     loop = asyncio.get_running_loop()
 
     def read_back(controls: Sequence[Control]) -> None:
-        for fold in (behind.symbols, behind.signing_keys, behind.pairs, behind.decisions):
+        for fold in (behind.symbols, behind.signing_keys, behind.pairs, behind.admin, behind.decisions):
             fold.apply_all(controls)
 
     def write(values: Sequence[bytes]) -> list[int]:
@@ -208,6 +215,7 @@ async def stand_ins() -> Served:
         Revocations(3_600),
         SigningKeys(desk, "gateway-1"),
         Pairs(desk),
+        AdminDesk(desk),
         desk,
         decided,
     )
@@ -236,6 +244,8 @@ def make_gateway(behind: Served) -> Gateway:
         "symbols": behind.symbols,
         "signing_keys": behind.signing_keys,
         "pairs": behind.pairs,
+        "admin": behind.admin,
+        "admin_networks": behind.admin_networks,
         "tokens": behind.tokens,
         "revocations": behind.revocations,
         "passwords": passwords,

@@ -115,11 +115,16 @@ async def made_pair(served: Any, client: Any, make_symbol: Any) -> Any:
 async def test_examples_of_bodies_are_taken(served: Any, client: Any, document: Any, make_symbol: Any) -> None:
     pair = (await made_pair(served, client, make_symbol)).json()["data"]["pair_id"]
     headers = served.bearer(role="admin") | {"if-match": "*"}
+    for account in ("desk-1", "desk-2"):
+        made = await client.patch(f"/api/v1/admin/accounts/{account}", json={"kind": "cash"}, headers=headers)
+        assert made.status_code == 200, made.text
+    await client.patch("/api/v1/admin/symbols/BTC-USD", json={"tick": "0.01", "lot": "0.0001"}, headers=headers)
     for method, path, operation in operations(document):
         if not path.startswith("/api") or "requestBody" not in operation:
             continue
         for example in operation["requestBody"]["content"]["application/json"]["examples"].values():
-            asked = path.replace("{order_id}", "5").replace("{pair_id}", pair) + "?wait=0"
+            asked = path.replace("{order_id}", "5").replace("{pair_id}", pair).replace("{symbol}", "BTC-USD")
+            asked = asked.replace("{account}", "desk-3").replace("{username}", "bob") + "?wait=0"
             if path == "/api/v1/api-keys":
                 served.database.answers = [[(0,)], [API_KEY]]
             answer = await client.request(method, asked, json=example["value"], headers=headers)

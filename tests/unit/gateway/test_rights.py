@@ -21,6 +21,8 @@ PLACES = {
     "{code}": "NOT_FOUND",
     "{key_id}": "0",
     "{pair_id}": "0",
+    "{account}": "alice",
+    "{username}": "bob",
     "{name}": "index.html",
 }
 MESSAGES: dict[str, dict[str, Any]] = {

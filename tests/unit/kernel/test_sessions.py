@@ -2,9 +2,9 @@
 
 import pytest
 
+from schemas import sessions
 from schemas.messages import Phase
-from workers.kernel import sessions
-from workers.kernel.sessions import Plan
+from schemas.sessions import Plan
 
 
 def test_what_is_due_comes_in_order_and_once() -> None:

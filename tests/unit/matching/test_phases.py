@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from schemas import sessions
 from schemas.messages import (
     BookChange,
     DeadLetter,
@@ -25,7 +26,6 @@ from schemas.units import DAY_US, E8
 from tests.oracle.order_stream import SYMBOL, amend_order, as_input, cancel_order, new_order, open_core, symbol_control
 from tests.oracle.session_stream import session_control
 from tests.unit.matching.ladder import Market, rungs
-from workers.kernel import sessions
 from workers.matching import auction, phases, remove
 from workers.matching.book import Book
 from workers.matching.core import MatchingCore

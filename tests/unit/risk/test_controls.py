@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from schemas import gate as gates
 from schemas.controls import control_error
 from schemas.messages import (
     AccountKind,
@@ -18,7 +19,6 @@ from schemas.messages import (
 )
 from schemas.units import E8
 from tests.oracle.risk_desk import BTC, open_desk
-from workers.kernel import controls
 from workers.kernel.controls import ControlGate
 from workers.kernel.stage import Input
 
@@ -168,7 +168,7 @@ def test_a_decision_counts_once_and_a_corrected_one_may_keep_its_id() -> None:
 
 
 def test_the_oldest_decisions_are_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(controls, "CONTROL_IDS_MAX", 2)
+    monkeypatch.setattr(gates, "CONTROL_IDS_MAX", 2)
     gate = ControlGate("risk")
     first, second, third = (msgspec.structs.replace(FUNDS, control_id=name) for name in ("one", "two", "three"))
     for control in (first, second, third):

@@ -1,0 +1,243 @@
+"""What admins decide over REST is what the operator's commands decide: the same records, checked alike."""
+
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from gateway.auth.users import Listed, UserError
+from schemas.messages import AccountStatus, Control, ControlKind, OrderType, Phase, SymbolStatus
+from schemas.units import E8, make_id
+
+ADMIN = "/api/v1/admin"
+RULES = {"tick": "0.01", "lot": "0.0001"}
+
+
+@pytest.fixture
+async def ask(served: Any, client: Any) -> Any:
+    """Ask as an admin, about a venue with two accounts and a symbol."""
+
+    async def asked(method: str, path: str, body: Any = None, **headers: str) -> Any:
+        return await client.request(method, ADMIN + path, json=body, headers=served.bearer("root", "admin") | headers)
+
+    for account in ("alice", "bob"):
+        assert (await asked("PATCH", f"/accounts/{account}", {"kind": "cash"})).status_code == 200
+    assert (await asked("PATCH", "/symbols/BTC-USD", RULES | {"maker_fee": "0.001"})).status_code == 200
+    served.decided.clear()
+    return asked
+
+
+async def test_a_symbol_keeps_what_is_not_said_and_loses_what_is_null(served: Any, client: Any, ask: Any) -> None:
+    change = {
+        "price_band": "0.1",
+        "breaker": {"move": "0.1", "window_s": 300, "halt_s": 60},
+        "fee_tiers": [{"volume": "1000000", "maker_fee": "0", "taker_fee": "0.0002"}],
+        "order_types": ["limit"],
+        "max_open_orders": 7,
+    }
+    answer = await ask("PATCH", "/symbols/BTC-USD", change)
+    data = answer.json()["data"]
+    assert (data["tick"], data["maker_fee"], data["price_band"], data["order_types"]) == (
+        "0.01",
+        "0.001",
+        "0.1",
+        ["limit"],
+    )
+    (record,) = served.decided
+    assert (record.kind, record.issued_by, record.base, record.quote) == (ControlKind.SYMBOL, "root", "BTC", "USD")
+    assert (record.tick_e8, record.breaker_move_e8, record.breaker_halt_s) == (E8 // 100, E8 // 10, 60)
+    assert (record.fee_tiers, record.open_orders_max) == (f"{1_000_000 * E8}/0/20000", 7)
+    assert record.order_types == OrderType.LIMIT
+    assert (data["decision_id"], data["position"]) == (record.control_id, str(make_id(0, 0)))
+    await ask(
+        "PATCH", "/symbols/BTC-USD", {"price_band": None, "breaker": None, "order_types": None, "fee_tiers": None}
+    )
+    record = served.decided[-1]
+    assert (record.price_band_e8, record.breaker_window_s, record.order_types, record.fee_tiers) == (None,) * 4
+    assert record.maker_fee_e8 == E8 // 1_000
+    assert (await client.get("/api/v1/symbols")).json()["data"][0]["max_open_orders"] == 7
+    halted = await ask("PATCH", "/symbols/BTC-USD", {"status": "halted"})
+    assert halted.json()["data"]["status"] == "halted"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "field"),
+    [
+        ("/symbols/NEW-USD", {"tick": "1"}, 422, None),
+        ("/symbols/NEW-USD", {"tick": "0", "lot": "1"}, 422, "tick"),
+        ("/symbols/BTC-USD", {"tick": "1e3", "lot": "x"}, 422, "tick"),
+        ("/symbols/BTC-USD", {"quote": "EUR"}, 422, None),
+        ("/symbols/BTC-USD", {"order_types": ["good"]}, 422, "order_types"),
+        ("/symbols/BTC-USD", {"tick_e8": 5}, 422, "tick_e8"),
+        ("/symbols/BTC-USD", {"breaker": {"move": "0.1"}}, 422, "breaker.window_s"),
+        ("/symbols/a b", RULES, 422, "symbol"),
+        ("/accounts/zoe", {"status": "active"}, 422, None),
+        ("/accounts/zoe", {"kind": "margin"}, 422, "leverage"),
+        ("/accounts/bob", {"status": "gone"}, 422, "status"),
+    ],
+)
+async def test_what_cannot_be_decided_is_said_and_changes_nothing(
+    served: Any, ask: Any, path: str, body: Any, status: int, field: str | None
+) -> None:
+    answer = await ask("PATCH", path, body)
+    assert answer.status_code == status, answer.text
+    if field is not None:
+        assert answer.json()["error"]["field"] == field
+    assert not served.decided
+
+
+async def test_an_account_is_changed_and_listed(served: Any, ask: Any) -> None:
+    answer = await ask("PATCH", "/accounts/bob", {"kind": "margin", "leverage": "3", "open_orders_max": 5})
+    data = answer.json()["data"]
+    assert (data["kind"], data["leverage"], data["open_orders_max"], data["status"]) == ("margin", "3", 5, "active")
+    await ask("PATCH", "/accounts/bob", {"status": "active"})
+    assert [record.resume for record in served.decided] == [False, True]
+    listed = (await ask("GET", "/accounts?page_size=1&page=2")).json()
+    assert ([each["account"] for each in listed["data"]], listed["pagination"]["total"]) == (["bob"], 2)
+
+
+async def test_limits_are_replaced_and_shown_to_those_whom_they_hold_for(served: Any, client: Any, ask: Any) -> None:
+    await ask("PUT", "/limits", {"max_order_size": "5"})
+    await ask(
+        "PUT", "/limits", {"account": "alice", "max_daily_loss": "100", "trade_frequency": 9, "trade_frequency_s": 1}
+    )
+    answer = await ask("PUT", "/limits", {"account": "alice", "max_drawdown": "0.2"})
+    data = answer.json()["data"]
+    assert (data["account"], data["max_drawdown"], data["max_daily_loss"], data["trade_frequency"]) == (
+        *("alice", "0.2"),
+        *(None, None),
+    )
+    assert len((await ask("GET", "/limits")).json()["data"]) == 2
+    for account, expected in (("alice", [None, "alice"]), ("bob", [None])):
+        own = await client.get("/api/v1/limits", headers=served.bearer(account))
+        assert [limits["account"] for limits in own.json()["data"]] == expected
+    assert (await ask("PUT", "/limits", {"account": "zoe"})).status_code == 404
+    assert (await ask("PUT", "/limits", {"max_order_size": "-1"})).json()["error"]["field"] == "max_order_size"
+
+
+async def test_funds_move_once_for_a_key(served: Any, ask: Any) -> None:
+    funds = {"account": "alice", "currency": "USD", "amount": "10.5"}
+    key = {"idempotency-key": "a-key-of-this-test"}
+    first = await ask("POST", "/deposits", funds, **key)
+    assert first.status_code == 201
+    served.kept.values.clear()
+    again = await ask("POST", "/deposits", funds, **key)
+    assert (again.status_code, again.json()["data"]["position"]) == (201, None)
+    assert again.json()["data"]["decision_id"] == first.json()["data"]["decision_id"]
+    await ask("POST", "/withdrawals", funds)
+    moved = await ask("POST", "/transfers", funds | {"to_account": "bob"})
+    assert moved.status_code == 202
+    found = [(record.kind, record.account, record.to_account, record.amount_e8) for record in served.decided]
+    assert found == [
+        (ControlKind.FUNDS, "alice", None, 1_050_000_000),
+        (ControlKind.FUNDS, "alice", None, -1_050_000_000),
+        (ControlKind.TRANSFER, "alice", "bob", 1_050_000_000),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "changes", "status"),
+    [
+        ("/deposits", {"amount": "0"}, 422),
+        ("/deposits", {"amount": "-1"}, 422),
+        ("/withdrawals", {"amount": "1.123456789"}, 422),
+        ("/deposits", {"account": "zoe"}, 404),
+        ("/deposits", {"currency": "U$"}, 422),
+        ("/transfers", {}, 422),
+        ("/transfers", {"to_account": "zoe"}, 404),
+        ("/transfers", {"to_account": "alice"}, 422),
+    ],
+)
+async def test_funds_that_cannot_move_do_not(served: Any, ask: Any, path: str, changes: Any, status: int) -> None:
+    funds = {"account": "alice", "currency": "USD", "amount": "10.5"}
+    assert (await ask("POST", path, funds | changes)).status_code == status
+    assert not served.decided
+
+
+async def test_the_kill_switch_stops_what_is_named(served: Any, ask: Any) -> None:
+    async def kill(**body: Any) -> Any:
+        served.decided.clear()
+        return await ask("POST", "/kill", body)
+
+    answer = await kill(what="symbol", name="BTC-USD")
+    assert answer.json()["data"]["stopped"] == ["BTC-USD"]
+    (record,) = served.decided
+    assert (record.symbol_status, record.cancel_open, record.tick_e8) == (SymbolStatus.HALTED, True, E8 // 100)
+    await kill(what="account", name="bob", reducing=True)
+    (record,) = served.decided
+    assert (record.account, record.account_status, record.cancel_open) == ("bob", AccountStatus.REDUCING, True)
+    await kill(what="strategy", name="bob", strategy="trend")
+    (record,) = served.decided
+    assert (record.kind, record.strategy, record.account_status) == (
+        *(ControlKind.STRATEGY, "trend"),
+        AccountStatus.SUSPENDED,
+    )
+    await kill(what="venue")
+    assert [record.symbol for record in served.decided] == ["BTC-USD"]
+    await kill(what="venue", reducing=True)
+    assert [record.account for record in served.decided] == ["alice", "bob"]
+    for wrong, status in (
+        ({"what": "symbol"}, 422),
+        ({"what": "venue", "name": "BTC-USD"}, 422),
+        ({"what": "symbol", "name": "NO-SUCH"}, 404),
+        ({"what": "symbol", "name": "BTC-USD", "reducing": True}, 422),
+        ({"what": "strategy", "name": "bob"}, 422),
+    ):
+        assert (await kill(**wrong)).status_code == status
+        assert not served.decided
+
+
+async def test_sessions_are_set_planned_and_withdrawn(served: Any, ask: Any) -> None:
+    path = "/symbols/BTC-USD/sessions"
+    planned = await ask("POST", path, {"phase": "closed", "at": "2090-01-31T17:30:00Z"})
+    assert planned.json()["data"]["planned"] == [{"at": "2090-01-31T17:30:00.000000Z", "phase": "closed"}]
+    assert (await ask("POST", path, {})).json()["data"]["planned"] == []
+    await ask("POST", path, {"phase": "auction"})
+    assert [(record.phase, record.effective_us is None) for record in served.decided] == [
+        *((Phase.CLOSED, False), (None, True)),
+        (Phase.AUCTION, True),
+    ]
+    assert (await ask("POST", path, {"phase": "auction", "at": "2090-01-31T17:30:00"})).status_code == 422
+    assert (await ask("POST", "/symbols/NO-SUCH/sessions", {"phase": "auction"})).status_code == 404
+
+
+async def test_users_are_made_listed_and_changed(served: Any, ask: Any) -> None:
+    served.database.answers = [[Listed("bob", "desk", "trader", 1, None, 2, 3)]]
+    (bob,) = (await ask("GET", "/users")).json()["data"]
+    assert (bob["role"], bob["sessions"], bob["api_keys"], bob["disabled_time"]) == ("trader", 2, 3, None)
+    new = {"username": "carol", "password": "a long one of hers", "role": "trader"}
+    made = await ask("POST", "/users", new)
+    assert (made.status_code, made.json()["data"]) == (201, {"username": "carol", "account": "carol", "role": "trader"})
+    assert (await ask("PATCH", "/users/bob", {"disabled": True})).json()["data"] == {
+        "username": "bob",
+        "disabled": True,
+    }
+    for path, body, status in (
+        ("/users/root", {"role": "viewer"}, 409),
+        ("/users/bob", {}, 422),
+        ("/users/bob", {"role": "viewer", "disabled": True}, 422),
+        ("/users/bob", {"role": "owner"}, 422),
+    ):
+        assert (await ask("PATCH", path, body)).status_code == status
+    served.database.error = UserError("There is no user bob.")
+    assert (await ask("PATCH", "/users/bob", {"role": "viewer"})).status_code == 404
+    served.database.error = UserError("There is a user carol already.")
+    assert (await ask("POST", "/users", new)).status_code == 409
+
+
+async def test_admins_are_heard_from_listed_addresses_only(served: Any, client: Any) -> None:
+    served.gateway._door.callers._admin_networks = (ip_network("10.0.0.0/8"),)
+    headers = served.bearer("root", "admin")
+    for method, path in (("GET", "/accounts"), ("POST", "/kill"), ("GET", "/users")):
+        answer = await client.request(method, ADMIN + path, headers=headers)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "FORBIDDEN")
+    assert (await client.get("/api/v1/limits", headers=headers)).status_code == 200
+
+
+def test_what_others_decided_counts_once_and_what_cannot_be_does_not(served: Any) -> None:
+    account = Control(ControlKind.LIMITS, "c1", max_open_orders=5)
+    served.admin.apply_all(
+        [account, replace(account, max_open_orders=6), replace(account, control_id="c2", max_open_orders=-1)]
+    )
+    assert served.admin.decided.limits["", ""].max_open_orders == 5
