@@ -27,7 +27,7 @@ COMMANDS: Final = {
     "orders": "Show orders as the database has them, or all that happened to one.",
     "kill": "Stop a symbol, an account or all symbols, and take out what rests.",
     "provision": "Make topics, schemas and tables agree with this release, or check whether they do.",
-    "db": "Migrate the database up or down, or show its revision.",
+    "db": "Migrate the database up or down, show its revision, or rebuild it from the log.",
     "topology": "Print every topic and stage, and how they connect.",
     "worker": "Run a stage's worker in the foreground.",
     "gateway": "Run the gateway in the foreground.",

@@ -72,7 +72,7 @@ def test_rows_are_lost_only_when_the_operator_says_so(shell: Shell, empty_databa
     fill(empty_database)
     code, said, asked = shell("downgrade", "0007", typed="n\n")
     assert (code, said.strip()) == (1, "")
-    assert "Lost until the projections read the log again: " in asked
+    assert "Lost until `tradsys db rebuild`: " in asked
     assert "orders.group_id" in asked
     assert "Lost for good: " in asked
     assert "users.disabled_us" in asked
@@ -87,6 +87,7 @@ def test_what_cannot_be_is_said_in_a_sentence(shell: Shell, empty_database: str)
     for words, code, sentence in (
         (("downgrade",), 2, "Down to which revision?"),
         (("revision",), 2, "What does it do?"),
+        (("rebuild", "0003"), 2, "rebuild takes nothing more."),
         (("current", "0003"), 2, "current takes nothing more."),
         (("upgrade", "9999"), 1, f"There is no revision 9999; this release has 0001 to {tables.REVISION}."),
         (("downgrade", "0003"), 1, "The database has revision base: 0003 lies up from there."),

@@ -1,11 +1,16 @@
 """`tradsys db`."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated, Final
 
+import psycopg
 import typer
+from confluent_kafka import KafkaException
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from schemas import migrations
@@ -15,6 +20,8 @@ from tradsys.commands.options import AsJson, Home
 from tradsys.errors import CommandError
 from tradsys.operator.typed import EXIT_USAGE
 from tradsys.settings import environment_of
+from workers.projections.rebuild import Rebuild
+from workers.shell.endings import WorkerError
 
 
 class Action(StrEnum):
@@ -24,10 +31,12 @@ class Action(StrEnum):
     UPGRADE = "upgrade"
     DOWNGRADE = "downgrade"
     REVISION = "revision"
+    REBUILD = "rebuild"
 
 
 _TAKES: Final = {
     Action.CURRENT: "current takes nothing more.",
+    Action.REBUILD: "rebuild takes nothing more.",
     Action.UPGRADE: "",
     Action.DOWNGRADE: "Down to which revision? `tradsys db current` shows them; `base` is a database without tables.",
     Action.REVISION: 'What does it do? `tradsys db revision "Add what orders pay"`.',
@@ -36,7 +45,9 @@ _TAKES: Final = {
 
 def command(
     home: Home,
-    action: Annotated[Action, typer.Argument(help="current, upgrade, downgrade or revision.")] = Action.CURRENT,
+    action: Annotated[
+        Action, typer.Argument(help="current, upgrade, downgrade, revision or rebuild.")
+    ] = Action.CURRENT,
     what: Annotated[
         str | None,
         typer.Argument(help="upgrade, downgrade: to which revision; revision: what the new migration does."),
@@ -44,15 +55,20 @@ def command(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before rows are lost.")] = False,  # noqa: FBT002 - an option
     as_json: AsJson = False,  # noqa: FBT002 - an option
 ) -> None:
-    """Show which migrations the database has, migrate it up or down, or write the next migration.
+    """Show which migrations the database has, migrate it up or down, write the next one, or rebuild it from the log.
 
     A migration happens wholly or not at all. One that takes something away from tables with rows says what, and asks
     first. Workers and gateways of a release need its newest revision: stop them before a downgrade. `revision` is for
-    who changes the tables: in a checkout it writes a file that makes the database agree with them.
+    who changes the tables: in a checkout it writes a file that makes the database agree with them. `rebuild` makes
+    what the projections write anew from the log, beside them, and changes places; readers and projections go on.
     """
-    if action is not Action.UPGRADE and (what is None) is not (action is Action.CURRENT):
+    if action is not Action.UPGRADE and (what is None) is not (action in {Action.CURRENT, Action.REBUILD}):
         raise CommandError(_TAKES[action], exit_code=EXIT_USAGE)
-    dsn = connections.database(environment_of(home))
+    environ = environment_of(home)
+    dsn = connections.database(environ)
+    if action is Action.REBUILD:
+        _rebuild(environ, dsn, as_json=as_json)
+        return
     try:
         if action is Action.REVISION:
             path = migrations.write(dsn, (what or "").rstrip("."))
@@ -65,6 +81,30 @@ def command(
         _show(migrations.current(dsn), as_json=as_json)
     except MigrationError as error:
         raise CommandError(str(error)) from error
+
+
+def _rebuild(environ: Mapping[str, str], dsn: str, *, as_json: bool) -> None:
+    log, codec = connections.log(environ), connections.codec(environ)
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task("reading the log", total=None)
+
+        def report(read: int, total: int) -> None:
+            progress.update(task, completed=read, total=total)
+
+        try:
+            done = Rebuild(log.bootstrap, log.prefix, dsn, codec, report).run()
+        except WorkerError as error:
+            raise CommandError(str(error)) from error
+        except KafkaException as error:
+            raise CommandError(f"The log cannot be read: {error}.") from error
+        except psycopg.Error as error:
+            raise CommandError(f"The tables could not be rebuilt: {str(error).strip().splitlines()[0]}") from error
+    if as_json:
+        typer.echo(json.dumps(asdict(done)))
+    else:
+        typer.echo(
+            f"The tables are as {done.records} records of the log say; the projections waited {done.waited_ms} ms."
+        )
 
 
 def _migrate(dsn: str, action: Action, revision: str, *, yes: bool) -> None:
@@ -84,7 +124,7 @@ def _warning(revision: str, lost: list[Loss]) -> str:
     never = ", ".join(loss.name for loss in lost if not loss.comes_again)
     sentences = [f"Revision {revision} has less."]
     if again:
-        sentences.append(f"Lost until the projections read the log again: {again}.")
+        sentences.append(f"Lost until `tradsys db rebuild`: {again}.")
     if never:
         sentences.append(f"Lost for good: {never}.")
     return " ".join([*sentences, "Go on?"])

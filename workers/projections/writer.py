@@ -78,9 +78,10 @@ class Claim(NamedTuple):
 class Writer:
     """The connection, and the partitions that are written through it."""
 
-    def __init__(self, dsn: str) -> None:
-        """Nothing is connected before `own`."""
+    def __init__(self, dsn: str, schema: str = "public") -> None:
+        """The database, and in which schema of it the tables are; nothing is connected before `own`."""
         self._dsn = dsn
+        self._options = f"{_OPTIONS} -c search_path={schema},public"
         self._connection: psycopg.Connection | None = None
         self._claims: dict[Partition, Claim] = {}
         self._tables = [_TableWriter(table) for table in PROJECTED]
@@ -163,14 +164,14 @@ class Writer:
                 autocommit=True,
                 connect_timeout=CONNECT_TIMEOUT_S,
                 application_name="tradsys-projections",
-                options=_OPTIONS,
+                options=self._options,
                 keepalives_idle=5,
                 keepalives_interval=5,
                 keepalives_count=2,
                 tcp_user_timeout=STATEMENT_TIMEOUT_S * 1_000,
             )
             try:
-                _check_revision(connection)
+                check_revision(connection)
                 for table in self._tables:
                     connection.execute(table.create)
             except BaseException:
@@ -238,7 +239,8 @@ def _claims(connection: psycopg.Connection, query: str, partitions: list[Partiti
     return {(topic, number): Claim(next_offset, epoch) for topic, number, next_offset, epoch in answer}
 
 
-def _check_revision(connection: psycopg.Connection) -> None:
+def check_revision(connection: psycopg.Connection) -> None:
+    """Raise WorkerError when the tables are not those of this release."""
     try:
         found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     except psycopg.errors.UndefinedTable:
