@@ -768,14 +768,14 @@ RISK_MUTATIONS: Final = (
     Mutation(
         "bracket: nothing comes after a cancel",
         BRACKETS,
-        "(entry.removing and end.reason is Reason.CANCELLED_BY_CLIENT)",
-        "(end.reason is Reason.CANCELLED_BY_CLIENT)",
+        "end.reason is Reason.CANCELLED_BY_CLIENT and end.command_id is None",
+        "end.reason is Reason.CANCELLED_BY_CLIENT",
     ),
     Mutation(
         "bracket: it comes after a cancel all",
         BRACKETS,
-        " or (entry.removing and end.reason is Reason.CANCELLED_BY_CLIENT)",
-        "",
+        "_TAKEN_OUT or with_all:",
+        "_TAKEN_OUT:",
     ),
     Mutation("bracket: it comes after a kill", BRACKETS, "frozenset({Reason.KILLED, ", "frozenset({"),
     Mutation(

@@ -541,7 +541,7 @@ class RandomMarket:
         wrong = trigger_e8 >= price_e8 if buys else trigger_e8 <= price_e8
         return ("GROUP_INVALID", price_e8, trigger_e8) if wrong else None
 
-    def _brought(self, entry: Order, filled_e8: int, reason: Reason = Reason.NONE) -> None:
+    def _brought(self, entry: Order, filled_e8: int, reason: Reason = Reason.NONE, *, asked: bool = False) -> None:
         """An order has ended: what came of it, if it was the entry of a bracket."""
         told, self.desk.brought = self.desk.brought, []
         if entry.order_id not in self.entries:
@@ -561,7 +561,7 @@ class RandomMarket:
         if sells and self.naive.leverage[account] is None:
             base = self.naive.pairs[entry.symbol][0]
             room_e8 = min(room_e8, self.naive.total(account, base) - self.naive.reserved(account, base))
-        why = self._withheld(entry, reason) or (None if room_e8 > 0 else ("REDUCE_ONLY", 0, filled_e8))
+        why = self._withheld(entry, reason, asked=asked) or (None if room_e8 > 0 else ("REDUCE_ONLY", 0, filled_e8))
         if why is not None:
             assert [_why_not(each) for each in told] == [(entry.order_id + number * 2**45, *why) for number in (2, 1)]
             self.ended[account] = None, None
@@ -582,11 +582,9 @@ class RandomMarket:
         for order in members(pair):
             self.desk.entered(order)
 
-    def _withheld(self, entry: Order, reason: Reason) -> Why:
-        """Why nothing is to come of an entry that was filled."""
-        self.timers.leaving.update(order.order_id for order in self.desk.removed)
-        by_all = reason is Reason.CANCELLED_BY_CLIENT and entry.order_id in self.timers.leaving
-        if reason in {Reason.KILLED, Reason.TIMER_EXPIRED} or by_all:
+    def _withheld(self, entry: Order, reason: Reason, *, asked: bool) -> Why:
+        """Why nothing is to come of an entry that was filled; `asked` is whether a cancel of it was answered."""
+        if reason in {Reason.KILLED, Reason.TIMER_EXPIRED} or (reason is Reason.CANCELLED_BY_CLIENT and not asked):
             return str(reason), None, None
         if entry.account in self.losses.liquidating:
             return "LIQUIDATION", None, None
@@ -833,12 +831,14 @@ class RandomMarket:
         if status is OrderStatus.REJECTED and order.order_id in self.desk.in_book:
             status = OrderStatus.CANCELLED
         reason = self.rng.choice(ENDS) if status is OrderStatus.CANCELLED else Reason.NONE
-        self.desk.ended(order, status, cumulative_e8=self.filled[order.order_id], reason=reason)
+        asked = reason is Reason.CANCELLED_BY_CLIENT and bool(self.rng.randint(0, 3))
+        command_id = 1 if asked else None
+        self.desk.ended(order, status, cumulative_e8=self.filled[order.order_id], reason=reason, command_id=command_id)
         self._cancelled(self.naive.part(order.order_id))
         del self.open[order.order_id], self.naive.orders[order.order_id]
         self.ended[order.account] = status, order
         self.amends.pop(order.order_id, None)
-        self._brought(order, self.filled[order.order_id], reason)
+        self._brought(order, self.filled[order.order_id], reason, asked=asked)
 
     def _end_entry(self) -> None:
         """The entry of a bracket is filled, in part or whole, and ends."""

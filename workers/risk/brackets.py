@@ -182,7 +182,8 @@ class Brackets:
 
 def _withheld(account: Account, entry: RiskOrder, end: Execution) -> Refusal | None:
     """Why nothing comes of an entry, although something of it was filled."""
-    if end.reason in _TAKEN_OUT or (entry.removing and end.reason is Reason.CANCELLED_BY_CLIENT):
+    with_all = end.reason is Reason.CANCELLED_BY_CLIENT and end.command_id is None  # it answers no cancel of its own
+    if end.reason in _TAKEN_OUT or with_all:
         return Refusal(end.reason)
     if account.status not in {AccountStatus.ACTIVE, AccountStatus.REDUCING}:
         return Refusal(Reason.LIQUIDATION if account.liquidating else Reason.ACCOUNT_SUSPENDED)

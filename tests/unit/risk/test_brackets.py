@@ -107,7 +107,8 @@ def test_what_was_filled_is_protected_when_the_entry_has_ended(desk: Desk, *, re
     desk.filled(entry, E8, 1000 * E8)
     if restarts:
         restarted(desk)
-    desk.ended(entry, cumulative_e8=E8, reason=Reason.CANCELLED_BY_CLIENT, correlation_id="asked")
+    answers = {"command_id": 7, "correlation_id": "asked"}
+    desk.ended(entry, cumulative_e8=E8, reason=Reason.CANCELLED_BY_CLIENT, **answers)
     (pair,) = desk.brought
     assert isinstance(pair, Order)
     assert (pair.kind, pair.group_id, pair.command_id) == (OrderKind.OCO, entry.order_id, pair.order_id)
@@ -233,6 +234,12 @@ def test_a_cancel_all_does_and_a_cancel_does_not(desk: Desk, *, restarts: bool) 
         restarted(desk)
     desk.ended(entry, cumulative_e8=E8, reason=Reason.CANCELLED_BY_CLIENT)
     assert withheld(desk) == (Reason.CANCELLED_BY_CLIENT, None, None)
+    other = desk.placed("mary", **BUY)
+    desk.filled(other, E8, 1000 * E8)
+    desk.brought.clear()
+    _, removal = desk.send(Command(CommandKind.CANCEL_ALL, "mary"))
+    desk.ended(other, cumulative_e8=E8, reason=Reason.CANCELLED_BY_CLIENT, command_id=7)
+    assert len(desk.brought) == 1  # its own cancel was first
 
 
 def test_an_entry_that_was_filled_before_it_could_leave_is_protected(desk: Desk) -> None:
