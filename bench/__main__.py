@@ -14,8 +14,8 @@ from stream_topology.provision import provision
 from tradsys import platform
 from tradsys.settings import free_ports, load
 
-BENCHMARKS = ("matching", "rules", "shell", "gateway", "pipeline", "restore")
-WITH_STACK = {"gateway"}
+BENCHMARKS = ("matching", "rules", "shell", "gateway", "streams", "pipeline", "restore")
+WITH_STACK = {"gateway", "streams"}
 """They read addresses from the environment."""
 
 
