@@ -180,6 +180,10 @@ SCHEMAS: Final[JsonObject] = {
         },
         price_band=or_null(NUMBER | {"description": "A fraction of the mark"}),
         **{name: or_null(fee) for name, fee in _FEES.items()},
+        **{
+            name: or_null(NUMBER | {"description": "A fraction of a position's value"})
+            for name in ("initial_margin", "maintenance_margin")
+        },
         fee_tiers={
             "type": "array",
             "description": "Other fees from a 30-day volume in quote currency on, the smallest first",

@@ -110,6 +110,10 @@ def _symbol_numbers(control: Control) -> str | None:
     margin_e8 = control.maintenance_margin_e8
     if margin_e8 is not None and not 0 < margin_e8 < E8:
         return f"maintenance_margin_e8 is {margin_e8}: it must be above 0 and below {E8} (a whole; null: none)"
+    initial_e8 = control.initial_margin_e8
+    if initial_e8 is not None and not max(margin_e8 or 0, 1) <= initial_e8 <= E8:
+        least = "above 0" if margin_e8 is None else f"from maintenance_margin_e8, {margin_e8},"
+        return f"initial_margin_e8 is {initial_e8}: it must be {least} to {E8} (a whole; null: none)"
     return _symbol_limits(control) or _symbol_fees(control) or _breaker(control) or _symbol_orders(control)
 
 

@@ -12,7 +12,7 @@ from schemas.sessions import PLANNED_MAX, Plan
 
 SYMBOL_NUMBERS: Final = (
     "tick_e8", "lot_e8", "quantity_min_e8", "quantity_max_e8", "notional_min_e8", "notional_max_e8", "price_band_e8",
-    "reference_price_e8", "maker_fee_e8", "taker_fee_e8", "maintenance_margin_e8",
+    "reference_price_e8", "maker_fee_e8", "taker_fee_e8", "maintenance_margin_e8", "initial_margin_e8",
 )  # fmt: skip
 BREAKER: Final = ("breaker_move_e8", "breaker_window_s", "breaker_halt_s")
 SYMBOL_ORDERS: Final = ("order_types", "times_in_force", "open_orders_max")

@@ -273,6 +273,7 @@ class Reason(StrEnum):
     TIME_IN_FORCE_NOT_TAKEN = "TIME_IN_FORCE_NOT_TAKEN"
     SYMBOL_ORDERS_MAX = "SYMBOL_ORDERS_MAX"
     GROUP_POSITION = "GROUP_POSITION"
+    INITIAL_MARGIN_INSUFFICIENT = "INITIAL_MARGIN_INSUFFICIENT"
 
 
 class SelfTradePrevention(StrEnum):
@@ -673,6 +674,11 @@ class Control(msgspec.Struct, frozen=True, gc=False):
     """PAIR: over how many observations mean and deviation are taken."""
     notes: str | None = None
     """PAIR: what people say of it."""
+    initial_margin_e8: int | None = None
+    """SYMBOL: the part of a position's value, all open orders of its worse side filled, that a MARGIN account must
+    have as equity to raise it; 10^-8, above 0, at most a whole, and not below maintenance_margin_e8. An account
+    whose leverage asks for more gives that. Null: what its leverage asks for.
+    """
 
 
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):
@@ -797,6 +803,8 @@ class Execution(msgspec.Struct, frozen=True, gc=False):
     """The group that the order belongs to: the order_id of the group's first order; null for an order on its own."""
     reduce_only: bool = False
     """The order may only reduce the account's position."""
+    strategy: str | None = None
+    """What of the account placed the order, as its command said; null if it said nothing."""
 
 
 class Frame(msgspec.Struct, frozen=True, gc=False):
@@ -963,6 +971,8 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     """Fraction of the notional that it pays where it rests, by its account's volume; null for the symbol's. 10^-8."""
     taker_fee_e8: int | None = None
     """The same where it is the aggressor; 10^-8."""
+    strategy: str | None = None
+    """What of the account placed it, if it says so: said in its executions."""
 
 
 class Position(msgspec.Struct, frozen=True, gc=False):

@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 METADATA: Final = MetaData(naming_convention={"pk": "pk_%(table_name)s"})
 
-REVISION: Final = "0013"
+REVISION: Final = "0014"
 """The migration that these tables are the result of."""
 
 NEWEST_BY: Final = "newest_by"
@@ -104,6 +104,7 @@ orders: Final = Table(
     _e8("notional_e8", nullable=True),
     _id("group_id", nullable=True),
     Column("reduce_only", Boolean, nullable=False, server_default=false()),
+    _text("strategy", nullable=True),
     info={NEWEST_BY: ("execution_id",)},
     comment="One row an order, refused ones included: its newest state",
 )
@@ -161,6 +162,7 @@ executions: Final = Table(
     _e8("notional_e8", nullable=True),
     _id("group_id", nullable=True),
     Column("reduce_only", Boolean, nullable=False, server_default=false()),
+    _text("strategy", nullable=True),
     info={NEWEST_BY: ()},
     comment="Everything that happened to orders and commands",
 )

@@ -61,6 +61,7 @@ class SymbolChange(_Body):
     maker_fee: Fraction | None = None
     taker_fee: Fraction | None = None
     maintenance_margin: Fraction | None = None
+    initial_margin: Fraction | None = None
     breaker: Breaker | None = None
     fee_tiers: Annotated[list[Tier], Field(max_length=20)] | None = None
     order_types: Annotated[list[Name], Field(min_length=1, max_length=20)] | None = None

@@ -17,6 +17,8 @@ _NUMBERS: Final = (
     "price_band_e8",
     "maker_fee_e8",
     "taker_fee_e8",
+    "initial_margin_e8",
+    "maintenance_margin_e8",
 )
 _LISTS: Final = ("order_types", "times_in_force")
 

@@ -116,6 +116,7 @@ _SENTENCES: Final[dict[str, str]] = {
     ),
     Reason.FUNDS_INSUFFICIENT: "The order may cost {actual}, and {limit} is available",
     Reason.MARGIN_INSUFFICIENT: "The exposure would be {actual}, and equity times leverage is {limit}",
+    Reason.INITIAL_MARGIN_INSUFFICIENT: "The initial margin would be {actual}, and the equity is {limit}",
     Reason.POST_ONLY_WOULD_TRADE: "At {actual} the post-only order would trade with {limit}, the best opposite price",
     Reason.TRADES_LIMIT: "The order has traded as often as one may at once",
     Reason.BOOK_FULL: "The book of {symbol} cannot hold this: {actual} where {limit} is the most",

@@ -5,6 +5,7 @@ from typing import Final
 from tests.mutations.mutation import Mutation
 
 MATCHER = "workers/matching/matcher.py"
+EXECUTIONS = "workers/matching/executions.py"
 SELF_TRADE = "workers/matching/self_trade.py"
 BOOK = "workers/matching/book.py"
 PLACING = "workers/matching/placing.py"
@@ -627,10 +628,12 @@ MATCHING_MUTATIONS: Final = (
     Mutation(
         "bracket: an entry forgets its group",
         MATCHER,
-        " or order.reduce_only or order.group_id:",
-        " or order.reduce_only:",
+        " or order.reduce_only or order.group_id or order.strategy",
+        " or order.reduce_only or order.strategy",
     ),
-    Mutation("bracket: both trade", MATCHING, "book.pairs[pair.group_id] =", "book.pairs[order.order_id] ="),
+    Mutation(
+        "bracket: the book lets both trade", MATCHING, "book.pairs[pair.group_id] =", "book.pairs[order.order_id] ="
+    ),
     Mutation(
         "bracket: the stop is of another group",
         GROUPS,
@@ -638,4 +641,12 @@ MATCHING_MUTATIONS: Final = (
         "member_id(pair.order_id, STOP_MEMBER)",
     ),
     Mutation("bracket: the stop has a name of its own", GROUPS, "attached=is_attached(pair)", "attached=False"),
+    Mutation("executions do not repeat a strategy", EXECUTIONS, "        strategy=terms.strategy,\n", ""),
+    Mutation("a strategy alone is not repeated", EXECUTIONS, "        or order.strategy is not None\n", ""),
+    Mutation(
+        "what rests at once forgets its strategy",
+        MATCHER,
+        " or order.group_id or order.strategy\n",
+        " or order.group_id\n",
+    ),
 )

@@ -23,6 +23,7 @@ STRATEGIES = "workers/risk/strategies.py"
 TIMERS = "workers/risk/timers.py"
 SWEEPS = "workers/risk/sweeps.py"
 VOLUMES = "workers/risk/volumes.py"
+CONTROLS = "schemas/controls.py"
 VALUE_AT_RISK = "workers/risk/value_at_risk.py"
 RISK_GROUPS = "workers/risk/groups.py"
 BRACKETS = "workers/risk/brackets.py"
@@ -351,8 +352,8 @@ RISK_MUTATIONS: Final = (
     Mutation(
         "leverage is not used",
         MARGIN,
-        "if exposure_e16 * E8 <= equity_e16 * account.leverage_e8:",
-        "if exposure_e16 <= equity_e16:",
+        "if exposure_e16 * E8 > equity_e16 * account.leverage_e8:",
+        "if exposure_e16 > equity_e16:",
     ),
     Mutation(
         "an amendment is held at the order's fee",
@@ -659,6 +660,18 @@ RISK_MUTATIONS: Final = (
     Mutation("oco: the stop is another order's", ORDERS, "            and self.stop == other.stop\n", ""),
     Mutation("loss: who is left is not assessed", LOSSES, "                rules.assessed_to = name\n", ""),
     Mutation(
+        "loss: new rules of a symbol begin its second anew",
+        RISK,
+        "rules.assessed_us, rules.assessed_to = before.assessed_us, before.assessed_to",
+        "rules.assessed_to = before.assessed_to",
+    ),
+    Mutation(
+        "loss: new rules of a symbol leave out who was still to be assessed",
+        RISK,
+        "rules.assessed_us, rules.assessed_to = before.assessed_us, before.assessed_to",
+        "rules.assessed_us = before.assessed_us",
+    ),
+    Mutation(
         "loss: the next tick assesses the same again",
         LOSSES,
         "(name for name in holders if name > before)",
@@ -875,4 +888,55 @@ RISK_MUTATIONS: Final = (
         "else variants",
     ),
     Mutation("bracket: the profit is another order's", ORDERS, ", command.take_profit_price_e8)\n", ")\n"),
+    Mutation(
+        "an order needs no initial margin",
+        MARGIN,
+        "                more_e32 += _more_e32(account, valued, held_e8 * valued.mark_e8)\n",
+        "                pass\n",
+    ),
+    Mutation(
+        "a transfer needs no initial margin",
+        MARGIN,
+        "                more_e32 += _more_e32(account, valued, exposed_e8 * valued.mark_e8)\n",
+        "",
+    ),
+    Mutation(
+        "the initial margin comes beside the leverage's",
+        MARGIN,
+        "account.leverage_e8 - E8 * E8, 0)",
+        "account.leverage_e8, 0)",
+    ),
+    Mutation(
+        "a leverage below the initial margin's asks for less",
+        MARGIN,
+        "max(rules.initial_e8 * account.leverage_e8 - E8 * E8, 0)",
+        "(rules.initial_e8 * account.leverage_e8 - E8 * E8)",
+    ),
+    Mutation(
+        "the whole equity covers no initial margin",
+        MARGIN,
+        "required_e32 <= equity_e16 * E8 * account.leverage_e8",
+        "required_e32 < equity_e16 * E8 * account.leverage_e8",
+    ),
+    Mutation("the initial margin is rounded down", MARGIN, "-(-required_e32 // (", "(required_e32 // ("),
+    Mutation(
+        "an initial margin may lie below the maintenance margin",
+        CONTROLS,
+        "not max(margin_e8 or 0, 1) <= initial_e8",
+        "not 1 <= initial_e8",
+    ),
+    Mutation(
+        "a repeated order forgets its strategy",
+        ANSWERS,
+        "strategy=order.strategy,\n            **_terms(order),\n        )\n        return (",
+        "**_terms(order),\n        )\n        return (",
+    ),
+    Mutation(
+        "bracket: what does not come forgets its strategy",
+        ANSWERS,
+        "strategy=order.strategy,\n            **_terms(order),\n        )\n        return Output",
+        "**_terms(order),\n        )\n        return Output",
+    ),
+    Mutation("a refused order forgets its strategy", ANSWERS, "            strategy=_echo(command.strategy),\n", ""),
+    Mutation("the book is not told of a strategy", ANSWERS, "        or order.strategy is not None\n", ""),
 )

@@ -578,6 +578,7 @@ class NaiveBook:
             "notional_e8": order.notional_e8,
             "group_id": order.group_id,
             "reduce_only": order.reduce_only,
+            "strategy": order.strategy,
         }
         self.said.append(Execution(**(fields | more)))
 

@@ -51,6 +51,8 @@ class NaiveFunds:
     orders: dict[int, OpenOrder] = field(default_factory=dict)
     leverage: dict[str, int | None] = field(default_factory=dict)
     """Per account; None for a cash account."""
+    initial: dict[str, int | None] = field(default_factory=dict)
+    """Per symbol: the least part of its exposure that is asked for as equity."""
 
     def move(self, account: str, currency: str, amount: int) -> None:
         self.balances[account, currency] = self.balances.get((account, currency), 0) + amount
@@ -134,18 +136,33 @@ class NaiveFunds:
         leverage = self.leverage[account]
         if leverage is None:
             return None
-        left = NaiveFunds(self.pairs, self.marks, dict(self.balances), self.orders, self.leverage)
+        left = NaiveFunds(self.pairs, self.marks, dict(self.balances), self.orders, self.leverage, self.initial)
         left.move(account, currency, -amount)
         for quote in sorted({quote for base, quote in self.pairs.values() if currency in {base, quote}}):
-            equity, exposure = Fraction(left.total(account, quote)), Fraction(0)
+            equity, values = Fraction(left.total(account, quote)), {}
             for symbol, (base, other) in self.pairs.items():
                 if other == quote:
                     mark = Fraction(self.marks[symbol], UNIT)
                     equity += left.total(account, base) * mark
-                    exposure += left._worst(account, base, quote, []) * mark
-            limit = equity * leverage / UNIT
-            if exposure > limit:
-                return "MARGIN_INSUFFICIENT", math.floor(limit), math.ceil(exposure)
+                    values[symbol] = left._worst(account, base, quote, []) * mark
+            refusal = self._uncovered(equity, values, leverage)
+            if refusal is not None:
+                return refusal
+        return None
+
+    def _uncovered(
+        self, equity: Fraction, values: dict[str, Fraction], leverage: int
+    ) -> tuple[str, int | None, int | None] | None:
+        """Why an equity does not cover so much exposure in each symbol, and the numbers."""
+        limit, exposure = equity * leverage / UNIT, sum(values.values())
+        if exposure > limit:
+            return "MARGIN_INSUFFICIENT", math.floor(limit), math.ceil(exposure)
+        rates = {
+            symbol: max(Fraction(self.initial.get(symbol) or 0, UNIT), Fraction(UNIT, leverage)) for symbol in values
+        }
+        required = sum(value * rates[symbol] for symbol, value in values.items())
+        if required > equity:
+            return "INITIAL_MARGIN_INSUFFICIENT", math.floor(equity), math.ceil(required)
         return None
 
     def _worst(self, account: str, base: str, quote: str, extra: list[OpenOrder]) -> int:
@@ -165,7 +182,7 @@ class NaiveFunds:
         own, quote = self.pairs[new.symbol]
         if self._worst(new.account, own, quote, [new]) <= self._worst(new.account, own, quote, []):
             return None
-        equity, exposure = Fraction(self.total(new.account, quote)), Fraction(0)
+        equity, values = Fraction(self.total(new.account, quote)), {}
         for symbol, (base, other) in self.pairs.items():
             if other != quote:
                 continue
@@ -175,7 +192,6 @@ class NaiveFunds:
             if symbol not in self.marks:
                 return "NO_MARK", None, None
             mark = Fraction(self.marks[symbol], UNIT)
-            exposure += worst * mark
+            values[symbol] = worst * mark
             equity += self.total(new.account, base) * mark
-        limit = equity * leverage / UNIT
-        return ("MARGIN_INSUFFICIENT", math.floor(limit), math.ceil(exposure)) if exposure > limit else None
+        return self._uncovered(equity, values, leverage)

@@ -92,6 +92,7 @@ def new_order(
     notional_e8: int | None = None,
     reduce_only: bool = False,
     fees_e8: tuple[int, int] | None = None,
+    strategy: str | None = None,
 ) -> Order:
     return Order(
         kind=OrderKind.NEW,
@@ -120,6 +121,7 @@ def new_order(
         reduce_only=reduce_only,
         maker_fee_e8=None if fees_e8 is None else fees_e8[0],
         taker_fee_e8=None if fees_e8 is None else fees_e8[1],
+        strategy=strategy,
     )
 
 
@@ -256,7 +258,7 @@ def _shown(rng: random.Random, order: Order) -> int | None:
 
 def random_orders(seed: int, count: int, *, prices: int = 24, accounts: int = 5) -> Iterator[Asked]:
     """A day on a narrow market; every cancel names an order that came, be it open or not. Time passes now and then."""
-    rng, pays = random.Random(seed), random.Random(~seed)
+    rng, beside = random.Random(seed), random.Random(~seed)
     recent: list[Order] = []
     ended: list[Order] = []
     """Entries of brackets that have ended."""
@@ -285,7 +287,7 @@ def random_orders(seed: int, count: int, *, prices: int = 24, accounts: int = 5)
                 ended.append(victim)
             yield cancel_order(number, victim, account=None if own else "mallory")
             continue
-        order = _new(rng, pays, number, roll, prices, accounts)
+        order = _new(rng, beside, number, roll, prices, accounts)
         del recent[:-200]
         order = _with_others(rng, order)
         recent += members(order)
@@ -306,7 +308,7 @@ def _amended(rng: random.Random, victim: Order, number: int) -> Order:
     return amend_order(number, victim, price_e8, quantity_e8, **changes)
 
 
-def _new(rng: random.Random, pays: random.Random, number: int, roll: float, prices: int, accounts: int) -> Order:
+def _new(rng: random.Random, beside: random.Random, number: int, roll: float, prices: int, accounts: int) -> Order:
     side = rng.choice((Side.BUY, Side.SELL))
     away = rng.randint(-3, prices // 2)
     price = (1_000 - away if side is Side.BUY else 1_000 + away) * TICK_E8
@@ -332,7 +334,8 @@ def _new(rng: random.Random, pays: random.Random, number: int, roll: float, pric
         display_e8=rng.randint(1, 6) * LOT_E8 if not market and rng.random() < 0.2 else None,
         prevention=rng.choice(PREVENTIONS),
         reduce_only=rng.random() < 0.1,
-        fees_e8=(pays.randint(-90_000, 90_000), pays.randint(0, 200_000)) if pays.random() < 0.3 else None,
+        fees_e8=(beside.randint(-90_000, 90_000), beside.randint(0, 200_000)) if beside.random() < 0.3 else None,
+        strategy=beside.choice((None, None, None, "trend", "pairs")),
         expire_us=time_of(number) + rng.randint(-20, 300) if time_in_force is TimeInForce.GTD else None,
         **terms,
     )

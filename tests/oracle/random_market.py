@@ -41,6 +41,7 @@ ACCOUNTS = ("cash", "purse", "margin")
 SYMBOLS = {"BTC-USD": ("BTC", "USD", 1000), "ETH-USD": ("ETH", "USD", 50), "BTC-EUR": ("BTC", "EUR", 900)}
 STRATEGIES = ("trend", "pairs")
 CURRENCIES = ("USD", "EUR", "BTC", "ETH")
+INITIAL = (None, E8 // 10, E8 // 2, E8, E8)
 MAINTENANCE = (None, None, E8 // 20, E8 // 4, E8 * 3 // 4)
 ENDS = (*[Reason.CANCELLED_BY_CLIENT] * 5, Reason.KILLED, Reason.TIMER_EXPIRED, Reason.MARGIN_CALL)
 RATES = (0, 1, 100_000, 250_000, E8 // 3)
@@ -148,10 +149,12 @@ class RandomMarket:
         maker, taker = self.rng.choice(RATES), self.rng.choice(RATES)
         self.rates[symbol] = max(maker, taker)
         maintenance = self.losses.maintenance[symbol] = self.rng.choice(MAINTENANCE)
-        tiers = self.tiers[symbol] = sorted(
-            (self.rng.randint(1, 20_000 * E8), self.rng.choice(RATES), self.rng.choice(RATES))
-            for _ in range(self.rng.choice((0, 0, 1, 3)))
-        )
+        initial = self.rng.choice(INITIAL)
+        initial = self.naive.initial[symbol] = None if initial is None else max(initial, maintenance or 0)
+        volumes = {self.rng.randint(1, 20_000 * E8) for _ in range(self.rng.choice((0, 0, 1, 3)))}
+        tiers = self.tiers[symbol] = [
+            (volume, self.rng.choice(RATES), self.rng.choice(RATES)) for volume in sorted(volumes)
+        ]
         before, known = self.largest.get(symbol), symbol in self.largest
         largest = self.largest[symbol] = self.rng.choice((None, None, None, 3 * E8, 2 * E8))
         removed = self.desk.symbol(
@@ -169,6 +172,7 @@ class RandomMarket:
             maker_fee_e8=maker,
             taker_fee_e8=taker,
             maintenance_margin_e8=maintenance,
+            initial_margin_e8=initial,
             fee_tiers=",".join("/".join(map(str, tier)) for tier in tiers) or None,
         )
         narrower = known and largest is not None and (before is None or largest < before)
@@ -410,6 +414,7 @@ class RandomMarket:
                 new.leaves,
                 new.budget,
             )
+            assert answer.strategy == strategy
             self.open[answer.order_id] = self.placed[answer.order_id] = answer
             self.filled[answer.order_id] = 0
             self.tags[answer.order_id] = strategy
@@ -468,6 +473,7 @@ class RandomMarket:
         assert checked in {None, (Reason.NONE, None, None)}
         assert isinstance(answer, Order)
         assert (answer.price_e8, answer.stop_price_e8) == (first.worst_price, stop.worst_price)
+        assert answer.strategy == strategy
         self.limits.passes(first, now_us)
         first.other, stop.other = stop, first
         for order, naive in zip(members(answer), (first, stop), strict=True):

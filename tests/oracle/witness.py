@@ -165,6 +165,7 @@ class Witness:
         assert execution.account == seen.order.account, where
         assert execution.side is seen.order.side, where
         assert execution.reduce_only is seen.order.reduce_only, where
+        assert execution.strategy == seen.order.strategy, where
         if kind is ExecutionKind.TRADE:
             self._filled(seen, execution, where)
         assert execution.cumulative_e8 == seen.filled, where

@@ -162,6 +162,7 @@ def streams(draw: st.DrawFn) -> list[Asked]:
             display_e8=draw(st.sampled_from([None, None, LOT_E8, 2 * LOT_E8])),
             prevention=draw(st.sampled_from(PREVENTIONS)),
             reduce_only=draw(st.booleans()),
+            strategy=draw(st.sampled_from([None, None, "trend"])),
             **terms,
         )
         orders.append(order)

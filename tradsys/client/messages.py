@@ -68,6 +68,8 @@ class Terms(Message, frozen=True, kw_only=True):
     group_id: str | None = None
     """Names the orders that were placed together."""
     reduce_only: bool = False
+    strategy: str | None = None
+    """What of the account placed it, if the order said so."""
 
 
 class Execution(Terms, frozen=True, kw_only=True):
@@ -195,6 +197,9 @@ class Symbol(Message, frozen=True, kw_only=True):
     maker_fee: Decimal | None = None
     """A fraction of the notional, as the next."""
     taker_fee: Decimal | None = None
+    initial_margin: Decimal | None = None
+    """A fraction of a position's value, as the next."""
+    maintenance_margin: Decimal | None = None
     fee_tiers: tuple[FeeTier, ...] = ()
     """Other fees from a volume on, the smallest first."""
     order_types: tuple[str, ...] | None = None

@@ -131,6 +131,7 @@ def _transfer(decisions: Decisions, account: str, transfer: tuple[str, str, str]
 _REFUSED: Final = {
     Reason.FUNDS_INSUFFICIENT: "{limit} {currency} is available, not {actual}",
     Reason.MARGIN_INSUFFICIENT: "the exposure would be {actual}, and what is left would cover {limit}",
+    Reason.INITIAL_MARGIN_INSUFFICIENT: "the initial margin would be {actual}, and an equity of {limit} would be left",
     Reason.NO_MARK: "there is no mark for something that the account holds",
 }
 

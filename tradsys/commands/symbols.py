@@ -52,6 +52,10 @@ def command(
         str | None,
         typer.Option(help="Equity a margin account needs: 0.05 is 5 % of a position; or none."),
     ] = None,
+    initial_margin: Annotated[
+        str | None,
+        typer.Option(help="Equity a margin account needs to raise a position: 0.1 is 10 % of it; or none."),
+    ] = None,
     fee_tiers_text: Annotated[
         str | None,
         typer.Option(
@@ -85,18 +89,18 @@ def command(
     decisions = Decisions(connections.log(environ), connections.codec(environ))
     symbols = decisions.symbols
     texts = (tick, lot, quantity_min, quantity_max, notional_min, notional_max, price_band, reference_price)
+    margins = maintenance_margin, initial_margin
     given: dict[str, Any] = {
         name: typed_e8(f"--{name.removesuffix('_e8').replace('_', '-')}", text)
         for name, text in zip(
             SYMBOL_NUMBERS,
-            (*texts, maker_fee, taker_fee, None if maintenance_margin == NONE else maintenance_margin),
+            (*texts, maker_fee, taker_fee, *(None if text == NONE else text for text in margins)),
             strict=True,
         )
     }
     given |= {"base": base, "quote": quote, "symbol_status": typed_choice("--status", status, SymbolStatus)}
     changes = {name: value for name, value in given.items() if value is not None}
-    if maintenance_margin == NONE:
-        changes["maintenance_margin_e8"] = None
+    changes |= {name: None for name, text in zip(SYMBOL_NUMBERS[-2:], margins, strict=True) if text == NONE}
     if breaker is not None:
         changes |= _typed_breaker(breaker)
     if fee_tiers_text is not None:

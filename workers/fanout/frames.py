@@ -136,6 +136,8 @@ class OrderPayload(msgspec.Struct, gc=False):
     """Only of orders that were placed together."""
     reduce_only: bool | msgspec.UnsetType = msgspec.UNSET
     """True of orders that are, and left out of all others."""
+    strategy: str | msgspec.UnsetType = msgspec.UNSET
+    """Only of orders that name one."""
 
 
 class PositionPayload(msgspec.Struct, gc=False):
@@ -278,13 +280,15 @@ def order_payload(execution: Execution) -> bytes:
 
 def _terms(execution: Execution) -> dict[str, Any]:
     """What is said of few orders."""
-    reduces = {"reduce_only": True} if execution.reduce_only else {}
+    terms: dict[str, Any] = {"reduce_only": True} if execution.reduce_only else {}
+    if execution.strategy is not None:
+        terms["strategy"] = execution.strategy
     if execution.notional_e8 is not None:
-        return {"notional": format_e8(execution.notional_e8), **reduces}
+        return {"notional": format_e8(execution.notional_e8), **terms}
     if execution.trigger_by is None and execution.display_quantity_e8 is None and execution.group_id is None:
-        return reduces
+        return terms
     return {
-        **reduces,
+        **terms,
         "trigger_price": _set_e8(execution.trigger_price_e8),
         "trigger_by": msgspec.UNSET if execution.trigger_by is None else execution.trigger_by.lower(),
         "trail": _set_e8(execution.trail_e8),

@@ -68,6 +68,7 @@ def is_special(order: Order) -> bool:
         or order.notional_e8 is not None
         or order.group_id is not None
         or order.reduce_only
+        or order.strategy is not None
     )
 
 
@@ -83,6 +84,7 @@ def with_terms(execution: Execution, terms: Order, *, waits: bool = False) -> Ex
         notional_e8=terms.notional_e8,
         group_id=terms.group_id,
         reduce_only=terms.reduce_only,
+        strategy=terms.strategy,
         waits=waits,
     )
 

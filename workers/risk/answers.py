@@ -82,6 +82,7 @@ class Answers:
             display_quantity_e8=command.display_quantity_e8,
             notional_e8=command.notional_e8,
             reduce_only=command.reduce_only,
+            strategy=_echo(command.strategy),
         )
         return (Output("executions", command.account, execution),)
 
@@ -135,6 +136,7 @@ class Answers:
             correlation_id=correlation_id,
             group_id=order.group_id,
             reduce_only=order.reduce_only,
+            strategy=order.strategy,
             **_terms(order),
         )
         return Output("executions", account, execution)
@@ -172,6 +174,7 @@ class Answers:
             notional_e8=order.notional_e8,
             group_id=order.group_id,
             reduce_only=order.reduce_only,
+            strategy=order.strategy,
             **_terms(order),
         )
         return (Output("executions", command.account, execution),)
@@ -216,10 +219,18 @@ def to_book(
         or order.slide
         or order.group_id is not None
         or order.reduce_only
+        or order.strategy is not None
     ):
-        seldom = {"display_quantity_e8": order.display_quantity_e8, "slide": order.slide, "group_id": order.group_id}
-        seldom |= {"notional_e8": order.notional_e8, "reduce_only": order.reduce_only}
-        message = replace(message, **seldom, **_terms(order))
+        message = replace(
+            message,
+            display_quantity_e8=order.display_quantity_e8,
+            slide=order.slide,
+            group_id=order.group_id,
+            notional_e8=order.notional_e8,
+            reduce_only=order.reduce_only,
+            strategy=order.strategy,
+            **_terms(order),
+        )
     elif order.notional_e8 is not None:
         message = replace(message, notional_e8=order.notional_e8)
     if order.taker_fee_e8 is not None:

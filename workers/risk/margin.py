@@ -1,7 +1,8 @@
 """What a margin account's equity covers.
 
 In a quote currency, over all pairs that are traded for it, each valued by its pair's mark. The exposure is what would
-be held at worst, long or short, were all open orders of one side filled; it may be at most equity times leverage.
+be held at worst, long or short, were all open orders of one side filled; it may be at most equity times leverage. The
+initial margin is a part of it: that which the symbol asks for, or one by the leverage where that is more.
 """
 
 from collections.abc import Iterable, Mapping
@@ -33,7 +34,7 @@ def order_refusal(
     if after_e8 <= worst_e8(account, (rules.base, quote)):
         return None
     equity_e16 = account.held_e8(quote) * E8
-    exposure_e16 = 0
+    exposure_e16 = more_e32 = 0
     for currency in account.balances if rules.base in account.balances else (*account.balances, rules.base):
         valued = pairs.get((currency, quote))
         if valued is None:
@@ -44,7 +45,9 @@ def order_refusal(
                 return Refusal(Reason.NO_MARK)
             exposure_e16 += held_e8 * valued.mark_e8
             equity_e16 += account.held_e8(currency) * valued.mark_e8
-    return _beyond(account, equity_e16, exposure_e16)
+            if valued.initial_e8:
+                more_e32 += _more_e32(account, valued, held_e8 * valued.mark_e8)
+    return _beyond(account, equity_e16, exposure_e16, more_e32)
 
 
 def transfer_refusal(
@@ -53,7 +56,7 @@ def transfer_refusal(
     """Why what is left after a transfer would not cover the exposure in each quote currency that it touches."""
     for quote in _quotes(currency, pairs):
         equity_e16 = (account.held_e8(quote) - (amount_e8 if currency == quote else 0)) * E8
-        exposure_e16 = 0
+        exposure_e16 = more_e32 = 0
         for base in sorted(account.balances):
             valued = pairs.get((base, quote))
             if valued is None:
@@ -65,7 +68,8 @@ def transfer_refusal(
                     return Refusal(Reason.NO_MARK)
                 equity_e16 += held_e8 * valued.mark_e8
                 exposure_e16 += exposed_e8 * valued.mark_e8
-        refusal = _beyond(account, equity_e16, exposure_e16)
+                more_e32 += _more_e32(account, valued, exposed_e8 * valued.mark_e8)
+        refusal = _beyond(account, equity_e16, exposure_e16, more_e32)
         if refusal is not None:
             return refusal
     return None
@@ -105,11 +109,18 @@ def _quotes(currency: str, pairs: Iterable[Pair]) -> list[str]:
     return sorted({quote for base, quote in pairs if currency in {base, quote}})
 
 
-def _beyond(account: "Account", equity_e16: int, exposure_e16: int) -> Refusal | None:
-    if exposure_e16 * E8 <= equity_e16 * account.leverage_e8:
+def _more_e32(account: "Account", rules: SymbolRules, exposure_e16: int) -> int:
+    """How much more of an exposure a symbol asks for than the leverage does, times the leverage."""
+    return exposure_e16 * max(rules.initial_e8 * account.leverage_e8 - E8 * E8, 0)
+
+
+def _beyond(account: "Account", equity_e16: int, exposure_e16: int, more_e32: int) -> Refusal | None:
+    """Why an equity does not cover an exposure, or the initial margin: `more_e32` more than by leverage, times that."""
+    if exposure_e16 * E8 > equity_e16 * account.leverage_e8:
+        limit_e8, actual_e8 = equity_e16 * account.leverage_e8 // (E8 * E8), -(-exposure_e16 // E8)
+        return Refusal(Reason.MARGIN_INSUFFICIENT, int64(limit_e8), int64(actual_e8))
+    required_e32 = exposure_e16 * E8 * E8 + more_e32
+    if not more_e32 or required_e32 <= equity_e16 * E8 * account.leverage_e8:
         return None
-    return Refusal(
-        Reason.MARGIN_INSUFFICIENT,
-        int64(equity_e16 * account.leverage_e8 // (E8 * E8)),
-        int64(-(-exposure_e16 // E8)),
-    )
+    required_e8 = -(-required_e32 // (E8 * E8 * account.leverage_e8))
+    return Refusal(Reason.INITIAL_MARGIN_INSUFFICIENT, int64(equity_e16 // E8), int64(required_e8))

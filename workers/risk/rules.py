@@ -82,6 +82,8 @@ class SymbolRules(msgspec.Struct, array_like=True, gc=False):
     """Most open orders of an account; None for as many as it may have anywhere."""
     fee_tiers: tuple[FeeTier, ...] = ()
     """Other fees by the account's volume, the smallest volume first."""
+    initial_e8: int = 0
+    """The part of a position's value that a margin account must have as equity to raise it, or more by its leverage."""
 
     def set_mark(self, mark_e8: int | None) -> None:
         """Value at this price from now on; the band moves with it."""
@@ -114,6 +116,7 @@ def symbol_rules(control: Control) -> SymbolRules:
         takes=_takes(control),
         open_orders_max=control.open_orders_max,
         fee_tiers=fee_tiers(control.fee_tiers),
+        initial_e8=control.initial_margin_e8 or 0,
     )
 
 

@@ -209,6 +209,9 @@ def test_a_fill_tells_the_whole_order() -> None:
     reduces = [replace(execution, reduce_only=True, **more) for more in ({}, waits, {"notional_e8": 4})]
     assert [json.loads(order_payload(each))["reduce_only"] for each in reduces] == [True, True, True]
     assert "reduce_only" not in iceberg
+    tagged = [replace(execution, strategy="trend", **more) for more in ({}, waits, {"notional_e8": 4})]
+    assert [json.loads(order_payload(each))["strategy"] for each in tagged] == ["trend"] * 3
+    assert "strategy" not in iceberg
     spends = json.loads(order_payload(replace(execution, notional_e8=4)))
     assert (spends["notional"], iceberg.get("notional")) == ("0.00000004", None)
     member = json.loads(order_payload(replace(execution, group_id=0)))

@@ -32,6 +32,7 @@ ROW = {
     "notional_e8": 64_815_750_000,
     "group_id": 281_474_976_710_656,
     "reduce_only": True,
+    "strategy": "trend",
 }
 
 
@@ -69,4 +70,5 @@ def test_a_row_is_said_in_the_words_of_clients() -> None:
         "notional": "648.1575",
         "group_id": "281474976710656",
         "reduce_only": True,
+        "strategy": "trend",
     }

@@ -256,6 +256,7 @@ def test_a_suspended_account_or_strategy_places_nothing(desk: Desk) -> None:
     desk.control(ControlKind.STRATEGY, account="alice", strategy="trend", account_status=AccountStatus.SUSPENDED)
     desk.filled(entry, 2 * E8, 1000 * E8)
     assert withheld(desk) == (Reason.STRATEGY_SUSPENDED, None, None)
+    assert [told.strategy for told in desk.brought if isinstance(told, Execution)] == ["trend", "trend"]
     entry = desk.placed(**BUY)
     desk.account("alice", account_status=AccountStatus.SUSPENDED)
     desk.brought.clear()

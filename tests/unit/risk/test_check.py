@@ -72,6 +72,11 @@ def two_days_of_marks(at: Desk) -> None:
     at.ts_us += 3_600_000_000
 
 
+def initial_margin(at: Desk) -> None:
+    at.account(account_kind=AccountKind.MARGIN, leverage_e8=5 * E8)
+    at.symbol(initial_margin_e8=E8)
+
+
 CASES: list[tuple[Reason, Callable[[Desk], object], dict[str, Any]]] = [
     (Reason.NONE, limits(), {}),
     (Reason.NONE, limits(), MARKET),
@@ -138,6 +143,7 @@ CASES: list[tuple[Reason, Callable[[Desk], object], dict[str, Any]]] = [
     (Reason.FUNDS_INSUFFICIENT, limits(), {"quantity_e8": 11 * E8}),
     (Reason.FUNDS_INSUFFICIENT, lambda at: at.symbol(symbol="ETH-EUR", base="ETH", quote="EUR"), {"symbol": "ETH-EUR"}),
     (Reason.MARGIN_INSUFFICIENT, account(**MARGIN), {}),
+    (Reason.INITIAL_MARGIN_INSUFFICIENT, initial_margin, {"quantity_e8": 11 * E8}),
 ]
 OTHERS = {
     *(Reason.SEAL_MISSING, Reason.SEAL_INVALID, Reason.KEY_UNKNOWN, Reason.ACCOUNT_UNKNOWN, Reason.KIND_UNKNOWN),

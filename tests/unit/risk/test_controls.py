@@ -102,6 +102,17 @@ def test_a_complete_control_has_no_error(control: Control) -> None:
         (SYMBOL, {"maker_fee_e8": -E8 - 1}, "maker_fee_e8 is -100000001: it must be from"),
         (SYMBOL, {"maintenance_margin_e8": 0}, "maintenance_margin_e8 is 0: it must be above 0 and below 100000000"),
         (SYMBOL, {"maintenance_margin_e8": E8}, "maintenance_margin_e8 is 100000000: it must be"),
+        (
+            SYMBOL,
+            {"initial_margin_e8": 0},
+            "initial_margin_e8 is 0: it must be above 0 to 100000000 (a whole; null: none)",
+        ),
+        (SYMBOL, {"initial_margin_e8": E8 + 1}, "initial_margin_e8 is 100000001: it must be"),
+        (
+            SYMBOL,
+            {"initial_margin_e8": 4, "maintenance_margin_e8": 5},
+            "initial_margin_e8 is 4: it must be from maintenance_margin_e8, 5, to 100000000",
+        ),
         (ACCOUNT, {"account": "venue:fees"}, "account 'venue:fees' must be 1 to 64 letters"),
         (ACCOUNT, {"account_kind": None}, "account_kind is missing"),
         (ACCOUNT, {"account_status": None}, "account_status is missing"),

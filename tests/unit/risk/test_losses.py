@@ -262,6 +262,17 @@ def test_a_mark_assesses_so_many_accounts_and_the_ticks_after_it_the_others(monk
     assert [state.account for state in at.stands[-5:]] == ["alice", *(f"holder-{number}" for number in range(4))]
 
 
+def test_new_rules_of_a_symbol_leave_nobody_out_who_is_still_to_be_assessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = holders(4)
+    monkeypatch.setattr(losses, "ASSESSED_MAX", 2)
+    marked(at, 700)
+    before = len(at.stands)
+    at.aside(at.symbol())
+    for _ in range(2):
+        at.aside(at.tick())
+    assert [state.account for state in at.stands[before:]] == ["holder-1", "holder-2", "holder-3"]
+
+
 def test_a_loss_takes_out_so_many_orders_and_the_ticks_after_it_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(losses, "REMOVALS_MAX", 2)
     at = desk(max_daily_loss_e8=1000 * E8)

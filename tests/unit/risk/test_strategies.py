@@ -108,3 +108,19 @@ def test_the_same_order_of_another_strategy_is_another_order(at: Desk) -> None:
     assert isinstance(answer, Execution)
     assert answer.reason is Reason.REPEATED_COMMAND
     assert at.refused(client_order_id="mine", strategy="pairs")[0] is Reason.CLIENT_ORDER_ID_REUSED
+
+
+def test_its_executions_repeat_it(at: Desk) -> None:
+    order = at.placed(strategy="trend", client_order_id="mine")
+    assert order.strategy == "trend"
+    amended = at.amend(order_id=order.order_id, quantity_e8=2 * E8)
+    assert isinstance(amended, Order)
+    assert amended.strategy == "trend"
+    refused = at.place(strategy="trend", quantity_e8=51 * E8)
+    repeated = at.place(strategy="trend", client_order_id="mine")
+    too_long = at.place(strategy="x" * 1000)
+    said = [(ExecutionKind.REJECTED, "trend"), (ExecutionKind.STATUS, "trend"), (ExecutionKind.REJECTED, "x" * 64)]
+    for answer, expected in zip((refused, repeated, too_long), said, strict=True):
+        assert isinstance(answer, Execution)
+        assert (answer.kind, answer.strategy) == expected
+    assert at.placed().strategy is None
