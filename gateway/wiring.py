@@ -212,7 +212,7 @@ def build(settings: Settings, codec: Codec) -> Gateway:
         answers=answers,
         pressure=pressure,
         hub=hub,
-        replays=Replays(hub, partial(read_back, settings, codec), stream.begins, settings.shards),
+        replays=Replays(hub, partial(read_back, settings, codec), stream.begins, stream.caught_up, settings.shards),
         symbols=symbols,
         signing_keys=signing_keys,
         pairs=pairs,

@@ -33,10 +33,15 @@ LOOK_S: Final = 0.01
 class Replays:
     """Shared by the sessions of a process."""
 
-    def __init__(self, hub: Hub, read_back: ReadBack, begins: Mapping[int, int], shards: int) -> None:
-        """`begins`: the offset at which the hub began to listen, by partition of the stream."""
+    def __init__(
+        self, hub: Hub, read_back: ReadBack, begins: Mapping[int, int], caught_up: asyncio.Event, shards: int
+    ) -> None:
+        """`begins`: the offset at which the hub began to listen, by partition of the stream. From there it hears what
+        clients may have had already, until it has caught up.
+        """
         self._hub = hub
         self._begins = begins
+        self._caught_up = caught_up
         self._shards = shards
         self._read_back = read_back
         self._free = asyncio.Semaphore(limits.REPLAYS_AT_ONCE)
@@ -60,26 +65,26 @@ class Replays:
             raise unavailable("The log") from error
         finally:
             self._asked -= 1
-        if frames is None or not await self._is_heard(channel, frames):
+        if frames is None or not await self._is_heard(channel, place, frames):
             return None
         return [frame_message(frame, offset) for offset, frame in frames]
 
-    async def _is_heard(self, channel: str, frames: Sequence[Positioned]) -> bool:
-        """Whether what follows these frames will come from the hub: it may be a moment behind."""
+    async def _is_heard(self, channel: str, place: Place, frames: Sequence[Positioned]) -> bool:
+        """Whether what follows these frames, or the place if there are none, will come from the hub: it may be a moment
+        behind, or just have begun.
+        """
         deadline_s = time.monotonic() + limits.REPLAY_S
-        if not frames:
-            return True
-        offset, newest = frames[-1]
+        begin = self._begins.get(partition_of(channel, self._shards), 0)
+        is_older = not frames or frames[-1][0] < begin
+        newest = frames[-1][1].sequence if frames else place.sequence or 0
         while True:
             heard = self._hub.sequence(channel)
-            if heard is None and offset < self._begins.get(partition_of(channel, self._shards), 0):
-                return True  # nothing of the channel has come by since
-            if heard is not None and heard >= newest.sequence:
+            # Of a channel that was not heard nothing has come by since the hub began.
+            if self._caught_up.is_set() and (is_older if heard is None else heard >= newest):
                 return True
             if time.monotonic() > deadline_s:
                 return False
             await asyncio.sleep(LOOK_S)
-        return True
 
 
 def read_back(settings: Settings, codec: Codec, channel: str, place: Place) -> Sequence[Positioned] | None:

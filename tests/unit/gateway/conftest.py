@@ -147,6 +147,8 @@ class Served:
     """What is found in the log of any channel after any place."""
     log_error: Exception | None = None
     log_read: list[tuple[str, Place]] = field(default_factory=list)
+    caught_up: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set for a gateway that is served; a test that clears it goes back to its beginning."""
     kept: Any = field(default_factory=StandInValkey)
     admin_networks: list[Any] = field(default_factory=lambda: [ip_network("127.0.0.0/8")])
     decision_error: Exception | None = None
@@ -234,13 +236,14 @@ def make_gateway(behind: Served) -> Gateway:
         yield
         passwords.close()
 
+    behind.caught_up.set()
     parts: Any = {
         "log": behind.log,
         "codec": local_codec(),
         "answers": behind.answers,
         "pressure": behind.pressure,
         "hub": behind.hub,
-        "replays": Replays(behind.hub, behind.read_back, {0: 1_000}, 1),
+        "replays": Replays(behind.hub, behind.read_back, {0: 1_000}, behind.caught_up, 1),
         "symbols": behind.symbols,
         "signing_keys": behind.signing_keys,
         "pairs": behind.pairs,

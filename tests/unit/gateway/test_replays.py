@@ -72,6 +72,22 @@ async def test_nothing_is_told_twice_where_the_log_is_ahead_of_the_hub(
         assert [(await hear(ws))["sequence"] for _ in range(6)] == [5, 6, 7, 8, 9, 10]
 
 
+async def test_a_client_hears_nothing_again_from_a_gateway_that_has_just_begun(
+    served: Any, frame: MakeFrame, frames: list[tuple[int, Frame]]
+) -> None:
+    served.caught_up.clear()
+    served.in_log = []
+    async with connect(served.ws) as ws:
+        asked = asyncio.create_task(resume(ws, from_sequence=9, from_offset=90))
+        while not served.log_read:  # noqa: ASYNC110 - the stand-in gives no event
+            await asyncio.sleep(0.005)
+        served.hub.apply([one for _, one in frames], [offset for offset, _ in frames])
+        served.caught_up.set()
+        assert (await asked)["resumed"] is True
+        served.hub.apply([frame(TRADES, 10, b'"10"')], [100])
+        assert (await hear(ws))["sequence"] == 10
+
+
 async def test_what_cannot_be_had_is_said_and_begins_anew(served: Any, frame: MakeFrame) -> None:
     served.hub.apply([frame(TRADES, limits.REPLAY_FRAMES_MAX + 5, b'"x"')])
     async with connect(served.ws) as ws:
