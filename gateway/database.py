@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
+import psycopg
 from sqlalchemy import (
     URL,
     ColumnElement,
@@ -26,6 +27,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert, ReturningUpdate
 
 from gateway import limits
+from gateway.breakers import Breaker
 from gateway.errors import ApiError, Code, unavailable
 
 T = TypeVar("T")
@@ -37,11 +39,22 @@ no index is asked for a time that may differ from row to row."""
 Statement = Select[Any] | CompoundSelect[Any] | ReturningInsert[Any] | ReturningUpdate[Any] | ReturningDelete[Any]
 
 
+def database_is_away(error: Exception) -> bool:
+    """For its breaker: no connection, no answer, or one that says that it starts, ends or takes no more of us."""
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, OSError)  # TimeoutError is one
+    state = getattr(error.orig, "sqlstate", None)
+    return error.connection_invalidated or (
+        isinstance(error.orig, psycopg.OperationalError) and (state is None or state.startswith(("08", "53", "57P")))
+    )
+
+
 class Database:
     """Queries with a limit on connections, on time and on those who wait."""
 
-    def __init__(self, url: URL, connections: int = limits.DB_CONNECTIONS) -> None:
-        """Connects when it is first asked; so many queries run at a time."""
+    def __init__(self, url: URL, breaker: Breaker | None = None, connections: int = limits.DB_CONNECTIONS) -> None:
+        """Connects when it is first asked; so many queries run at a time. A breaker of its own unless one is shared."""
+        self._breaker = breaker or Breaker("postgresql", database_is_away)
         self._engine = create_engine(
             url,
             pool_size=connections,
@@ -53,6 +66,10 @@ class Database:
                 "connect_timeout": int(limits.DB_WAIT_S),
                 "options": f"-c statement_timeout={limits.DB_STATEMENT_MS}",
                 "application_name": "tradsys-gateway",
+                "keepalives_idle": limits.DB_KEEPALIVE_S,
+                "keepalives_interval": limits.DB_KEEPALIVE_S,
+                "keepalives_count": 2,
+                "tcp_user_timeout": 2_000 * limits.DB_KEEPALIVE_S,
             },
         )
         self._threads = ThreadPoolExecutor(connections, thread_name_prefix="database")
@@ -62,17 +79,13 @@ class Database:
         """What a query gives, or a change returns.
 
         Raises ApiError when the database is away, too slow or too busy. Then nothing was done; except with
-        OUTCOME_UNKNOWN, when the connection was lost while the database made a change.
+        OUTCOME_UNKNOWN, when the connection was lost, or the time was over, while the database made a change.
         """
         try:
             return await self._run(lambda connection: connection.execute(statement).all())
         except ApiError as error:
-            cause = error.__cause__
-            if statement.is_dml and isinstance(cause, DBAPIError) and cause.connection_invalidated:
-                raise ApiError(
-                    Code.OUTCOME_UNKNOWN,
-                    "The database was lost meanwhile, so the outcome is unknown; look how things stand.",
-                ) from error
+            if statement.is_dml:
+                _require_an_outcome(error)
             raise
 
     async def page(self, statement: Select[Any], page: int, page_size: int) -> tuple[Sequence[Row[Any]], int]:
@@ -92,7 +105,11 @@ class Database:
     async def transact(self, change: Callable[[Engine], T]) -> T:
         """What a change gives that begins its own transactions. Raises ApiError, and what the change raises."""
         whole = self._engine.execution_options(isolation_level="READ COMMITTED")
-        return await self._answered(lambda: change(whole))
+        try:
+            return await self._answered(lambda: change(whole), limits.DB_CHANGE_S)
+        except ApiError as error:
+            _require_an_outcome(error)
+            raise
 
     def close(self) -> None:
         """Close all connections."""
@@ -102,12 +119,14 @@ class Database:
     async def _run(self, read: Callable[[Connection], T]) -> T:
         return await self._answered(lambda: self._read(read))
 
-    async def _answered(self, ask: Callable[[], T]) -> T:
+    async def _answered(self, ask: Callable[[], T], within_s: float = limits.DB_ANSWER_S) -> T:
         if self._waiting >= limits.DB_WAITING_MAX:
             raise ApiError(Code.SERVICE_UNAVAILABLE, "Too many queries at once; try again.")
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+            with self._breaker.attempt():
+                async with asyncio.timeout(within_s):
+                    return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
         except (SQLAlchemyError, OSError) as error:
             raise unavailable("The database") from error
         finally:
@@ -116,3 +135,12 @@ class Database:
     def _read(self, read: Callable[[Connection], T]) -> T:
         with self._engine.connect() as connection:
             return read(connection)
+
+
+def _require_an_outcome(error: ApiError) -> None:
+    """Raises ApiError when it was the connection that was lost, or the time that was over, while a change was made."""
+    cause = error.__cause__
+    if isinstance(cause, TimeoutError) or (isinstance(cause, DBAPIError) and cause.connection_invalidated):
+        raise ApiError(
+            Code.OUTCOME_UNKNOWN, "The database was lost meanwhile, so the outcome is unknown; look how things stand."
+        ) from error

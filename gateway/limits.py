@@ -198,9 +198,23 @@ DB_CONNECTIONS: Final = 8
 DB_WAITING_MAX: Final = 256
 """Queries running or waiting for a connection; beyond it 503."""
 DB_WAIT_S: Final = 2.0
-"""For PostgreSQL to take a connection."""
-DB_STATEMENT_MS: Final = 3_000
-VALKEY_TIMEOUT_S: Final = 1.0
+"""For PostgreSQL to take a connection; who asks does not wait so long, those after him find it."""
+DB_STATEMENT_MS: Final = 850
+"""PostgreSQL ends a query then, since nobody waits for it any more."""
+DB_ANSWER_S: Final = 0.9
+"""A query has its answer within so long, from when it was asked for, or 503."""
+DB_CHANGE_S: Final = 4.0
+"""For what an operator changes with several queries and, maybe, the hash of a password."""
+DB_KEEPALIVE_S: Final = 5
+"""A connection that is idle for so long is probed, and so much time between two probes; after two it counts as lost."""
+BREAKER_FAILURES: Final = 3
+"""After so many failures in a row PostgreSQL or Valkey is not asked for a while."""
+BREAKER_OPEN_S: Final = 1.0
+"""For so long; then one asks."""
+VALKEY_TIMEOUT_S: Final = 0.8
+"""For a connection, for its place in the pool, and for each answer on it."""
+VALKEY_ANSWER_S: Final = 0.9
+"""For all of a command."""
 VALKEY_CONNECTIONS: Final = 16
 HEALTH_TIMEOUT_S: Final = 1.0
 """A dependency that has not answered by then counts as down."""

@@ -1,6 +1,10 @@
 """What the gateway counts, for Prometheus."""
 
+from functools import partial
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
+
+from gateway.breakers import Breaker
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
@@ -44,3 +48,21 @@ class Metrics:
         self.in_flight = Gauge(
             "tradsys_gateway_commands_in_flight", "Commands not yet acknowledged by the log", registry=self.registry
         )
+        self._breaker_state = Gauge(
+            "tradsys_gateway_breaker_state",
+            "Whether a dependency is asked: 0 closed, all ask; 1 half open, one asks; 2 open, nobody asks",
+            ("dependency",),
+            registry=self.registry,
+        )
+        self._breaker_openings = Gauge(
+            "tradsys_gateway_breaker_openings",
+            "How often the breaker of a dependency has opened since the process began",
+            ("dependency",),
+            registry=self.registry,
+        )
+
+    def watch(self, *breakers: Breaker) -> None:
+        """Show these breakers."""
+        for breaker in breakers:
+            self._breaker_state.labels(breaker.name).set_function(partial(getattr, breaker, "state"))
+            self._breaker_openings.labels(breaker.name).set_function(partial(getattr, breaker, "openings"))

@@ -11,7 +11,7 @@ import structlog
 from confluent_kafka import KafkaException
 from fastapi import FastAPI
 from sqlalchemy import literal, select
-from valkey.asyncio import BlockingConnectionPool, Valkey
+from valkey.asyncio import Valkey
 from valkey.exceptions import ValkeyError
 
 from gateway import catalogue, limits, swagger
@@ -31,8 +31,9 @@ from gateway.auth.sessions import Sessions
 from gateway.auth.signing_keys import SigningKeys
 from gateway.auth.tickets import Tickets
 from gateway.auth.tokens import Tokens
+from gateway.breakers import Breaker
 from gateway.broker import UNREACHABLE
-from gateway.database import Database
+from gateway.database import Database, database_is_away
 from gateway.decisions import DecisionDesk
 from gateway.guard import Budgets, Guard
 from gateway.health import routes as health_routes
@@ -53,6 +54,7 @@ from gateway.producer import CommandProducer
 from gateway.rates import Rates, shared
 from gateway.reader import WINDOW_MS, LogReader, look_back
 from gateway.settings import Settings
+from gateway.stores import open_valkey, valkey_is_away
 from gateway.stream.door import Door
 from gateway.stream.hub import Hub
 from gateway.stream.replays import Replays, read_back
@@ -144,10 +146,12 @@ def build(settings: Settings, codec: Codec) -> Gateway:
     """A gateway on the real log and stores; made in the running event loop, and stopped with the lifespan."""
     # 1. What is shared: stores, tokens, metrics.
     metrics = Metrics()
-    database = Database(settings.database)
-    valkey = open_valkey(settings.valkey_url)
-    upkeep = Database(settings.database, limits.UPKEEP_DB_CONNECTIONS)
-    probed = open_valkey(settings.valkey_url, limits.UPKEEP_VALKEY_CONNECTIONS)
+    of_database, of_valkey = Breaker("postgresql", database_is_away), Breaker("valkey", valkey_is_away)
+    metrics.watch(of_database, of_valkey)
+    database = Database(settings.database, of_database)
+    valkey = open_valkey(settings.valkey_url, of_valkey)
+    upkeep = Database(settings.database, of_database, limits.UPKEEP_DB_CONNECTIONS)
+    probed = open_valkey(settings.valkey_url, of_valkey, limits.UPKEEP_VALKEY_CONNECTIONS)
     passwords = Passwords()
     revocations = Revocations(settings.jwt_expiry_s)
     # 2. The log: commands out, control and frames in.
@@ -275,16 +279,3 @@ def _checks(
         return None
 
     return {"kafka": kafka, "stream": stream, "postgresql": postgresql, "valkey": store}
-
-
-def open_valkey(url: str, connections: int = limits.VALKEY_CONNECTIONS) -> Valkey:
-    """A client whose callers wait for a connection when all are in use: only a Valkey that is away is an error."""
-    pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
-        url,
-        timeout=limits.VALKEY_TIMEOUT_S,
-        socket_timeout=limits.VALKEY_TIMEOUT_S,
-        socket_connect_timeout=limits.VALKEY_TIMEOUT_S,
-        max_connections=connections,
-    )
-    valkey: Valkey = Valkey.from_pool(pool)
-    return valkey

@@ -81,9 +81,7 @@ class Attempts:
     async def forget(self, attempt: Attempt) -> None:
         """The attempt no longer counts. Raises ApiError."""
         try:
-            async with self._valkey.pipeline(transaction=False) as pipeline:
-                for key in attempt.keys:
-                    pipeline.zrem(key, attempt.name)
-                await pipeline.execute()
+            for key in attempt.keys:
+                await self._valkey.zrem(key, attempt.name)
         except (ValkeyError, OSError) as error:
             raise unavailable("The store that limits logins") from error

@@ -11,6 +11,12 @@ from gateway.errors import ApiError
 UP: Final = "up"
 DOWN: Final = "down"
 
+MEANWHILE: Final = {
+    "postgresql": "Orders, books, symbols and the stream go on; lists, candles, logins and new keys do not.",
+    "valkey": "Who is logged in goes on, with a part of the budgets; logins, tickets and Idempotency-Key do not.",
+}
+"""What is served from memory and from the log while a dependency is down."""
+
 Check = Callable[[], Awaitable[str | None]]
 """A sentence that says what is wrong, None when all is well."""
 
@@ -34,14 +40,14 @@ class Health:
         """How everything is, at most a moment ago."""
         async with self._turn:
             if self._report is None or self._clock_s() - self._made_s >= limits.HEALTH_REMEMBERED_S:
-                states = await asyncio.gather(*(_check(check) for check in self._checks.values()))
+                states = await asyncio.gather(*(_check(name, check) for name, check in self._checks.items()))
                 named = dict(zip(self._checks, states, strict=True))
                 self._report = all(state["status"] == UP for state in states), named
                 self._made_s = self._clock_s()
             return self._report
 
 
-async def _check(check: Check) -> dict[str, Any]:
+async def _check(name: str, check: Check) -> dict[str, Any]:
     started = time.perf_counter()
     try:
         async with asyncio.timeout(limits.HEALTH_TIMEOUT_S):
@@ -56,4 +62,6 @@ async def _check(check: Check) -> dict[str, Any]:
     }
     if trouble is not None:
         state["detail"] = trouble
+        if name in MEANWHILE:
+            state["meanwhile"] = MEANWHILE[name]
     return state

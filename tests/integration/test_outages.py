@@ -15,6 +15,7 @@ from schemas.messages import Command, CommandKind, DeadLetterReason, Execution, 
 from schemas.seal import parse_seal_secrets, seal_ed25519, seal_headers, seal_hmac
 from schemas.units import E8, INT64_MAX, make_id, split_id
 from tests.integration.venue import KEY, Headers, Venue, new_order, open_venue, until
+from tradsys.demo.flow import SYMBOL
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -354,6 +355,45 @@ def test_trading_goes_on_without_the_database(venue: Venue) -> None:
     assert venue.pids()["gateway"] == gateway
 
 
+@pytest.mark.parametrize("how", ["away", "hung"])
+def test_who_asks_for_rows_is_told_soon_and_books_go_on_without_the_database(venue: Venue, how: str) -> None:
+    gateway, said = venue.pids()["gateway"], venue.said_by("gateway")
+    until(lambda: _breaker(venue, "postgresql") == 0, "the breaker is open before anything happens")
+    with getattr(venue, how)("postgres"):
+        until(lambda: _breaker(venue, "postgresql") == 2, "the breaker does not open")
+        for path in ("/api/v1/orders", "/api/v1/balances", "/api/v1/executions", f"/api/v1/trades?symbol={SYMBOL}"):
+            _assert_told_soon(lambda path=path: venue.get(path))
+        for path in ("/api/v1/symbols", f"/api/v1/book/{SYMBOL}"):
+            assert venue.get(path).status_code == 200
+        until(lambda: _down(venue.ready(), "postgresql"), "the gateway does not say so")
+        told = venue.ready().json()["data"]["dependencies"]["postgresql"]["meanwhile"]
+        assert "books, symbols and the stream go on" in told
+        order_id = venue.trade()
+    until(lambda: _row(venue, order_id) == "filled", f"order {order_id} is in no row")
+    venue.until_ready()
+    assert _breaker(venue, "postgresql") == 0
+    assert "Traceback" not in said()
+    assert venue.pids()["gateway"] == gateway
+
+
+def _assert_told_soon(ask: Callable[[], httpx.Response]) -> None:
+    """A machine that is busy gets a second more than the gateway takes."""
+    began_s = time.monotonic()
+    answer = ask()
+    assert time.monotonic() - began_s < 2
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert _is_ours(answer)
+
+
+def _breaker(venue: Venue, dependency: str) -> float:
+    """How the metrics say that it stands: 0 closed, 1 half open, 2 open."""
+    said = venue.rest.get("/metrics").text
+    (line,) = (
+        line for line in said.splitlines() if line.startswith("tradsys_gateway_breaker_state") and dependency in line
+    )
+    return float(line.split()[-1])
+
+
 def _row(venue: Venue, order_id: int) -> str | None:
     answer = venue.get(f"/api/v1/orders/{order_id}")
     assert answer.status_code in {200, 404, 503}, answer.text
@@ -402,6 +442,21 @@ def test_who_is_logged_in_trades_on_without_valkey(venue: Venue) -> None:
     venue.until_ready()
     venue.kill("valkey")
     until(lambda: _logs_in(venue.login("bob")), "logins do not work again")
+    assert "Traceback" not in said()
+    assert venue.pids()["gateway"] == gateway
+
+
+def test_a_valkey_that_hangs_is_told_soon_and_who_is_logged_in_trades_on(venue: Venue) -> None:
+    gateway, said = venue.pids()["gateway"], venue.said_by("gateway")
+    until(lambda: _breaker(venue, "valkey") == 0, "the breaker is open before anything happens")
+    with venue.frozen("valkey"):
+        for _ in range(2 * limits.BREAKER_FAILURES):
+            _assert_told_soon(lambda: venue.login("bob"))
+        assert _down(venue.ready(), "valkey")
+        venue.trade()
+    until(lambda: _logs_in(venue.login("bob")), "logins do not work again")
+    venue.until_ready()
+    assert _breaker(venue, "valkey") == 0
     assert "Traceback" not in said()
     assert venue.pids()["gateway"] == gateway
 

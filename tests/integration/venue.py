@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 from confluent_kafka import Consumer, Producer, TopicPartition
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import create_engine
@@ -146,6 +147,20 @@ class Venue:
             yield pid
         finally:
             os.kill(pid, signal.SIGCONT)
+
+    @contextmanager
+    def hung(self, name: str) -> Iterator[None]:
+        """Frozen with all its children: connections are taken, and nothing is answered."""
+        parent = psutil.Process(self.pids()[name])
+        processes = [parent, *parent.children(recursive=True)]
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
 
     def said_by(self, name: str) -> Callable[[], str]:
         """What a part writes to its log from now on."""

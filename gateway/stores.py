@@ -1,0 +1,43 @@
+"""The client of Valkey, with a limit on time and a circuit breaker around each command."""
+
+import asyncio
+from typing import Any
+
+from valkey.asyncio import BlockingConnectionPool, Valkey
+from valkey.exceptions import ConnectionError as ValkeyConnectionError
+from valkey.exceptions import TimeoutError as ValkeyTimeoutError
+
+from gateway import limits
+from gateway.breakers import Breaker
+
+
+class GuardedValkey(Valkey):
+    """Raises OSError, or ValkeyError, within VALKEY_ANSWER_S, and at once while the breaker is open."""
+
+    breaker: Breaker
+
+    async def execute_command(self, *arguments: Any, **options: Any) -> Any:
+        """What Valkey answers to a command; scripts are commands, too."""
+        with self.breaker.attempt():
+            async with asyncio.timeout(limits.VALKEY_ANSWER_S):
+                return await super().execute_command(*arguments, **options)  # type: ignore[no-untyped-call]
+
+
+def valkey_is_away(error: Exception) -> bool:
+    """For its breaker: the connection failed or gave no answer. TimeoutError is an OSError."""
+    return isinstance(error, ValkeyConnectionError | ValkeyTimeoutError | OSError)
+
+
+def open_valkey(url: str, breaker: Breaker, connections: int = limits.VALKEY_CONNECTIONS) -> Valkey:
+    """A client whose callers wait for a connection when all are in use: only a Valkey that is away is an error."""
+    pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
+        url,
+        timeout=limits.VALKEY_TIMEOUT_S,
+        socket_timeout=limits.VALKEY_TIMEOUT_S,
+        socket_connect_timeout=limits.VALKEY_TIMEOUT_S,
+        max_connections=connections,
+    )
+    valkey = GuardedValkey.from_pool(pool)
+    assert isinstance(valkey, GuardedValkey)
+    valkey.breaker = breaker
+    return valkey
