@@ -24,7 +24,7 @@ from schemas.messages import (
     TimeInForce,
     TriggerBy,
 )
-from schemas.units import E8
+from schemas.units import DAY_US, E8
 from tests.oracle.order_stream import members
 from tests.oracle.risk_desk import Desk, open_desk
 from workers.risk.core import RiskCore
@@ -370,6 +370,7 @@ def test_names_are_kept_for_what_is_to_come(desk: Desk) -> None:
     desk.placed(client_order_id="taken:profit")
     assert desk.refused(**BUY, client_order_id="taken")[0] is Reason.CLIENT_ORDER_ID_REUSED
     entry = desk.placed(**BUY, client_order_id="in")
+    assert desk.refused(client_order_id="in:stop")[0] is Reason.CLIENT_ORDER_ID_REUSED
     restarted(desk)
     for name in ("in:profit", "in:stop"):
         assert desk.refused(client_order_id=name) == (Reason.CLIENT_ORDER_ID_REUSED, None, None)
@@ -427,6 +428,26 @@ def test_new_rules_that_only_what_is_to_come_breaks_take_out_the_entry(desk: Des
     desk.ended(profit, OrderStatus.REJECTED)
     desk.ended(stop, OrderStatus.REJECTED)
     assert is_idle(desk, "alice")
+
+
+def test_what_the_symbol_takes_no_more_leaves_as_it_comes(desk: Desk) -> None:
+    """The entry is immediate, so the new rules do not meet it on its way."""
+    entry = desk.placed(**BUY | {"order_type": OrderType.MARKET, "price_e8": None})
+    assert not desk.symbol(order_types="MARKET,LIMIT")
+    desk.filled(entry, 2 * E8, 1000 * E8)
+    assert [(order.order_id >> 45, order.reason) for order in desk.removed] == [(1, Reason.ORDER_TYPE_NOT_TAKEN)]
+
+
+def test_it_pays_the_fees_of_the_day_when_it_comes(desk: Desk) -> None:
+    desk.symbol(fee_tiers=f"{2000 * E8}/-10000/90000")
+    entry = desk.placed(**BUY | {"quantity_e8": 3 * E8})
+    assert (entry.maker_fee_e8, entry.taker_fee_e8) == (None, None)
+    desk.filled(entry, 2 * E8, 1000 * E8)
+    desk.ts_us += DAY_US
+    desk.ended(entry, cumulative_e8=2 * E8, reason=Reason.CANCELLED_BY_CLIENT, command_id=7)
+    (pair,) = desk.brought
+    assert isinstance(pair, Order)
+    assert (pair.maker_fee_e8, pair.taker_fee_e8) == (-10_000, 90_000)
 
 
 def test_a_smaller_largest_quantity_is_asked_of_the_entry_alone(desk: Desk) -> None:
