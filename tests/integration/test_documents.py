@@ -31,6 +31,8 @@ RUN_ELSEWHERE = {
     ("docs/operating.md", "console"): "tests/integration/test_operator.py types them on a log of its own",
     ("docs/security.md", "console"): "tests/integration/test_gateway.py asks a gateway",
     ("docs/security.md", "json"): "the same test compares the answers",
+    ("docs/stream.md", "dialog"): "tests/unit/gateway/test_stream_page.py says them to a gateway",
+    ("docs/stream.md", "json"): "tests/unit/gateway/test_session.py makes a client slow and is told so",
     ("docs/trading.md", "ladder"): "tests/unit/matching/test_trading_page.py asks the book",
     ("docs/topology.md", "mermaid"): "tests/unit/stream_topology/test_diagram.py renders it again and compares",
 }

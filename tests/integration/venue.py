@@ -249,9 +249,12 @@ class Venue:
 
     def orders(self, client_order_id: str) -> list[Order]:
         """What went to the book under an id."""
+        return [order for order in self.new_orders() if order.client_order_id == client_order_id]
+
+    def new_orders(self) -> list[Order]:
+        """All that ever went to a book."""
         found = [self.codec.decode(record.value or b"", "Order") for record in self.log.records("orders")]
-        orders = [order for order in found if isinstance(order, Order) and order.kind is OrderKind.NEW]
-        return [order for order in orders if order.client_order_id == client_order_id]
+        return [order for order in found if isinstance(order, Order) and order.kind is OrderKind.NEW]
 
     def commands(self, client_order_id: str) -> list[Command]:
         """What was asked under an id."""

@@ -4,6 +4,7 @@ What it does stands in pure code, once: calls and how answers are read (`wire`, 
 call is repeated (`rules`), sessions (`session`), the stream (`stream`, `channels`). The shells do only I/O.
 """
 
+from tradsys.client.admin_calls import AccountChange, SymbolChange
 from tradsys.client.async_client import AsyncClient
 from tradsys.client.book import Book
 from tradsys.client.client import Client
@@ -46,6 +47,7 @@ from tradsys.client.requests import Bracket, Changes, NewOrder, StopOrder
 from tradsys.client.session import ApiKey, Password
 
 __all__ = [
+    "AccountChange",
     "Alerted",
     "ApiError",
     "ApiKey",
@@ -83,6 +85,7 @@ __all__ = [
     "RateLimitedError",
     "Refused",
     "StopOrder",
+    "SymbolChange",
     "TickerChanged",
     "TradesHappened",
     "UnauthorizedError",

@@ -11,6 +11,7 @@ import httpx
 import msgspec
 
 from tradsys.client import limits, order_calls, other_calls, pairs
+from tradsys.client.async_admin import AsyncAdmin
 from tradsys.client.async_streaming import AsyncOpenStream
 from tradsys.client.door import ErrorEntry, Health, KeyInfo, NewKey, SigningKey
 from tradsys.client.errors import ApiError, ClientError, OutcomeUnknownError
@@ -24,6 +25,7 @@ from tradsys.client.messages import (
     Execution,
     Fees,
     LedgerEntry,
+    Limits,
     Order,
     Placed,
     Position,
@@ -68,6 +70,8 @@ class AsyncClient:
         self._session = None if credentials is None else Session(credentials)
         self._http = httpx.AsyncClient(**self._transport.http())
         self._turn = asyncio.Lock()
+        self.admin = AsyncAdmin(self._perform, self._all)
+        """What admins may ask beside."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -147,6 +151,10 @@ class AsyncClient:
     async def fees(self) -> Fees:
         """Read what the account pays in each symbol, and the volumes that make it so."""
         return await self._perform(other_calls.fees())
+
+    async def limits(self) -> list[Limits]:
+        """Read what the account may do at most: its own limits, those of symbols, and everybody's."""
+        return await self._perform(other_calls.limits())
 
     def positions(self) -> AsyncIterator[Position]:
         """Read what the account holds, by symbol."""

@@ -12,6 +12,7 @@ import httpx
 import msgspec
 
 from tradsys.client import limits, order_calls, other_calls, pairs
+from tradsys.client.admin import Admin
 from tradsys.client.door import ErrorEntry, Health, KeyInfo, NewKey, SigningKey
 from tradsys.client.errors import ApiError, ClientError, OutcomeUnknownError
 from tradsys.client.listings import Listing, Piece
@@ -24,6 +25,7 @@ from tradsys.client.messages import (
     Execution,
     Fees,
     LedgerEntry,
+    Limits,
     Order,
     Placed,
     Position,
@@ -69,6 +71,8 @@ class Client:
         self._session = None if credentials is None else Session(credentials)
         self._http = httpx.Client(**self._transport.http())
         self._turn = threading.Lock()
+        self.admin = Admin(self._perform, self._all)
+        """What admins may ask beside."""
 
     def __enter__(self) -> Self:
         return self
@@ -146,6 +150,10 @@ class Client:
     def fees(self) -> Fees:
         """Read what the account pays in each symbol, and the volumes that make it so."""
         return self._perform(other_calls.fees())
+
+    def limits(self) -> list[Limits]:
+        """Read what the account may do at most: its own limits, those of symbols, and everybody's."""
+        return self._perform(other_calls.limits())
 
     def positions(self) -> Iterator[Position]:
         """Read what the account holds, by symbol."""

@@ -137,6 +137,28 @@ class Account(Message, frozen=True, kw_only=True):
     time: datetime
 
 
+class Limits(Message, frozen=True, kw_only=True):
+    """What may be done at most by an account, in a symbol, by both, or by everybody; None: not limited."""
+
+    account: str | None = None
+    """Whose; None: of every account."""
+    symbol: str | None = None
+    """In which; None: in all."""
+    max_order_size: Decimal | None = None
+    max_position_size: Decimal | None = None
+    max_daily_volume: Decimal | None = None
+    max_open_orders: int | None = None
+    trade_frequency: int | None = None
+    """So many orders and amendments in so many seconds, which is next."""
+    trade_frequency_s: int | None = None
+    fat_finger_limit: Decimal | None = None
+    concentration_limit: Decimal | None = None
+    max_leverage: Decimal | None = None
+    var_limit: Decimal | None = None
+    max_daily_loss: Decimal | None = None
+    max_drawdown: Decimal | None = None
+
+
 class LedgerEntry(Message, frozen=True, kw_only=True):
     """A posting, and the balance after it."""
 

@@ -15,6 +15,7 @@ from tradsys.client.messages import (
     Execution,
     Fees,
     LedgerEntry,
+    Limits,
     Order,
     Position,
     Symbol,
@@ -72,6 +73,11 @@ def account() -> Call[Account]:
 def fees() -> Call[Fees]:
     """What the account pays."""
     return Call(method="GET", path=f"{API}/fees", read=as_it_is(Fees))
+
+
+def limits() -> Call[list[Limits]]:
+    """What the account may do at most."""
+    return Call(method="GET", path=f"{API}/limits", read=as_it_is(list[Limits]))
 
 
 def orders(status: OrderStatus | None, symbol: str | None, client_order_id: str | None) -> Listing[Order]:

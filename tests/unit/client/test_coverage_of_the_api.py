@@ -9,6 +9,8 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 import pytest
 
+from gateway.admin import bodies
+from gateway.openapi_admin import ADMIN_SCHEMAS
 from gateway.openapi_objects import SCHEMAS
 from gateway.orders.groups import BracketRequest, StopRequest
 from gateway.orders.requests import AmendRequest, OrderRequest
@@ -22,12 +24,15 @@ from tradsys.client import (
     NewOrder,
     Password,
     StopOrder,
+    admin_calls,
     channels,
     door,
     messages,
     pairs,
     portfolio,
 )
+from tradsys.client.admin import Admin
+from tradsys.client.async_admin import AsyncAdmin
 from tradsys.client.async_streaming import AsyncOpenStream
 from tradsys.client.stream import Stream
 from tradsys.client.streaming import OpenStream
@@ -59,6 +64,9 @@ OBJECTS = {
     "Pair": pairs.Pair,
     "PairVersion": pairs.PairVersion,
     "Fees": messages.Fees,
+    "Limits": messages.Limits,
+    "AccountRules": admin_calls.AccountRules,
+    "User": admin_calls.User,
     "Trade": messages.Trade,
     "Candle": messages.Candle,
     "Report": messages.Execution,
@@ -87,7 +95,7 @@ OF_THE_STREAM = {
 
 @pytest.mark.parametrize("name", OBJECTS)
 def test_every_field_of_the_openapi_document_is_typed(name: str) -> None:
-    assert {*SCHEMAS[name]["properties"]} == {*OBJECTS[name].__struct_fields__} - {"executions"}
+    assert {*(SCHEMAS | ADMIN_SCHEMAS)[name]["properties"]} == {*OBJECTS[name].__struct_fields__} - {"executions"}
 
 
 @pytest.mark.parametrize("payload", OF_THE_STREAM)
@@ -116,6 +124,31 @@ def _words(hint: Any) -> set[Any]:
 def test_every_field_of_a_pair_can_be_said() -> None:
     assert [*PAIR.__struct_fields__] == [*NewPair.model_fields]
     NewPair.model_validate(PAIR.as_json())
+
+
+BODIES = {
+    admin_calls.SymbolChange(
+        tick=Decimal("1E-2"),
+        price_band=None,
+        max_open_orders=5,
+        breaker=admin_calls.Breaker(move=Decimal("0.1"), window_s=60, halt_s=300),
+        fee_tiers=(admin_calls.Tier(volume=10, maker_fee=0, taker_fee=Decimal("0.001")),),
+        order_types=("limit",),
+    ): bodies.SymbolChange,
+    admin_calls.AccountChange(kind="margin", leverage=3, open_orders_max=None): bodies.AccountChange,
+    messages.Limits(account="alice", max_leverage=Decimal(3), trade_frequency=5): bodies.Limits,
+}
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_every_field_that_an_admin_decides_can_be_said(body: Any) -> None:
+    theirs = BODIES[body]
+    assert {*body.__struct_fields__} == {*theirs.model_fields}
+    said = admin_calls._body(body)
+    read = theirs.model_validate(said)
+    assert read.model_fields_set == said.keys()
+    assert read.fields()
+    assert all(value is not msgspec.UNSET for value in said.values())
 
 
 def test_nothing_is_a_float_and_every_moment_has_a_zone() -> None:
@@ -155,6 +188,12 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "check": (NewOrder(symbol="B", side="buy", type="market", quantity=1, client_order_id="c"),),
     "amend": ("X1", Changes(price=1)),
     "cancel_after": (7,),
+    "put_limits": (messages.Limits(),),
+    "change_symbol": ("X1", admin_calls.SymbolChange()),
+    "change_account": ("X1", admin_calls.AccountChange()),
+    "deposit": ("a", "USD", 1),
+    "withdraw": ("a", "USD", 1),
+    "transfer": ("a", "b", "USD", 1),
     "create_pair": (PAIR,),
     "update_pair": ("X1", 1, PAIR),
     "make_api_key": ("n", ["read"]),
@@ -165,13 +204,16 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
 def test_every_route_can_be_asked() -> None:
     client = Client(URL, Password("a", "b"))
     recorder = Recorder(client)
-    for name, method in inspect.getmembers(Client, inspect.isfunction):
+    client.admin._perform = recorder
+    methods = [(client, *member) for member in inspect.getmembers(Client, inspect.isfunction)]
+    methods += [(client.admin, *member) for member in inspect.getmembers(Admin, inspect.isfunction)]
+    for owner, name, method in methods:
         if name.startswith("_") or name in {"close", "stream"}:
             continue
         wanted = [p for p in inspect.signature(method).parameters.values() if p.default is p.empty][1:]
         positional = [p for p in wanted if p.kind is p.POSITIONAL_OR_KEYWORD]
         with pytest.raises(LookupError):
-            _ask(getattr(client, name), ARGUMENTS.get(name, ("X1",) * len(positional)))
+            _ask(getattr(owner, name), ARGUMENTS.get(name, ("X1",) * len(positional)))
     client.close()
     expected = {(method, _template(path)) for method, path in ROUTES} - {
         (method, _template(path)) for method, path in NOT_IN_THE_CLIENT
@@ -202,7 +244,7 @@ def test_every_channel_and_action_is_known() -> None:
     assert all(f'case "{kind}"' in source for kind in CHANNELS)
 
 
-@pytest.mark.parametrize(("one", "other"), [(Client, AsyncClient), (OpenStream, AsyncOpenStream)])
+@pytest.mark.parametrize(("one", "other"), [(Client, AsyncClient), (OpenStream, AsyncOpenStream), (Admin, AsyncAdmin)])
 def test_both_clients_offer_the_same(one: type, other: type) -> None:
     def offered(kind: type) -> dict[str, tuple[list[str], str | None]]:
         return {

@@ -11,8 +11,9 @@ import pytest
 from gateway import limits
 from gateway.errors import outcome_unknown, unavailable
 from gateway.rates import Budget
-from schemas.messages import CommandKind, Frame
+from schemas.messages import CommandKind, ControlKind, Frame
 from tradsys.client import (
+    AccountChange,
     ApiKey,
     AsyncClient,
     BookChanged,
@@ -20,17 +21,20 @@ from tradsys.client import (
     Client,
     Connected,
     Disconnected,
+    ForbiddenError,
     NewOrder,
     NotFoundError,
     OutcomeUnknownError,
     RateLimitedError,
     StopOrder,
+    SymbolChange,
     TickerChanged,
     UnauthorizedError,
     UnavailableError,
     UnreachableError,
     ValidationError,
 )
+from tradsys.client.messages import Limits
 
 ORDER = NewOrder(symbol="BTC-USD", side="buy", type="limit", quantity=Decimal("0.5"), price=Decimal(100))
 
@@ -231,3 +235,32 @@ async def test_the_client_of_threads_does_the_same(served: Any, frame: Callable[
     assert isinstance(book, BookChanged)
     assert isinstance(lost, Disconnected)
     assert again == Connected(account="alice", is_again=True)
+
+
+async def test_an_admin_decides(served: Any) -> None:
+    async with AsyncClient(served.http, ApiKey(served.token("root", "admin")), uses_proxies=False) as client:
+        admin = client.admin
+        await admin.change_symbol("NEW-USD", SymbolChange(tick=Decimal("0.01"), lot=Decimal("0.0001")))
+        await admin.change_symbol("NEW-USD", SymbolChange(price_band=Decimal("0.1"), order_types=("limit",)))
+        for account in ("alice", "bob"):
+            made = await admin.change_account(account, AccountChange(kind="margin", leverage=3))
+        await admin.deposit("alice", "USD", Decimal("10.5"))
+        await admin.withdraw("alice", "USD", 1)
+        await admin.transfer("alice", "bob", "USD", 2)
+        await admin.put_limits(Limits(account="alice", max_leverage=Decimal(2), max_open_orders=5))
+        await admin.set_session("NEW-USD", "auction")
+        killed = await admin.kill("account", "bob", reducing=True)
+        assert (killed.decision_id != made.decision_id, len(killed.stopped)) == (True, 1)
+        accounts = [account async for account in admin.accounts()]
+        assert [(one.account, one.leverage) for one in accounts] == [("alice", Decimal(3)), ("bob", Decimal(3))]
+        assert [limits.max_open_orders for limits in await admin.limits()] == [5]
+        with pytest.raises(ValidationError) as told:
+            await admin.deposit("alice", "USD", Decimal(-1))
+        assert told.value.violations[0].path == "amount"
+    records = {record.kind: record for record in served.decided}
+    assert (records[ControlKind.SYMBOL].tick_e8, records[ControlKind.SYMBOL].price_band_e8) == (1_000_000, 10_000_000)
+    assert records[ControlKind.FUNDS].amount_e8 == -100_000_000
+    async with client_of(served) as client:
+        assert [limits.max_leverage for limits in await client.limits()] == [Decimal(2)]
+        with pytest.raises(ForbiddenError):
+            await client.admin.accounts().__anext__()

@@ -1,0 +1,96 @@
+"""What admins ask, for asyncio: `AsyncClient.admin`."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
+from typing import Any, Literal
+
+from tradsys.client import admin_calls
+from tradsys.client.admin_calls import AccountChange, AccountRules, Decision, Phases, Role, SymbolChange, User
+from tradsys.client.listings import Listing
+from tradsys.client.messages import Limits
+from tradsys.client.requests import Number
+from tradsys.client.wire import Call
+
+
+class AsyncAdmin:
+    """The operator's decisions, for users with the right admin from addresses that the operator lists."""
+
+    def __init__(
+        self, perform: Callable[[Call[Any]], Awaitable[Any]], every: Callable[[Listing[Any]], AsyncIterator[Any]]
+    ) -> None:
+        """How calls are done, and lists are read."""
+        self._perform = perform
+        self._all = every
+
+    async def change_symbol(self, symbol: str, change: SymbolChange) -> Decision:
+        """Make a symbol, or change what is given of its rules."""
+        decision: Decision = await self._perform(admin_calls.change_symbol(symbol, change))
+        return decision
+
+    async def set_session(self, symbol: str, phase: Phases | None, *, at: datetime | None = None) -> Decision:
+        """Set a phase of a symbol at once, or plan it; None withdraws what is planned."""
+        decision: Decision = await self._perform(admin_calls.set_session(symbol, phase, at))
+        return decision
+
+    async def change_account(self, account: str, change: AccountChange) -> Decision:
+        """Make an account, or change what is given of it."""
+        decision: Decision = await self._perform(admin_calls.change_account(account, change))
+        return decision
+
+    def accounts(self) -> AsyncIterator[AccountRules]:
+        """Read all accounts, by name."""
+        return self._all(admin_calls.accounts())
+
+    async def limits(self) -> list[Limits]:
+        """Read the limits of all scopes."""
+        limits: list[Limits] = await self._perform(admin_calls.all_limits())
+        return limits
+
+    async def put_limits(self, limits: Limits) -> Decision:
+        """Replace the limits of an account, of a symbol, of both, or of everybody."""
+        decision: Decision = await self._perform(admin_calls.put_limits(limits))
+        return decision
+
+    async def kill(
+        self,
+        what: Literal["symbol", "account", "strategy", "venue"],
+        name: str | None = None,
+        *,
+        strategy: str | None = None,
+        reducing: bool = False,
+    ) -> Decision:
+        """Stop a symbol, an account, a strategy of an account, or the venue, and take out what rests."""
+        decision: Decision = await self._perform(admin_calls.kill(what, name, strategy, reducing=reducing))
+        return decision
+
+    async def deposit(self, account: str, currency: str, amount: Number) -> Decision:
+        """Add funds to an account, once, whatever happens to requests."""
+        decision: Decision = await self._perform(admin_calls.move("deposits", account, currency, amount))
+        return decision
+
+    async def withdraw(self, account: str, currency: str, amount: Number) -> Decision:
+        """Take funds from an account, once."""
+        decision: Decision = await self._perform(admin_calls.move("withdrawals", account, currency, amount))
+        return decision
+
+    async def transfer(self, account: str, to_account: str, currency: str, amount: Number) -> Decision:
+        """Ask for a move of funds, once. Pre-trade risk decides it; the ledger of both says so."""
+        call = admin_calls.move("transfers", account, currency, amount, to_account=to_account)
+        decision: Decision = await self._perform(call)
+        return decision
+
+    def users(self) -> AsyncIterator[User]:
+        """Read who may log in, by name."""
+        return self._all(admin_calls.users())
+
+    async def create_user(self, username: str, password: str, role: Role, *, account: str | None = None) -> None:
+        """Make a user, for the account of the same name unless it says another."""
+        await self._perform(admin_calls.create_user(username, password, role, account))
+
+    async def set_role(self, username: str, role: Role) -> None:
+        """Give a user another role."""
+        await self._perform(admin_calls.change_user(username, {"role": role}))
+
+    async def disable_user(self, username: str, *, disabled: bool = True) -> None:
+        """Let a user log in no more, or again."""
+        await self._perform(admin_calls.change_user(username, {"disabled": disabled}))
