@@ -649,4 +649,19 @@ MATCHING_MUTATIONS: Final = (
         " or order.group_id or order.strategy\n",
         " or order.group_id\n",
     ),
+    Mutation(
+        "older state: an order's fields change places",
+        MATCHING_STATE,
+        "    leaves_e8: int\n    cumulative_notional_e8: int\n    expire_us",
+        "    cumulative_notional_e8: int\n    leaves_e8: int\n    expire_us",
+    ),
+    Mutation(
+        "older state: its orders pay nothing",
+        MATCHING_STATE,
+        "    maker_fee_e8: int | None = None\n",
+        "    maker_fee_e8: int | None = 0\n",
+    ),
+    Mutation(
+        "older state: a lot that nobody has told", MATCHING_STATE, "    lot_e8: int = 1\n", "    lot_e8: int = 10**7\n"
+    ),
 )

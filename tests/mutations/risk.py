@@ -939,4 +939,16 @@ RISK_MUTATIONS: Final = (
     ),
     Mutation("a refused order forgets its strategy", ANSWERS, "            strategy=_echo(command.strategy),\n", ""),
     Mutation("the book is not told of a strategy", ANSWERS, "        or order.strategy is not None\n", ""),
+    Mutation(
+        "older state: a field stands before those of a symbol that were there",
+        "workers/risk/rules.py",
+        "    mark_e8: int | None = None\n",
+        "    newer_e8: int | None = None\n    mark_e8: int | None = None\n",
+    ),
+    Mutation(
+        "older state: a field stands before those of an order that were there",
+        ORDERS,
+        "    worst_price_e8: int = 0\n",
+        "    newer_e8: int = 0\n    worst_price_e8: int = 0\n",
+    ),
 )
