@@ -842,7 +842,7 @@ RISK_MUTATIONS: Final = (
     Mutation(
         "bracket: the price need not lie between",
         BRACKETS,
-        " or apart_refusal(entry, near.mark_e8)\n",
+        " or apart_refusal(entry, near.mark_e8 or 0)\n",
         "\n",
     ),
     Mutation(

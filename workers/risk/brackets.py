@@ -77,13 +77,11 @@ def attached(entry: RiskOrder, quantity_e8: int, now_us: int | None = None) -> t
     )
 
 
-def apart_refusal(entry: RiskOrder, price_e8: int | None) -> Refusal | None:
+def apart_refusal(entry: RiskOrder, price_e8: int) -> Refusal | None:
     """Whether what takes the profit lies beyond the entry's price, and what stops the loss before it."""
     stop = entry.stop
     assert stop is not None
     sign = 1 if entry.side is Side.BUY else -1
-    if price_e8 is None:
-        return None
     for away_e8, way in ((stop.profit_price_e8, sign), (stop.trigger.price_e8, -sign)):
         if away_e8 is not None and (away_e8 - price_e8) * way <= 0:
             return Refusal(Reason.GROUP_INVALID, price_e8, away_e8)
@@ -113,7 +111,7 @@ class Brackets:
             return Refusal(Reason.GROUP_INVALID)
         near, limit_e8 = replace(rules), self._fat_finger_e8(account, entry)
         near.set_mark(entry.price_e8 or rules.mark_e8)
-        refusal = rule_refusal(rules, entry) or apart_refusal(entry, near.mark_e8)
+        refusal = rule_refusal(rules, entry) or apart_refusal(entry, near.mark_e8 or 0)
         for each in attached(entry, entry.quantity_e8):
             refusal = refusal or rule_refusal(near, each)
             if refusal is None and limit_e8 is not None:
