@@ -18,7 +18,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from gateway import limits
 from gateway.broker import Reach
 from gateway.errors import ApiError, Code
-from gateway.reader import ASK_S, make_consumer
+from gateway.reader import ASK_S, edges_of, make_consumer
 from gateway.settings import Settings
 from stream_topology.sharding import partition_of
 
@@ -111,17 +111,20 @@ class Pressure:
     async def follow(self, commands: Commands) -> None:
         """Look again and again, for as long as the process lives."""
         knows = True
-        while True:
-            try:
-                look = await asyncio.to_thread(commands.look)
-                await asyncio.to_thread(self.saw, look, commands.is_waiting)
-                knows = True
-            except KafkaException as error:
-                self.unknown()
-                if knows:
-                    _log.warning("risk_unknown", detail=error.args[0].str())
-                knows = False
-            await asyncio.sleep(limits.RISK_LOOK_S)
+        try:
+            while True:
+                try:
+                    look = await asyncio.to_thread(commands.look)
+                    await asyncio.to_thread(self.saw, look, commands.is_waiting)
+                    knows = True
+                except KafkaException as error:
+                    self.unknown()
+                    if knows:
+                        _log.warning("risk_unknown", detail=error.args[0].str())
+                    knows = False
+                await asyncio.sleep(limits.RISK_LOOK_S)
+        finally:
+            self.unknown()  # who does not look does not know
 
 
 class KafkaCommands:
@@ -138,9 +141,7 @@ class KafkaCommands:
         """The ends first, then what is done."""
         ends, lows = {}, {}
         for partition in self._partitions:
-            edges = self._consumer.get_watermark_offsets(partition, timeout=ASK_S)
-            assert edges is not None  # it raises instead
-            lows[partition.partition], ends[partition.partition] = edges
+            lows[partition.partition], ends[partition.partition] = edges_of(self._consumer, partition)
         done = {}
         for answer in self._consumer.committed(self._partitions, timeout=ASK_S):
             if answer.error is not None:

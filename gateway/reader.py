@@ -204,9 +204,17 @@ def available(consumer: Consumer) -> Iterable[Any]:
     return [] if first is None else [first, *consumer.consume(BATCH_MAX - 1, 0)]
 
 
+def edges_of(consumer: Consumer, partition: TopicPartition) -> tuple[int, int]:
+    """The first offset that is kept, and the one after the last. Raises KafkaException when the log is away."""
+    edges = consumer.get_watermark_offsets(partition, timeout=ASK_S)
+    if edges is None:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001 - the library's name begins with _
+    return edges
+
+
 def begin_offsets(consumer: Consumer, topic: str, partitions: Sequence[int], window_ms: int | None) -> dict[int, int]:
     """The offset from which to read each partition. Raises KafkaException when the log is away."""
-    edges = {at: consumer.get_watermark_offsets(TopicPartition(topic, at), timeout=ASK_S) for at in partitions}
+    edges = {at: edges_of(consumer, TopicPartition(topic, at)) for at in partitions}
     if window_ms is None:
         return {at: low for at, (low, _) in edges.items()}
     since_ms = time.time_ns() // 1_000_000 - window_ms

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaException, TopicPartition
 from gateway import limits
 from gateway.broker import Reach
 from gateway.errors import ApiError, Code, unavailable
-from gateway.reader import ASK_S, begin_offsets, make_consumer, read_frames
+from gateway.reader import begin_offsets, edges_of, make_consumer, read_frames
 from gateway.settings import Settings
 from gateway.stream.channel import Place
 from gateway.stream.hub import Hub
@@ -134,9 +134,7 @@ class _Reading:
         return None
 
     def _edges(self) -> tuple[int, int]:
-        edges = self.consumer.get_watermark_offsets(TopicPartition(self._topic, self._partition), timeout=ASK_S)
-        assert edges is not None
-        return edges
+        return edges_of(self.consumer, TopicPartition(self._topic, self._partition))
 
     def _read(self, first: int, end: int) -> list[Positioned]:
         if first >= end:

@@ -4,13 +4,14 @@ import asyncio
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from structlog.testing import capture_logs
 from websockets.asyncio.client import connect
 
 from gateway import limits
 from gateway.errors import ApiError, Code
 from gateway.pressure import Look, Pressure
+from gateway.reader import ASK_S, edges_of
 from stream_topology.sharding import partition_of
 from tests.unit.gateway.test_session import ORDER, ask
 
@@ -118,6 +119,15 @@ def test_too_many_commands_on_their_way_to_the_log_leave_room_for_cancels() -> N
     assert refusal is not None
     assert (refusal.status, refusal.headers["retry-after"]) == (503, "1")
     assert limits.ORDERS_IN_FLIGHT_MAX < limits.COMMANDS_IN_FLIGHT_MAX
+
+
+def test_a_broker_that_does_not_say_where_a_topic_ends_is_away() -> None:
+    class Silent:
+        def get_watermark_offsets(self, _partition: TopicPartition, *, timeout: float) -> None:
+            assert timeout == ASK_S
+
+    with pytest.raises(KafkaException):
+        edges_of(Silent(), TopicPartition("t", 0))  # type: ignore[arg-type] # it has what is used
 
 
 async def test_a_log_that_is_away_says_nothing_about_risk(monkeypatch: pytest.MonkeyPatch) -> None:
