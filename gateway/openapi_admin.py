@@ -25,6 +25,7 @@ ADMIN_SCHEMAS: Final[JsonObject] = {
         disabled_time=or_null(TIME),
         sessions=_COUNT,
         api_keys=_COUNT,
+        totp={"type": "boolean", "description": "Whether codes are asked for at login"},
     ),
     "AccountRules": object_of(
         account=TEXT,

@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import URL
 
 from gateway import limits
+from gateway.auth import totp
 from gateway.auth.token_keys import TokenKeyError, TokenKeys, read_keys, shared_secret
 from gateway.guard import Budgets
 from gateway.rates import Budget
@@ -42,6 +43,8 @@ class Settings:
     valkey_url: str = field(repr=False)
     token_keys: TokenKeys = field(repr=False)
     jwt_expiry_s: int = 86_400
+    totp_keys: tuple[bytes, ...] = field(default=(), repr=False)
+    """What encrypts the secrets of second factors, newest first."""
     seal_key: str = "gateway-1"
     """The name under which this gateway seals commands."""
     seal_secret: bytes = field(repr=False)
@@ -74,6 +77,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         ),
         valkey_url=environ.get("VALKEY_URL", "valkey://127.0.0.1:6379/0"),
         token_keys=_token_keys(environ),
+        totp_keys=_totp_keys(environ.get("TOTP_KEYS", "")),
         jwt_expiry_s=_expiry(environ.get("JWT_EXPIRY", "24h")),
         seal_key=seal_key,
         seal_secret=seal_secret,
@@ -106,6 +110,13 @@ def _token_keys(environ: Mapping[str, str]) -> TokenKeys:
         return TokenKeys(keys)
     except TokenKeyError as error:
         raise SettingsError(f"JWT_KEYS: {error}.") from error
+
+
+def _totp_keys(text: str) -> tuple[bytes, ...]:
+    try:
+        return totp.read_keys(text)
+    except totp.TotpKeyError as error:
+        raise SettingsError(f"TOTP_KEYS: {error}.") from error
 
 
 def _number(environ: Mapping[str, str], name: str, default: int, most: int) -> int:

@@ -31,6 +31,7 @@ from gateway.auth.sessions import Sessions
 from gateway.auth.signing_keys import SigningKeys
 from gateway.auth.tickets import Tickets
 from gateway.auth.tokens import Tokens
+from gateway.auth.totp import SecondFactor, Vault
 from gateway.breakers import Breaker
 from gateway.broker import UNREACHABLE
 from gateway.database import Database, database_is_away
@@ -89,6 +90,7 @@ class Parts:
     revocations: Revocations
     passwords: Passwords
     attempts: Attempts
+    vault: Vault
     tickets: Tickets
     database: Database
     metrics: Metrics
@@ -121,7 +123,12 @@ def assemble(parts: Parts, lifespan: Lifespan) -> Gateway:
     application = make_application(lifespan, callers)
     application.include_router(
         auth_routes.router(
-            logins=Logins(parts.database, parts.passwords, parts.attempts),
+            logins=Logins(
+                parts.database,
+                parts.passwords,
+                parts.attempts,
+                SecondFactor(parts.database, parts.attempts, parts.vault),
+            ),
             sessions=Sessions(parts.database, parts.revocations),
             tokens=parts.tokens,
             tickets=parts.tickets,
@@ -226,6 +233,7 @@ def build(settings: Settings, codec: Codec) -> Gateway:
         revocations=revocations,
         passwords=passwords,
         attempts=Attempts(valkey, settings.prefix),
+        vault=Vault(settings.totp_keys),
         tickets=Tickets(valkey, settings.prefix),
         database=database,
         metrics=metrics,

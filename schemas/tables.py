@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 METADATA: Final = MetaData(naming_convention={"pk": "pk_%(table_name)s"})
 
-REVISION: Final = "0014"
+REVISION: Final = "0015"
 """The migration that these tables are the result of."""
 
 NEWEST_BY: Final = "newest_by"
@@ -309,6 +309,8 @@ users: Final = Table(
     _text("role"),
     _us("created_us"),
     _us("disabled_us", nullable=True),
+    _text("totp_secret", nullable=True),
+    _number("totp_step", nullable=True),
     comment="Who may log in, and for which account they act",
 )
 

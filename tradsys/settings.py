@@ -49,6 +49,8 @@ class Secrets:
     """`id:hex`, several by commas: the first seals, all are accepted."""
     db_password: str
     valkey_password: str
+    totp_keys: str
+    """Hexadecimal, several by commas: the first encrypts the secrets of second factors, all open them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +109,7 @@ class Settings:
             "VALKEY_URL": self.valkey_url,
             "JWT_SECRET": self.secrets.jwt_secret,
             "JWT_EXPIRY": self.jwt_expiry,
+            "TOTP_KEYS": self.secrets.totp_keys,
             "TRADSYS_INSTANCES": ",".join(f"{stage}={count}" for stage, count in self.instances.items()),
             "GATEWAY_PORT": str(self.ports.gateway),
             "GATEWAY_SEAL_SECRETS": self.secrets.gateway_seal_secrets,
@@ -281,14 +284,19 @@ def _instances(text: str) -> dict[str, int]:
 def _secrets(home: Path, environ: Mapping[str, str]) -> Secrets:
     """The home's secrets, made on first use; those of the environment go before."""
     path = home / "secrets.json"
+    totp_keys = secrets.token_hex(SECRET_BYTES)
     try:
-        stored = Secrets(**json.loads(path.read_text()))
+        known = json.loads(path.read_text())
+        stored = Secrets(**{"totp_keys": totp_keys, **known})
+        if "totp_keys" not in known:  # a home of before
+            write_private(path, json.dumps(asdict(stored), indent=2) + "\n")
     except FileNotFoundError:
         stored = Secrets(
             jwt_secret=secrets.token_urlsafe(SECRET_BYTES),
             gateway_seal_secrets=f"gateway-1:{secrets.token_hex(SECRET_BYTES)}",
             db_password=secrets.token_urlsafe(SECRET_BYTES),
             valkey_password=secrets.token_urlsafe(SECRET_BYTES),
+            totp_keys=totp_keys,
         )
         write_private(path, json.dumps(asdict(stored), indent=2) + "\n")
     except (ValueError, TypeError) as error:
@@ -300,4 +308,5 @@ def _secrets(home: Path, environ: Mapping[str, str]) -> Secrets:
         gateway_seal_secrets=environ.get("GATEWAY_SEAL_SECRETS", stored.gateway_seal_secrets),
         db_password=stored.db_password,
         valkey_password=stored.valkey_password,
+        totp_keys=environ.get("TOTP_KEYS", stored.totp_keys),
     )

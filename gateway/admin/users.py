@@ -81,4 +81,5 @@ def _shown(user: Listed) -> dict[str, Any]:
         "disabled_time": None if user.disabled_us is None else format_us(user.disabled_us),
         "sessions": user.sessions,
         "api_keys": user.keys,
+        "totp": user.needs_code,
     }

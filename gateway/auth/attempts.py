@@ -55,27 +55,27 @@ class Attempts:
         self._count = valkey.register_script(_COUNT)
 
     async def begin(self, username: str, address: str) -> Attempt:
-        """Count an attempt. Raises ApiError: 429 at a limit, 503 when nobody can count."""
-        user = hashlib.sha256(username.encode()).hexdigest()[:32]
-        attempt = Attempt(
-            os.urandom(8).hex(), (f"{self._prefix}login:user:{user}", f"{self._prefix}login:address:{address}")
-        )
-        arguments = [
-            limits.LOGIN_WINDOW_S * 1_000,
-            attempt.name,
-            limits.LOGIN_FAILURES_PER_USER,
-            limits.LOGIN_FAILURES_PER_IP,
-        ]
+        """Count an attempt to log in. Raises ApiError: 429 at a limit, 503 when nobody can count."""
+        most = {
+            f"user:{_hash(username)}": limits.LOGIN_FAILURES_PER_USER,
+            f"address:{address}": limits.LOGIN_FAILURES_PER_IP,
+        }
+        return await self._begin(limits.LOGIN_WINDOW_S, most, "Too many failed logins; wait before the next one.")
+
+    async def begin_code(self, username: str, secret: str) -> Attempt:
+        """Count a code of a user; another secret begins anew. Raises ApiError as `begin`."""
+        most = {f"code:{_hash(f'{username} {secret}')}": limits.CODE_FAILURES_PER_USER}
+        return await self._begin(limits.CODE_WINDOW_S, most, "Too many wrong codes; wait, or ask the operator.")
+
+    async def _begin(self, window_s: int, most: dict[str, int], message: str) -> Attempt:
+        attempt = Attempt(os.urandom(8).hex(), tuple(f"{self._prefix}login:{name}" for name in most))
+        arguments = [window_s * 1_000, attempt.name, *most.values()]
         try:
             wait_ms = int(cast("int", await self._count(keys=list(attempt.keys), args=cast("Any", arguments))))
         except (ValkeyError, OSError) as error:
             raise unavailable("The store that limits logins") from error
         if wait_ms:
-            raise ApiError(
-                Code.RATE_LIMITED,
-                "Too many failed logins; wait before the next one.",
-                retry_after_s=-(-wait_ms // 1_000),
-            )
+            raise ApiError(Code.RATE_LIMITED, message, retry_after_s=-(-wait_ms // 1_000))
         return attempt
 
     async def forget(self, attempt: Attempt) -> None:
@@ -85,3 +85,7 @@ class Attempts:
                 await self._valkey.zrem(key, attempt.name)
         except (ValkeyError, OSError) as error:
             raise unavailable("The store that limits logins") from error
+
+
+def _hash(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:32]

@@ -6,6 +6,7 @@ import structlog
 
 from gateway.auth.attempts import Attempts
 from gateway.auth.passwords import Passwords
+from gateway.auth.totp import SecondFactor
 from gateway.auth.users import User, find, upgrade_hash
 from gateway.database import Database
 from gateway.errors import ApiError, Code
@@ -16,14 +17,17 @@ _log: Final = structlog.get_logger("gateway.auth")
 class Logins:
     """Looks at names and passwords: as long, as often and in the same words whether a user exists or not."""
 
-    def __init__(self, database: Database, passwords: Passwords, attempts: Attempts) -> None:
-        """Where users are, what verifies passwords, and what counts attempts."""
+    def __init__(
+        self, database: Database, passwords: Passwords, attempts: Attempts, second_factor: SecondFactor
+    ) -> None:
+        """Where users are, what verifies passwords, what counts attempts, and what asks for codes."""
+        self._second_factor = second_factor
         self._database = database
         self._passwords = passwords
         self._attempts = attempts
 
-    async def user(self, username: str, password: str, address: str) -> User:
-        """The user of this name, if the password is right and nobody has disabled it.
+    async def user(self, username: str, password: str, address: str, code: str | None = None) -> User:
+        """The user of this name, if password and code are right and nobody has disabled it.
 
         Raises ApiError: 401, 429 after too many failures for the name or from the address, 503. A hash that was made
         otherwise than now is replaced.
@@ -40,8 +44,8 @@ class Logins:
             raise ApiError(Code.UNAUTHORIZED, "Username or password is wrong.")
         await self._attempts.forget(attempt)
         if new_hash is not None and await upgrade_hash(self._database, username, user.password_hash, new_hash):
-            return user._replace(password_hash=new_hash)
-        return user
+            user = user._replace(password_hash=new_hash)
+        return await self._second_factor.require(username, user, code)
 
 
 def _can_be(username: str) -> bool:

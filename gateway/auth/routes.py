@@ -31,6 +31,9 @@ class Login(BaseModel):
 
     username: Annotated[str, Field(min_length=1, max_length=limits.USERNAME_MAX)]
     password: Annotated[str, Field(min_length=1, max_length=limits.PASSWORD_MAX)]
+    code: Annotated[
+        str | None, Field(pattern=r"^[0-9]{6}$", description="Of the authenticator, for users who have one")
+    ] = None
 
 
 class Refresh(BaseModel):
@@ -72,7 +75,7 @@ def router(
     @routes.post("/auth/login")
     async def login(request: Request, login: Login) -> Response:
         """Give an access token and a refresh token for a name and a password."""
-        user = await logins.user(login.username, login.password, address_of(host_of(request.scope)))
+        user = await logins.user(login.username, login.password, address_of(host_of(request.scope)), login.code)
         return _told(await sessions.begin(login.username, user))
 
     @routes.post("/auth/refresh")

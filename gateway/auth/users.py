@@ -40,6 +40,8 @@ class User(NamedTuple):
     account: str
     role: str
     disabled_us: int | None
+    totp_secret: str | None
+    """Encrypted; None for who logs in with the password alone."""
 
 
 class Listed(NamedTuple):
@@ -54,6 +56,8 @@ class Listed(NamedTuple):
     """That have not ended."""
     keys: int
     """That were not revoked."""
+    needs_code: bool
+    """Whether the user is enrolled for codes."""
 
 
 class Ended(NamedTuple):
@@ -65,7 +69,7 @@ class Ended(NamedTuple):
 
 async def find(database: Database, username: str) -> User | None:
     """A user, None if there is none of that name. Raises ApiError when the database is away."""
-    columns = (users.c.password_hash, users.c.account, users.c.role, users.c.disabled_us)
+    columns = [users.c[name] for name in User._fields]
     rows = await database.rows(select(*columns).where(users.c.username == username))
     return User(*tuple(rows[0])) if rows else None
 
@@ -111,6 +115,14 @@ def disable(engine: Engine, username: str) -> Ended:
     return _change(engine, username, "disabled", disabled_us=func.coalesce(users.c.disabled_us, NOW_US))
 
 
+def set_totp(engine: Engine, username: str, locked: str | None) -> Ended:
+    """Let a user log in with codes of this secret too, or with None without, and end what the user has.
+
+    Raises UserError.
+    """
+    return _change(engine, username, "totp", totp_secret=locked, totp_step=None)
+
+
 def enable(engine: Engine, username: str) -> None:
     """Let a user who was disabled log in again. Raises UserError."""
     enabled = update(users).values(disabled_us=None).where(users.c.username == username).returning(users.c.username)
@@ -128,7 +140,7 @@ def listed(engine: Engine) -> list[Listed]:
         .scalar_subquery()
     )
     statement = (
-        select(*columns, func.count(sessions.c.session_id), keys)
+        select(*columns, func.count(sessions.c.session_id), keys, users.c.totp_secret.is_not(None))
         .select_from(users.outerjoin(sessions, goes_on))
         .group_by(users.c.username)
         .order_by(users.c.username)

@@ -13,7 +13,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,13 @@ def symbol_control(name: str) -> Control:
 
 @pytest.fixture(scope="module")
 def running(stack: Any) -> Iterator[Running]:
+    with run_gateway(stack, {}) as gateway:
+        yield gateway
+
+
+@contextmanager
+def run_gateway(stack: Any, settings: Mapping[str, str]) -> Iterator[Running]:
+    """A gateway with people, rows and symbols, and these settings beside its addresses and secrets."""
     prefix = f"test-{secrets.token_hex(4)}."
     database = f"gateway_{secrets.token_hex(4)}"
     provision(stack.bootstrap, stack.registry_url, prefix, SHARDS)
@@ -154,6 +162,7 @@ def running(stack: Any) -> Iterator[Running]:
                 "JWT_SECRET": secrets.token_urlsafe(32),
                 "GATEWAY_SEAL_SECRETS": f"gateway-1:{SEAL_SECRET.hex()}",
                 "GATEWAY_PORT": str(port),
+                **settings,
             }
             codec = connect_registry(stack.registry_url, subjects(prefix))
             producer = Producer({"bootstrap.servers": stack.bootstrap})

@@ -1,6 +1,7 @@
 """Who may log in and for how long, on real PostgreSQL and Valkey."""
 
 import asyncio
+import base64
 import json
 import os
 import secrets
@@ -12,10 +13,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 import pytest
 from argon2 import PasswordHasher, Type
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import URL, Engine, create_engine, func, insert, literal, select, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -29,7 +33,8 @@ from gateway.auth.passwords import Passwords
 from gateway.auth.revocations import Revocations
 from gateway.auth.sessions import Session, Sessions
 from gateway.auth.tokens import Identity as Caller
-from gateway.auth.users import NewUser, disable, find, seed
+from gateway.auth.totp import SecondFactor, Vault, read_keys
+from gateway.auth.users import NewUser, User, disable, find, seed
 from gateway.database import Database
 from gateway.errors import ApiError, Code
 from gateway.rights import ROLES, Right
@@ -37,6 +42,7 @@ from schemas import tables
 from tests.integration.test_operator import database_at
 
 TOKEN_S = 60
+TOTP_KEYS = secrets.token_hex(32)
 
 
 class Process:
@@ -97,7 +103,9 @@ async def identity(stack: Any, database: str, tmp_path: Path) -> AsyncIterator[I
     passwords = Passwords()
     one, other = Process(url), Process(url)
     attempts = Attempts(valkey, f"test-{secrets.token_hex(4)}.")
-    yield Identity(database, str(tmp_path), one, other, Logins(one.database, passwords, attempts), engine)
+    codes = SecondFactor(one.database, attempts, Vault(read_keys(TOTP_KEYS)))
+    logins = Logins(one.database, passwords, attempts, codes)
+    yield Identity(database, str(tmp_path), one, other, logins, engine)
     engine.dispose()
     passwords.close()
     for process in (one, other):
@@ -234,7 +242,7 @@ async def test_an_unknown_user_takes_as_long_as_a_known_one(identity: Identity) 
 def type_in(identity: Identity, *words: str, password: str = "") -> tuple[int, str, str]:
     """Exit code, output and errors of `tradsys users`."""
     command = [sys.executable, "-m", "tradsys", "users", *words]
-    environment = os.environ | {"TRADSYS_HOME": identity.home} | database_at(identity.dsn)
+    environment = os.environ | {"TRADSYS_HOME": identity.home, "TOTP_KEYS": TOTP_KEYS} | database_at(identity.dsn)
     done = subprocess.run(command, env=environment, input=password, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout, done.stderr
 
@@ -347,6 +355,116 @@ async def test_no_key_is_made_while_its_session_ends(identity: Identity) -> None
         operator.commit()
     assert (await refused(under_way)).code is Code.UNAUTHORIZED
     assert identity.execute("SELECT * FROM api_keys") == []
+
+
+class Authenticator:
+    """What alice has beside her password, and a clock."""
+
+    def __init__(self, identity: Identity) -> None:
+        code, address, self.said = type_in(identity, "totp", "alice")
+        assert code == 0, self.said
+        secret = base64.b32decode(parse_qs(urlsplit(address.strip()).query)["secret"][0])
+        self._codes = TOTP(secret, 6, SHA1(), 30)  # noqa: S303 - as the gateway
+        self.now_s = 1_800_000_000
+        self.identity = identity
+        assert identity.logins._second_factor is not None
+        identity.logins._second_factor._clock = lambda: self.now_s
+
+    def code(self, steps: int = 0) -> str:
+        return self._codes.generate(self.now_s + steps * 30).decode()
+
+    async def log_in(self, code: str | None, password: str = "alice's password") -> User:  # noqa: S107 - a test's
+        return await self.identity.logins.user("alice", password, "10.8.0.1", code)
+
+
+async def test_who_is_enrolled_logs_in_with_a_code_that_is_good_once(identity: Identity) -> None:
+    alice = await caller(identity)
+    mine = Authenticator(identity)
+    assert mine.said == (
+        "alice logs in with codes of this secret too, which is not shown again; 1 sessions ended, "
+        "0 API keys were revoked.\n"
+    )
+    assert await identity.other.refuses(alice.session_id)
+    assert users(identity)["alice"]["totp"] is True
+    missing = await refused(mine.log_in(None))
+    assert (missing.code, missing.field) == (Code.UNAUTHORIZED, "code")
+    assert (await refused(mine.log_in(None, "wrong"))).field is None  # the password comes first
+    assert (await refused(mine.log_in(mine.code(), "wrong"))).field is None
+    used, wrong = mine.code(), mine.code(steps=2)
+    for steps in (-2, 1, 2):
+        assert (await refused(mine.log_in(mine.code(steps)))).field == "code"
+    tried = await asyncio.gather(*(mine.log_in(used) for _ in range(3)), return_exceptions=True)
+    (seen,) = [user for user in tried if isinstance(user, User)]
+    assert (await identity.one.sessions.begin("alice", seen)).account == "account-1"
+    for code in (used, mine.code(steps=-1), wrong):
+        error = await refused(mine.log_in(code))
+        assert (error.code, "used before" in error.message) == (Code.UNAUTHORIZED, True)
+    mine.now_s += 30
+    assert (await mine.log_in(mine.code())).account == "account-1"
+    kept = str(identity.execute("SELECT * FROM users"))
+    assert mine._codes._hotp._key.hex() not in kept
+
+
+async def test_the_operator_helps_who_has_lost_the_authenticator(identity: Identity) -> None:
+    lost = Authenticator(identity)
+    await lost.log_in(lost.code())
+    found = Authenticator(identity)
+    assert (await refused(found.log_in(lost.code()))).field == "code"
+    seen = await found.log_in(found.code())
+    assert type_in(identity, "totp-off", "alice")[2] == (
+        "alice logs in with the password alone; 0 sessions ended, 0 API keys were revoked.\n"
+    )
+    assert (await refused(identity.one.sessions.begin("alice", seen))).code is Code.SERVICE_UNAVAILABLE
+    assert (await found.log_in(None)).totp_secret is None
+    assert users(identity)["alice"]["totp"] is False
+
+
+async def test_a_login_under_way_does_not_slip_by_a_code(identity: Identity) -> None:
+    seen = await identity.logins.user("alice", "alice's password", "10.8.0.1")
+    Authenticator(identity)
+    assert (await refused(identity.one.sessions.begin("alice", seen))).code is Code.SERVICE_UNAVAILABLE
+
+
+async def test_codes_are_not_guessed(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "CODE_FAILURES_PER_USER", 3)
+    mine = Authenticator(identity)
+    for _ in range(3):
+        await mine.log_in(mine.code())  # good ones do not count
+        mine.now_s += 30
+    for _ in range(3):
+        assert (await refused(mine.log_in("000000" if mine.code() != "000000" else "111111"))).field == "code"
+    error = await refused(mine.log_in(mine.code()))
+    assert (error.code, int(error.headers["retry-after"]) > 3_600) == (Code.RATE_LIMITED, True)
+    again = Authenticator(identity)
+    assert (await again.log_in(again.code())).account == "account-1"
+
+
+async def test_the_key_of_secrets_is_rotated_by_logging_in(identity: Identity) -> None:
+    mine = Authenticator(identity)
+    newest, oldest = secrets.token_bytes(32), bytes.fromhex(TOTP_KEYS)
+    second_factor = identity.logins._second_factor
+    for keys, is_good in (
+        ([newest], False),
+        ([newest, oldest], True),
+        ([newest], True),
+        ([oldest], False),
+        ([], False),
+    ):
+        second_factor._vault = Vault(keys)
+        mine.now_s += 30
+        if is_good:
+            seen = await mine.log_in(mine.code())
+            await identity.one.sessions.begin("alice", seen)
+        else:
+            assert (await refused(mine.log_in(mine.code()))).code is Code.SERVICE_UNAVAILABLE
+
+
+def test_without_a_key_nobody_is_enrolled(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "TOTP_KEYS", "")
+    code, address, said = type_in(identity, "totp", "alice")
+    assert (code, address) == (1, "")
+    assert "TOTP_KEYS is not set" in said
+    assert identity.execute("SELECT totp_secret FROM users") == [(None,)]
 
 
 async def waits(identity: Identity) -> None:

@@ -49,6 +49,7 @@ TESTS = {
         "tests/unit/gateway/test_passwords.py",
         "tests/unit/gateway/test_revocations.py",
         "tests/unit/gateway/test_keys.py",
+        "tests/unit/gateway/test_totp.py",
     ),
     "gateway/rights.py": ("tests/unit/gateway/test_rights.py", "tests/unit/gateway/test_session.py"),
     "tradsys/client": ("tests/unit/client",),

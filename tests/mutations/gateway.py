@@ -14,6 +14,8 @@ RIGHTS = "gateway/rights.py"
 
 KEYS = "gateway/auth/keys.py"
 
+TOTP = "gateway/auth/totp.py"
+
 LOOKUPS = "gateway/auth/lookups.py"
 
 SIGNING = "gateway/auth/signing_keys.py"
@@ -31,7 +33,6 @@ GATEWAY_MUTATIONS: Final = (
     Mutation("a token is good before its time", TOKENS, "begins_s > now_s or ", ""),
     Mutation("a token chooses its algorithm", TOKENS, "[key.algorithm]", '[key.algorithm, "HS256", "HS512", "none"]'),
     Mutation("a token of another key is taken", TOKEN_KEYS, "        if key is None:\n", "        if False:\n"),
-    Mutation("what must be understood is ignored", TOKEN_KEYS, 'if "crit" in header:', "if False:"),
     Mutation("a remembered token never ends", TOKENS, "elif remembered[1] <= self._clock():", "elif False:"),
     Mutation(
         "a shorter expiry revives ended sessions", TOKENS, 'int(claims["iat"]) + self._expiry_s', 'int(claims["exp"])'
@@ -48,6 +49,9 @@ GATEWAY_MUTATIONS: Final = (
     Mutation("an address shows any number of wrong keys", LOOKUPS, "        if not granted:", "        if False:"),
     Mutation("right keys count", LOOKUPS, "        else:\n            self._failures.give_back(address)\n", ""),
     Mutation("an address looks up all it wants", LOOKUPS, " or not self._places.take(address, 1, most)", ""),
+    Mutation("a code is good for a minute more", TOTP, "STEPS_BACK: Final = 1", "STEPS_BACK: Final = 3"),
+    Mutation("a code must be typed at once", TOTP, "STEPS_BACK: Final = 1", "STEPS_BACK: Final = 0"),
+    Mutation("a secret is anybody's", TOTP, "secret, username.encode())).hex()", 'secret, b"")).hex()'),
     Mutation("signing keys without a limit", SIGNING, ">= limits.SIGNING_KEYS_PER_ACCOUNT", "> 1_000_000"),
     Mutation("a signing key is replaced", SIGNING, " or keys.get(key_id, public_key) != public_key", ""),
     Mutation(

@@ -14,6 +14,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from gateway.auth import totp
 from gateway.auth.users import (
     Ended,
     Listed,
@@ -25,6 +26,7 @@ from gateway.auth.users import (
     listed,
     set_password,
     set_role,
+    set_totp,
 )
 from schemas.units import format_us
 from tradsys import connections
@@ -43,11 +45,15 @@ class Action(StrEnum):
     ROLE = "role"
     DISABLE = "disable"
     ENABLE = "enable"
+    TOTP = "totp"
+    TOTP_OFF = "totp-off"
 
 
 def command(
     home: Home,
-    action: Annotated[Action, typer.Argument(help="list, create, password, role, disable or enable.")] = Action.LIST,
+    action: Annotated[
+        Action, typer.Argument(help="list, create, password, role, disable, enable, totp or totp-off.")
+    ] = Action.LIST,
     username: Annotated[str | None, typer.Argument(help="Whom; not for list.")] = None,
     account: Annotated[
         str | None, typer.Option(help="create: the account for which the user acts; the user's name unless it is said.")
@@ -55,10 +61,13 @@ def command(
     role: Annotated[str | None, typer.Option(help="create, role: viewer, trader or admin.")] = None,
     as_json: AsJson = False,  # noqa: FBT002 - an option
 ) -> None:
-    """Show who may log in; make a user, change a password or a role, or disable and enable a user.
+    """Show who may log in; make a user, change a password or a role, disable and enable one, or ask one for codes too.
 
     A password is asked for, or read as one line from the standard input; it is never an argument. Disabling a user and
     changing a password or a role end the user's sessions and API keys everywhere within about a second.
+
+    totp makes a secret for an authenticator, and prints it once: from then on the user logs in with its codes too. For
+    a user who has lost it, it makes another. totp-off takes it away. Both end what a new password ends.
     """
     if (username is None) is not (action is Action.LIST):
         raise CommandError(f"{action} takes {'no' if username else 'a'} name.", exit_code=EXIT_USAGE)
@@ -66,10 +75,16 @@ def command(
         raise CommandError("--account goes with create, --role with create and role.", exit_code=EXIT_USAGE)
     if action in {Action.CREATE, Action.ROLE} and role is None:
         raise CommandError("Which --role: viewer, trader or admin?", exit_code=EXIT_USAGE)
-    conninfo = connections.database(environment_of(home))
+    environ = environment_of(home)
+    conninfo = connections.database(environ)
     engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo), poolclass=NullPool)
     try:
-        said = _done(engine, action, username or "", account or username or "", role or "")
+        if action is Action.CREATE:
+            user = NewUser(username or "", _password(), account or username or "", role or "")
+            create(engine, user)
+            said = f"{user.username} may log in, as {user.role} of the account {user.account}."
+        else:
+            said = _done(engine, action, username or "", role or "", environ.get("TOTP_KEYS", ""))
         users = [user for user in listed(engine) if username in {None, user.username}]
     except UserError as error:
         raise CommandError(str(error)) from error
@@ -83,27 +98,40 @@ def command(
         Console().print(_table(users))
 
 
-def _done(engine: Engine, action: Action, username: str, account: str, role: str) -> str:
+def _done(engine: Engine, action: Action, username: str, role: str, totp_keys: str) -> str:
     """Do it; what there is to say. Raises UserError."""
     match action:
-        case Action.LIST:
-            return ""
-        case Action.CREATE:
-            create(engine, NewUser(username, _password(), account, role))
-            return f"{username} may log in, as {role} of the account {account}."
         case Action.PASSWORD:
-            return f"{username} has a new password; {_told(set_password(engine, username, _password()))}."
+            said, ended = "has a new password", set_password(engine, username, _password())
         case Action.ROLE:
-            return f"{username} is {role} now; {_told(set_role(engine, username, role))}."
+            said, ended = f"is {role} now", set_role(engine, username, role)
         case Action.DISABLE:
-            return f"{username} can log in no more; {_told(disable(engine, username))}."
+            said, ended = "can log in no more", disable(engine, username)
+        case Action.TOTP:
+            said, ended = (
+                "logs in with codes of this secret too, which is not shown again",
+                _enrolled(engine, username, totp_keys),
+            )
+        case Action.TOTP_OFF:
+            said, ended = "logs in with the password alone", set_totp(engine, username, None)
         case Action.ENABLE:
             enable(engine, username)
             return f"{username} may log in again."
+        case _:
+            return ""
+    return f"{username} {said}; {ended.sessions} sessions ended, {ended.keys} API keys were revoked."
 
 
-def _told(ended: Ended) -> str:
-    return f"{ended.sessions} sessions ended, {ended.keys} API keys were revoked"
+def _enrolled(engine: Engine, username: str, keys: str) -> Ended:
+    """Print a new secret as the address that authenticators take; what ended. Raises UserError."""
+    secret, address = totp.new_secret(username)
+    try:
+        locked = totp.Vault(totp.read_keys(keys)).lock(username, secret)
+    except totp.TotpKeyError as error:
+        raise UserError(f"{error}.") from error
+    ended = set_totp(engine, username, locked)
+    typer.echo(address)
+    return ended
 
 
 def _password() -> str:
@@ -122,16 +150,25 @@ def _facts(user: Listed) -> dict[str, Any]:
         "role": user.role,
         "created": format_us(user.created_us),
         "disabled": None if user.disabled_us is None else format_us(user.disabled_us),
+        "totp": user.needs_code,
         "sessions": user.sessions,
         "api_keys": user.keys,
     }
 
 
 def _table(users: list[Listed]) -> Table:
-    table = Table("user", "account", "role", "disabled", box=None, header_style="bold")
+    table = Table("user", "account", "role", "disabled", "code", box=None, header_style="bold")
     for counted in ("sessions", "API keys"):
         table.add_column(counted, justify="right")
     for user in users:
         since = "" if user.disabled_us is None else format_us(user.disabled_us)
-        table.add_row(user.username, user.account, user.role, since, str(user.sessions), str(user.keys))
+        table.add_row(
+            user.username,
+            user.account,
+            user.role,
+            since,
+            "yes" if user.needs_code else "",
+            str(user.sessions),
+            str(user.keys),
+        )
     return table

@@ -21,6 +21,7 @@ from gateway.auth.revocations import Revocations
 from gateway.auth.signing_keys import SigningKeys
 from gateway.auth.token_keys import TokenKeys, shared_secret
 from gateway.auth.tokens import Tokens
+from gateway.auth.totp import Vault
 from gateway.decisions import DecisionDesk
 from gateway.guard import Budgets
 from gateway.idempotency import Repeats
@@ -253,6 +254,7 @@ def make_gateway(behind: Served) -> Gateway:
         "revocations": behind.revocations,
         "passwords": passwords,
         "attempts": StandInStores(),
+        "vault": Vault([]),
         "tickets": StandInStores(),
         "database": behind.database,
         "metrics": Metrics(),

@@ -203,9 +203,10 @@ async def test_sessions_are_set_planned_and_withdrawn(served: Any, ask: Any) -> 
 
 
 async def test_users_are_made_listed_and_changed(served: Any, ask: Any) -> None:
-    served.database.answers = [[Listed("bob", "desk", "trader", 1, None, 2, 3)]]
+    served.database.answers = [[Listed("bob", "desk", "trader", 1, None, 2, 3, needs_code=True)]]
     (bob,) = (await ask("GET", "/users")).json()["data"]
     assert (bob["role"], bob["sessions"], bob["api_keys"], bob["disabled_time"]) == ("trader", 2, 3, None)
+    assert bob["totp"] is True
     new = {"username": "carol", "password": "a long one of hers", "role": "trader"}
     made = await ask("POST", "/users", new)
     assert (made.status_code, made.json()["data"]) == (201, {"username": "carol", "account": "carol", "role": "trader"})

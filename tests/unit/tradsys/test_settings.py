@@ -33,11 +33,21 @@ def test_secrets_are_made_once_and_only_the_owner_reads_them(tmp_path: Path) -> 
     first, again = load(tmp_path, {}), load(tmp_path, {})
     other = load(tmp_path / "other", {})
     assert first.secrets == again.secrets
-    assert len({*asdict(first.secrets).values(), *asdict(other.secrets).values()}) == 8
+    assert len({*asdict(first.secrets).values(), *asdict(other.secrets).values()}) == 10
     record(first)
     for name in ("secrets.json", "platform.json"):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "other").stat().st_mode) == 0o700
+
+
+def test_a_home_of_before_is_given_the_secret_that_it_lacks(tmp_path: Path) -> None:
+    known = asdict(load(tmp_path, {}).secrets)
+    del known["totp_keys"]
+    (tmp_path / "secrets.json").write_text(json.dumps(known))
+    given = asdict(load(tmp_path, {}).secrets)
+    assert {name: given[name] for name in known} == known
+    assert len(bytes.fromhex(given["totp_keys"])) == 32
+    assert asdict(load(tmp_path, {}).secrets) == given
 
 
 def test_spoilt_secrets_are_named_not_replaced(tmp_path: Path) -> None:
