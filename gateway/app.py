@@ -177,7 +177,9 @@ class Gateway:
             return Reply(status, b"".join(event.get("body", b"") for event in events[1:]), told, media)
 
         content = b"\n".join((scope["method"].encode(), scope["path"].encode(), scope["query_string"], body))
-        reply = await self._repeats.answer(identity.username, heads.idempotency_key, content, ask)
+        # Another session or key of the user may have other rights than the one that was answered.
+        who = f"{identity.username} {identity.session_id}"
+        reply = await self._repeats.answer(who, heads.idempotency_key, content, ask)
         return route, reply
 
     async def _framework(self, scope: Scope, heads: Heads, body: bytes, send: Send, more: Headers) -> tuple[str, int]:

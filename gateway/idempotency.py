@@ -60,7 +60,7 @@ class Repeats:
         self._store = store
         self._prefix = prefix
 
-    async def answer(self, username: str, key: bytes, content: bytes, ask: Callable[[], Awaitable[Reply]]) -> Reply:
+    async def answer(self, who: str, key: bytes, content: bytes, ask: Callable[[], Awaitable[Reply]]) -> Reply:
         """The answer of `ask`, or the one that the same content with this key had before. Raises ApiError."""
         if not _KEY.fullmatch(key):
             raise ApiError(
@@ -68,8 +68,8 @@ class Repeats:
                 f"{HEADER} must be 16 to 128 printable ASCII characters without spaces, such as a UUID.",
                 field=HEADER,
             )
-        name = f"{self._prefix}idempotency:{_digest(username.encode(), key).hex()}"
-        cipher, fingerprint = AESGCM(_digest(b"answer", username.encode(), key)), _digest(content)
+        name = f"{self._prefix}idempotency:{_digest(who.encode(), key).hex()}"
+        cipher, fingerprint = AESGCM(_digest(b"answer", who.encode(), key)), _digest(content)
         pending = msgspec.msgpack.encode(_Entry(fingerprint))
         try:
             is_first = await self._store.set(name, pending, nx=True, ex=limits.IDEMPOTENCY_PENDING_S)

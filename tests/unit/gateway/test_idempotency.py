@@ -44,6 +44,13 @@ async def test_other_content_is_refused_and_other_users_are_others(served: Any, 
     assert len(served.decided) == 2
 
 
+async def test_an_answer_is_told_to_the_session_or_key_that_asked_only(served: Any, client: Any) -> None:
+    assert (await post(client, PATH, SIGNING, **served.bearer(), **KEY)).status_code == 201
+    token, _ = served.tokens.issue("alice", "alice", "viewer", "another session")
+    other = await post(client, PATH, SIGNING, authorization=f"Bearer {token}", **KEY)
+    assert (other.status_code, "idempotency-replayed" in other.headers) == (403, False)
+
+
 async def test_while_the_first_is_under_way_the_second_is_told(served: Any, client: Any) -> None:
     answers = await asyncio.gather(*(post(client, PATH, SIGNING, **served.bearer(), **KEY) for _ in range(5)))
     told = sorted(answer.status_code for answer in answers)
