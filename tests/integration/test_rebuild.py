@@ -126,12 +126,12 @@ def test_readers_and_projections_go_on_while_the_tables_are_made_anew(
 ) -> None:
     words, environment = command(venue, database, tmp_path)
     with reading(database) as found:
-        running = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True)
-        while running.poll() is None:
-            venue.write(200)
-        assert running.returncode == 0
-        assert running.stdout is not None
-        done = json.loads(running.stdout.read())
+        with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True) as running:
+            while running.poll() is None:
+                venue.write(200)
+            assert running.returncode == 0
+            assert running.stdout is not None
+            done = json.loads(running.stdout.read())
         read_by_then = len(found)
         with within("rows are read from the new tables") as look:
             while len(found) < read_by_then + 5:
