@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Protocol
 
 from fastapi import Query, Response
-from sqlalchemy import Column, Row, Select, tuple_
+from sqlalchemy import Row, Select, tuple_
+from sqlalchemy.sql.elements import NamedColumn
 
 from gateway import limits
 from gateway.database import Database
@@ -25,8 +26,13 @@ Until = Annotated[datetime | None, Query(description="Before this time")]
 Cursor = Annotated[str | None, Query(max_length=40, description="`next_cursor` of the answer before")]
 Limit = Annotated[int, Query(ge=1, le=limits.PAGE_SIZE_MAX, description="Rows of one answer")]
 
-Order = tuple[Column[Any], Column[Any]]
-"""What a list is sorted by; together they name a row."""
+MaybeLimit = Annotated[
+    int | None, Query(ge=1, le=limits.PAGE_SIZE_MAX, description="Rows of one answer that is read with a cursor")
+]
+"""Of lists that come in pages unless this or a cursor is named."""
+
+Order = tuple[NamedColumn[Any], NamedColumn[Any]]
+"""What a list is sorted by, each with the name of a column that is shown; together they name a row."""
 
 _CURSOR: Final = re.compile(r"([0-9a-f]{1,16})-([0-9a-f]{1,16})", re.ASCII)
 
@@ -34,7 +40,9 @@ _CURSOR: Final = re.compile(r"([0-9a-f]{1,16})-([0-9a-f]{1,16})", re.ASCII)
 class Shown(Protocol):
     """Makes the objects that clients see of rows."""
 
-    columns: tuple[Column[Any], ...]
+    @property
+    def columns(self) -> tuple[NamedColumn[Any], ...]:
+        """What is selected."""
 
     def __call__(self, row: Sequence[Any]) -> dict[str, Any]:
         """The object in a row of `columns`."""

@@ -34,7 +34,7 @@ _DELETED: Final = object_of(pair_id=TEXT, status={"const": "deleted"})
 _DECISION: Final = (Code.FORBIDDEN, Code.OUTCOME_UNKNOWN)
 _COMMAND: Final = (Code.FORBIDDEN, Code.OUTCOME_UNKNOWN)
 ANSWERS: Final[Mapping[tuple[str, str], Said]] = {
-    ("get", "/api/v1/orders"): Said(reference("Order"), is_list=True, is_paged=True),
+    ("get", "/api/v1/orders"): Said(reference("Order"), is_list=True, is_paged=True, has_cursor=True),
     ("get", "/api/v1/orders/{order_id}"): Said(_ORDER_WITH_EXECUTIONS),
     ("get", "/api/v1/executions"): Said(reference("Execution"), is_list=True, has_cursor=True),
     ("get", "/api/v1/ledger"): Said(reference("LedgerEntry"), is_list=True, has_cursor=True),
@@ -94,7 +94,9 @@ ANSWERS: Final[Mapping[tuple[str, str], Said]] = {
     ("post", "/api/v1/admin/transfers"): Said(decision("Moving"), others=(*_DECISION, Code.NOT_FOUND)),
     ("get", "/api/v1/symbols"): Said(reference("Symbol"), is_list=True),
     ("get", "/api/v1/book/{symbol}"): Said(reference("Book")),
-    ("get", "/api/v1/trades"): Said(reference("Trade"), is_list=True, is_paged=True, others=(Code.NOT_FOUND,)),
+    ("get", "/api/v1/trades"): Said(
+        reference("Trade"), is_list=True, is_paged=True, has_cursor=True, others=(Code.NOT_FOUND,)
+    ),
     ("get", "/api/v1/candles"): Said(reference("Candle"), is_list=True, others=(Code.NOT_FOUND,)),
     ("get", "/health"): Said(reference("Health")),
     ("get", "/health/live"): Said(reference("Health")),
@@ -239,6 +241,8 @@ def _errors(method: str, path: str, operation: JsonObject, said: Said) -> list[C
 
 
 def _pagination(said: Said) -> JsonObject | None:
+    if said.has_cursor and said.is_paged:
+        return {"anyOf": [reference("Pagination"), reference("CursorPage")]}
     if said.has_cursor:
         return reference("CursorPage")
     return reference("Pagination") if said.is_paged else None

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, ColumnElement, CompoundSelect, Select, func, literal, select
+from sqlalchemy import ColumnElement, CompoundSelect, Select, func, literal, select
+from sqlalchemy.sql.elements import NamedColumn
 from sqlalchemy.sql.selectable import FromClause, Subquery
 
 from gateway import limits
@@ -19,7 +20,10 @@ class Filter(NamedTuple):
 
 
 def newest_that_fit(
-    reached: Select[Any], filters: Sequence[Filter], columns: Sequence[Column[Any]], order: Sequence[ColumnElement[Any]]
+    reached: Select[Any],
+    filters: Sequence[Filter],
+    columns: Sequence[NamedColumn[Any]],
+    order: Sequence[ColumnElement[Any]],
 ) -> Select[Any]:
     """The columns of those rows that fit, newest first, among the newest ROWS_SEARCHED_MAX that an index reaches.
 
@@ -45,8 +49,8 @@ def newest_that_fit(
 def page_that_fits(
     reached: Select[Any],
     filters: Sequence[Filter],
-    columns: Sequence[Column[Any]],
-    order: Sequence[Column[Any]],
+    columns: Sequence[NamedColumn[Any]],
+    order: Sequence[NamedColumn[Any]],
     limit: int,
 ) -> Select[Any] | CompoundSelect[Any]:
     """At most `limit` rows that fit, newest first, and behind them the row at which the search ended.

@@ -191,6 +191,7 @@ trades: Final = Table(
     info={NEWEST_BY: ()},
     comment="Matches",
 )
+Index("ix_trades_time", trades.c.symbol, trades.c.ts_us, trades.c.trade_id)
 
 positions: Final = Table(
     "positions",

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from sqlalchemy import select
 
 from gateway import limits
+from gateway.cursors import Cursor, MaybeLimit, Since, Until, answer_newest, microseconds
 from gateway.database import Database
 from gateway.envelope import Pagination
 from gateway.errors import ApiError, Code
@@ -21,6 +22,8 @@ INTERVALS_S: Final = {"1s": 1, "1m": 60, "5m": 300, "1h": 3_600, "1d": 86_400}
 _TRADE: Final = Renderer(
     trades, without=("symbol", "maker_order_id", "taker_order_id", "maker_account", "taker_account")
 )
+_TRADE_AGE: Final = (trades.c.ts_us, trades.c.trade_id)
+"""A symbol's trades are of one shard: later ones have larger ids, and no earlier times."""
 _CANDLE: Final = Renderer(candles, without=("symbol", "interval_s"))
 
 SymbolPath = Annotated[str, Path(pattern=SYMBOL, description="The instrument, such as BTC-USD")]
@@ -46,31 +49,52 @@ def router(*, database: Database, symbols: Symbols, hub: Hub) -> APIRouter:
 
     @routes.get("/trades")
     async def list_trades(
-        symbol: SymbolQuery, page: Page = 1, page_size: PageSize = limits.PAGE_SIZE_DEFAULT
+        symbol: SymbolQuery,
+        since: Since = None,
+        until: Until = None,
+        page: Page = 1,
+        page_size: PageSize = limits.PAGE_SIZE_DEFAULT,
+        cursor: Cursor = None,
+        limit: MaybeLimit = None,
     ) -> Response:
-        """The newest trades of an instrument."""
-        require_window(page, page_size)
+        """The trades of an instrument, newest first, of all times or of a range.
+
+        In pages, which reach the newest 10,000 and move as trades happen; with a `limit` or a `cursor` all of them.
+        """
         _require(symbols, symbol)
-        statement = select(*_TRADE.columns).where(trades.c.symbol == symbol).order_by(trades.c.trade_id.desc())
-        rows, total = await database.page(statement, page, page_size)
+        reached = select(trades).where(trades.c.symbol == symbol)
+        if since is not None:
+            reached = reached.where(trades.c.ts_us >= microseconds(since, "since"))
+        if until is not None:
+            reached = reached.where(trades.c.ts_us < microseconds(until, "until"))
+        if cursor is not None or limit is not None:
+            rows_max = limits.PAGE_SIZE_DEFAULT if limit is None else limit
+            return await answer_newest(database, _TRADE, reached, (), _TRADE_AGE, cursor, rows_max)
+        require_window(page, page_size)
+        newest_first = reached.with_only_columns(*_TRADE.columns).order_by(*(age.desc() for age in _TRADE_AGE))
+        rows, total = await database.page(newest_first, page, page_size)
         return answer([_TRADE(row) for row in rows], Pagination.of(page, page_size, total))
 
     @routes.get("/candles")
     async def list_candles(
         symbol: SymbolQuery,
         interval: Literal["1s", "1m", "5m", "1h", "1d"] = "1m",
+        since: Annotated[datetime | None, Query(description="Only candles that open at this time or later")] = None,
         before: Annotated[datetime | None, Query(description="Only candles that open before this time")] = None,
         limit: Annotated[int, Query(ge=1, le=limits.CANDLES_MAX)] = limits.PAGE_SIZE_MAX,
     ) -> Response:
-        """The newest candles of an instrument, newest first."""
+        """The newest candles of an instrument, or of a range, newest first.
+
+        Where a range has more than `limit`, ask again with `before` the oldest one's `open_time`.
+        """
         _require(symbols, symbol)
         statement = select(*_CANDLE.columns).where(
             candles.c.symbol == symbol, candles.c.interval_s == INTERVALS_S[interval]
         )
+        if since is not None:
+            statement = statement.where(candles.c.open_us >= microseconds(since, "since"))
         if before is not None:
-            if before.tzinfo is None:
-                raise ApiError(Code.VALIDATION_FAILED, "before needs a time zone, such as Z.", field="before")
-            statement = statement.where(candles.c.open_us < int(before.timestamp() * 1_000_000))
+            statement = statement.where(candles.c.open_us < microseconds(before, "before"))
         rows = await database.rows(statement.order_by(candles.c.open_us.desc()).limit(limit))
         return answer([{"symbol": symbol, "interval": interval} | _CANDLE(row) for row in rows])
 

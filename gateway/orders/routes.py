@@ -1,6 +1,7 @@
 """What an account may read: whether it may trade, its orders, positions and balances, from the read models."""
 
 import operator
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Response
@@ -8,6 +9,7 @@ from sqlalchemy import Row, select
 
 from gateway import limits
 from gateway.auth.routes import BEARER, Caller
+from gateway.cursors import Cursor, MaybeLimit, answer_newest
 from gateway.database import Database
 from gateway.envelope import Pagination
 from gateway.errors import ApiError, Code
@@ -34,6 +36,19 @@ _POSITION: Final = Renderer(positions)
 _BALANCE: Final = Renderer(balances)
 _STATE: Final = Renderer(account_states)
 
+
+class _Aged:
+    """Orders with what they are sorted by, which is not shown."""
+
+    order = (ORDER_AGE[0].label("age"), orders.c.order_id)
+    columns = (*_ORDER.columns, order[0])
+
+    def __call__(self, row: Sequence[Any]) -> dict[str, Any]:
+        return _ORDER(row[:-1])
+
+
+_AGED: Final = _Aged()
+
 Status = Literal["open", "new", "partially_filled", "filled", "cancelled", "rejected", "expired"]
 EXECUTIONS_OF_ORDER_MAX: Final = limits.PAGE_SIZE_MAX
 
@@ -42,33 +57,7 @@ def router(database: Database, symbols: Symbols) -> APIRouter:
     """The routes under /api/v1 that belong to an account."""
     routes = APIRouter(prefix="/api/v1", dependencies=[BEARER])
 
-    @routes.get("/orders", tags=["orders"])
-    async def list_orders(
-        identity: Caller,
-        status: Status | None = None,
-        symbol: Annotated[str | None, Query(pattern=SYMBOL)] = None,
-        client_order_id: Annotated[str | None, Query(min_length=1, max_length=limits.CLIENT_ORDER_ID_MAX)] = None,
-        page: Page = 1,
-        page_size: PageSize = limits.PAGE_SIZE_DEFAULT,
-    ) -> Response:
-        """The account's orders, newest first.
-
-        A `symbol` and a `status` other than open are looked for among the newest 20,000.
-        """
-        require_window(page, page_size)
-        reached = select(orders).where(orders.c.account == identity.account)
-        filters = []
-        if status == "open":
-            reached = reached.where(ORDER_IS_OPEN)
-        elif status is not None:
-            filters.append(Filter("status", operator.eq, status.upper()))
-        if symbol is not None:
-            filters.append(Filter("symbol", operator.eq, symbol))
-        if client_order_id is not None:
-            reached = reached.where(orders.c.client_order_id == _storable(client_order_id))
-        newest_first = newest_that_fit(reached, filters, _ORDER.columns, ORDER_AGE)
-        rows, total = await database.page(newest_first, page, page_size)
-        return answer([_ORDER(row) for row in rows], Pagination.of(page, page_size, total))
+    _add_orders(routes, database)
 
     @routes.get("/orders/{order_id}", tags=["orders"])
     async def get_order(identity: Caller, order_id: str) -> Response:
@@ -120,6 +109,47 @@ def router(database: Database, symbols: Symbols) -> APIRouter:
     _add_account(routes, database)
     add_fees(routes, database, symbols)
     return routes
+
+
+def _add_orders(routes: APIRouter, database: Database) -> None:
+    """The route of an account's orders."""
+
+    @routes.get("/orders", tags=["orders"])
+    async def list_orders(
+        identity: Caller,
+        status: Status | None = None,
+        symbol: Annotated[str | None, Query(pattern=SYMBOL)] = None,
+        client_order_id: Annotated[str | None, Query(min_length=1, max_length=limits.CLIENT_ORDER_ID_MAX)] = None,
+        side: Literal["buy", "sell"] | None = None,
+        page: Page = 1,
+        page_size: PageSize = limits.PAGE_SIZE_DEFAULT,
+        cursor: Cursor = None,
+        limit: MaybeLimit = None,
+    ) -> Response:
+        """The account's orders, newest first.
+
+        In pages, which move as orders are placed: a `symbol`, a `side` and a `status` other than open are then looked
+        for among the newest 20,000. With a `limit` or a `cursor` all of them, 20,000 looked through for an answer.
+        """
+        reached = select(orders).where(orders.c.account == identity.account)
+        filters = []
+        if status == "open":
+            reached = reached.where(ORDER_IS_OPEN)
+        elif status is not None:
+            filters.append(Filter("status", operator.eq, status.upper()))
+        if symbol is not None:
+            filters.append(Filter("symbol", operator.eq, symbol))
+        if client_order_id is not None:
+            reached = reached.where(orders.c.client_order_id == _storable(client_order_id))
+        if side is not None:
+            filters.append(Filter("side", operator.eq, side.upper()))
+        if cursor is not None or limit is not None:
+            rows_max = limits.PAGE_SIZE_DEFAULT if limit is None else limit
+            return await answer_newest(database, _AGED, reached, filters, _AGED.order, cursor, rows_max)
+        require_window(page, page_size)
+        newest_first = newest_that_fit(reached, filters, _ORDER.columns, ORDER_AGE)
+        rows, total = await database.page(newest_first, page, page_size)
+        return answer([_ORDER(row) for row in rows], Pagination.of(page, page_size, total))
 
 
 def _add_account(routes: APIRouter, database: Database) -> None:

@@ -1,0 +1,16 @@
+"""Trades of a symbol by their time."""
+
+from alembic import op
+
+revision = "0014"
+down_revision = "0013"
+
+
+def upgrade() -> None:
+    """Add the index."""
+    op.create_index("ix_trades_time", "trades", ["symbol", "ts_us", "trade_id"], unique=False)
+
+
+def downgrade() -> None:
+    """Drop the index."""
+    op.drop_index("ix_trades_time", "trades")
