@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 METADATA: Final = MetaData(naming_convention={"pk": "pk_%(table_name)s"})
 
-REVISION: Final = "0015"
+REVISION: Final = "0016"
 """The migration that these tables are the result of."""
 
 NEWEST_BY: Final = "newest_by"
