@@ -51,7 +51,7 @@ STREAM_MUTATIONS: Final = (
     Mutation("what was left is told", OUTBOX, "        self._conflated.pop(channel, None)\n", "        pass\n"),
     Mutation("a client resumes one too late", OUTBOX, "message.sequence - 1,", "message.sequence,"),
     Mutation("a gap is resumed over", REPLAYS, "if first == sequence + 1 and is_whole", "if later"),
-    Mutation("a hub that lags tells twice", REPLAYS, "heard is not None and heard >= newest.sequence", "True"),
+    Mutation("a hub that lags tells twice", REPLAYS, "is_older if heard is None else heard >= newest", "True"),
     Mutation("the log is read without a limit", REPLAYS, "self._asked >= limits.REPLAYS_WAITING_MAX", "False"),
     Mutation("an offset is taken for the next", CHANNEL, "message.offset > offset]", "message.offset >= offset]"),
     Mutation("what waits is as old as the newest look", PRESSURE, "next(at_s for", "max(at_s for"),
