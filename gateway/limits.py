@@ -223,6 +223,8 @@ HEALTH_TIMEOUT_S: Final = 1.0
 """A dependency that has not answered by then counts as down."""
 HEALTH_REMEMBERED_S: Final = 1.0
 """What was found of the dependencies answers all probes for so long."""
+IDENTITY_DB_CONNECTIONS: Final = 4
+"""For logins, sessions, keys and users, beside those of lists."""
 UPKEEP_DB_CONNECTIONS: Final = 2
 UPKEEP_VALKEY_CONNECTIONS: Final = 1
 """For probes and for what the gateway must know, beside those of users: they stand in no queue."""

@@ -93,6 +93,8 @@ class Parts:
     vault: Vault
     tickets: Tickets
     database: Database
+    identity: Database
+    """For logins, sessions and keys, which stand in no queue with lists."""
     metrics: Metrics
     rates: Rates
     repeats: Repeats
@@ -104,7 +106,7 @@ class Parts:
 def assemble(parts: Parts, lifespan: Lifespan) -> Gateway:
     """The ASGI application over these parts."""
     desk = OrderDesk(parts.log, parts.codec, parts.answers, parts.pressure)
-    keys = ApiKeys(parts.database, parts.revocations)
+    keys = ApiKeys(parts.identity, parts.revocations)
     callers = Callers(parts.tokens, keys, parts.revocations, parts.admin_networks)
     guard = Guard(parts.rates, callers.of_header, budgets=parts.budgets, origins=parts.origins)
     door = Door(
@@ -124,12 +126,12 @@ def assemble(parts: Parts, lifespan: Lifespan) -> Gateway:
     application.include_router(
         auth_routes.router(
             logins=Logins(
-                parts.database,
+                parts.identity,
                 parts.passwords,
                 parts.attempts,
-                SecondFactor(parts.database, parts.attempts, parts.vault),
+                SecondFactor(parts.identity, parts.attempts, parts.vault),
             ),
-            sessions=Sessions(parts.database, parts.revocations),
+            sessions=Sessions(parts.identity, parts.revocations),
             tokens=parts.tokens,
             tickets=parts.tickets,
         )
@@ -142,7 +144,7 @@ def assemble(parts: Parts, lifespan: Lifespan) -> Gateway:
     application.include_router(pairs_routes.router(parts.pairs, parts.symbols, parts.database))
     application.include_router(admin_routes.router(parts.admin))
     application.include_router(admin_routes.limits_router(parts.admin))
-    application.include_router(users_router(parts.database))
+    application.include_router(users_router(parts.identity))
     application.include_router(health_routes.router(Health(parts.checks), parts.metrics))
     application.include_router(catalogue.router())
     application.include_router(swagger.router(application.openapi))
@@ -153,10 +155,10 @@ def build(settings: Settings, codec: Codec) -> Gateway:
     """A gateway on the real log and stores; made in the running event loop, and stopped with the lifespan."""
     # 1. What is shared: stores, tokens, metrics.
     metrics = Metrics()
-    of_database, of_valkey = Breaker("postgresql", database_is_away), Breaker("valkey", valkey_is_away)
-    metrics.watch(of_database, of_valkey)
+    of_database, of_identity, of_valkey = _breakers(metrics)
     database = Database(settings.database, of_database)
     valkey = open_valkey(settings.valkey_url, of_valkey)
+    identity = Database(settings.database, of_identity, limits.IDENTITY_DB_CONNECTIONS)
     upkeep = Database(settings.database, of_database, limits.UPKEEP_DB_CONNECTIONS)
     probed = open_valkey(settings.valkey_url, of_valkey, limits.UPKEEP_VALKEY_CONNECTIONS)
     passwords = Passwords()
@@ -211,7 +213,7 @@ def build(settings: Settings, codec: Codec) -> Gateway:
             reader.close()
         producer.close()
         passwords.close()
-        for opened in (database, upkeep):
+        for opened in (database, identity, upkeep):
             opened.close()
         for client in (valkey, probed):
             await client.aclose()
@@ -236,6 +238,7 @@ def build(settings: Settings, codec: Codec) -> Gateway:
         vault=Vault(settings.totp_keys),
         tickets=Tickets(valkey, settings.prefix),
         database=database,
+        identity=identity,
         metrics=metrics,
         repeats=Repeats(valkey, settings.prefix),
         rates=Rates(shared(valkey, settings.prefix)),
@@ -244,6 +247,14 @@ def build(settings: Settings, codec: Codec) -> Gateway:
         checks=_checks(producer, (control, stream), hub, upkeep, probed) | {"sessions": revocations.trouble},
     )
     return assemble(parts, lifespan)
+
+
+def _breakers(metrics: Metrics) -> tuple[Breaker, Breaker, Breaker]:
+    """Those of lists, of identity and of Valkey."""
+    lists, identity = (Breaker(name, database_is_away) for name in ("postgresql", "postgresql_identity"))
+    valkey = Breaker("valkey", valkey_is_away)
+    metrics.watch(lists, identity, valkey)
+    return lists, identity, valkey
 
 
 async def _search(settings: Settings, codec: Codec, stream: LogReader[Frame], hub: Hub, symbols: Symbols) -> None:

@@ -387,11 +387,9 @@ def _assert_told_soon(ask: Callable[[], httpx.Response]) -> None:
 
 def _breaker(venue: Venue, dependency: str) -> float:
     """How the metrics say that it stands: 0 closed, 1 half open, 2 open."""
-    said = venue.rest.get("/metrics").text
-    (line,) = (
-        line for line in said.splitlines() if line.startswith("tradsys_gateway_breaker_state") and dependency in line
-    )
-    return float(line.split()[-1])
+    begins = f'tradsys_gateway_breaker_state{{dependency="{dependency}"}} '
+    (line,) = (line for line in venue.rest.get("/metrics").text.splitlines() if line.startswith(begins))
+    return float(line.removeprefix(begins))
 
 
 def _row(venue: Venue, order_id: int) -> str | None:

@@ -257,6 +257,7 @@ def make_gateway(behind: Served) -> Gateway:
         "vault": Vault([]),
         "tickets": StandInStores(),
         "database": behind.database,
+        "identity": behind.database,
         "metrics": Metrics(),
         "rates": Rates(behind.take),
         "repeats": Repeats(behind.kept, "t."),
