@@ -106,6 +106,8 @@ class User(Message, frozen=True, kw_only=True):
     disabled_time: datetime | None = None
     sessions: int
     api_keys: int
+    totp: bool
+    """Whether codes are asked for at login."""
 
 
 def change_symbol(symbol: str, change: SymbolChange) -> Call[Decision]:

@@ -125,10 +125,15 @@ class AsyncClient:
         return await self._perform(order_calls.order(order_id))
 
     def orders(
-        self, *, status: OrderStatus | None = None, symbol: str | None = None, client_order_id: str | None = None
+        self,
+        *,
+        status: OrderStatus | None = None,
+        symbol: str | None = None,
+        client_order_id: str | None = None,
+        side: Side | None = None,
     ) -> AsyncIterator[Order]:
-        """Read the account's orders, newest first, up to 10,000."""
-        return self._all(other_calls.orders(status, symbol, client_order_id))
+        """Read the account's orders, newest first; none twice, and none left out."""
+        return self._all(other_calls.orders(status, symbol, client_order_id, side))
 
     def executions(
         self,
@@ -186,15 +191,23 @@ class AsyncClient:
         """Read the best levels of a book."""
         return await self._perform(other_calls.book(symbol, depth))
 
-    def trades(self, symbol: str) -> AsyncIterator[Trade]:
-        """Read the newest trades of an instrument, newest first, up to 10,000."""
-        return self._all(other_calls.trades(symbol))
+    def trades(
+        self, symbol: str, *, since: datetime | None = None, until: datetime | None = None
+    ) -> AsyncIterator[Trade]:
+        """Read the trades of an instrument, of all times or of a range, newest first; none twice, and none left out."""
+        return self._all(other_calls.trades(symbol, since, until))
 
     async def candles(
-        self, symbol: str, interval: Interval = "1m", *, before: datetime | None = None, limit: int = 100
+        self,
+        symbol: str,
+        interval: Interval = "1m",
+        *,
+        since: datetime | None = None,
+        before: datetime | None = None,
+        limit: int = 100,
     ) -> list[Candle]:
-        """Read the newest candles that opened before a time, newest first, 1,000 at most."""
-        return await self._perform(other_calls.candles(symbol, interval, before, limit))
+        """Read the newest candles that opened in a range of time, newest first, 1,000 at most."""
+        return await self._perform(other_calls.candles(symbol, interval, since, before, limit))
 
     # Pairs
 

@@ -21,7 +21,7 @@ from tradsys.client.messages import (
     Symbol,
     Trade,
 )
-from tradsys.client.requests import Interval, Number, OrderStatus, Scope, as_query
+from tradsys.client.requests import Interval, Number, OrderStatus, Scope, Side, as_query
 from tradsys.client.wire import Call, as_it_is
 
 T = TypeVar("T")
@@ -39,15 +39,18 @@ def book(symbol: str, depth: int) -> Call[BookView]:
     return _public(f"{API}/book/{quote(symbol, safe='')}", BookView, depth=depth)
 
 
-def candles(symbol: str, interval: Interval, before: datetime | None, limit: int) -> Call[list[Candle]]:
-    """The newest candles, newest first."""
-    return _public(f"{API}/candles", list[Candle], symbol=symbol, interval=interval, before=before, limit=limit)
+def candles(
+    symbol: str, interval: Interval, since: datetime | None, before: datetime | None, limit: int
+) -> Call[list[Candle]]:
+    """The newest candles of a range, newest first."""
+    path = f"{API}/candles"
+    return _public(path, list[Candle], symbol=symbol, interval=interval, since=since, before=before, limit=limit)
 
 
-def trades(symbol: str) -> Listing[Trade]:
-    """The newest trades."""
-    query = as_query({"symbol": symbol})
-    return Listing(f"{API}/trades", Trade, query, lambda row: row.trade_id, needs_login=False)
+def trades(symbol: str, since: datetime | None, until: datetime | None) -> Listing[Trade]:
+    """The trades of a range, newest first."""
+    query = as_query({"symbol": symbol, "since": since, "until": until})
+    return Listing(f"{API}/trades", Trade, query, lambda row: row.trade_id, by_cursor=True, needs_login=False)
 
 
 def health() -> Call[Health]:
@@ -80,10 +83,12 @@ def limits() -> Call[list[Limits]]:
     return Call(method="GET", path=f"{API}/limits", read=as_it_is(list[Limits]))
 
 
-def orders(status: OrderStatus | None, symbol: str | None, client_order_id: str | None) -> Listing[Order]:
+def orders(
+    status: OrderStatus | None, symbol: str | None, client_order_id: str | None, side: Side | None
+) -> Listing[Order]:
     """The account's orders, newest first."""
-    query = as_query({"status": status, "symbol": symbol, "client_order_id": client_order_id})
-    return Listing(f"{API}/orders", Order, query, lambda row: row.order_id)
+    query = as_query({"status": status, "symbol": symbol, "client_order_id": client_order_id, "side": side})
+    return Listing(f"{API}/orders", Order, query, lambda row: row.order_id, by_cursor=True)
 
 
 def positions() -> Listing[Position]:

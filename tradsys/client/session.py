@@ -1,5 +1,6 @@
 """Who the client is: a key, or a password and the tokens that it gives. State without I/O."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,6 +19,8 @@ class Password:
 
     username: str
     password: str = field(repr=False)
+    code: Callable[[], str] | None = field(default=None, repr=False)
+    """Gives a code of the authenticator, for users who have one; asked at each login, because a code is good once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,16 @@ class Session:
 def log_in(who: Password) -> Call[LoggedIn]:
     """Begin a session. One that nobody heard of harms nobody."""
     body = {"username": who.username, "password": who.password}
-    return Call(method="POST", path="/auth/login", body=body, read=_logged_in, needs_login=False)
+    if who.code is not None:
+        body["code"] = who.code()
+    return Call(
+        method="POST",
+        path="/auth/login",
+        body=body,
+        read=_logged_in,
+        needs_login=False,
+        is_repeatable=who.code is None,
+    )
 
 
 def refresh(refresh_token: str) -> Call[LoggedIn]:

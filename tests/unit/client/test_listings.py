@@ -3,10 +3,18 @@
 import json
 from typing import Any
 
-from tests.unit.client.test_rules import REPORT, TRADE
+from tests.unit.client.test_rules import REPORT
 from tradsys.client import limits, other_calls
 from tradsys.client.listings import Listing
 from tradsys.client.wire import Answer
+
+POSITION = {
+    **dict.fromkeys(("quantity", "cost", "average_price", "realised", "unrealised", "fees", "mark_price"), "0"),
+    "account": "alice",
+    "symbol": "A",
+    "sequence": 1,
+    "time": "2030-01-31T12:00:00Z",
+}
 
 
 def read(listing: Listing[Any], answers: list[tuple[list[Any], dict[str, Any]]]) -> tuple[list[Any], list[Any]]:
@@ -25,20 +33,19 @@ def read(listing: Listing[Any], answers: list[tuple[list[Any], dict[str, Any]]])
     return rows, queries
 
 
-def trades(*numbers: int) -> list[Any]:
-    return [TRADE | {"trade_id": str(number)} for number in numbers]
-
-
 def page(number: int, total_pages: int) -> dict[str, Any]:
     return {"page": number, "page_size": 100, "total": 1, "total_pages": total_pages}
 
 
+def positions(*symbols: str) -> list[Any]:
+    return [POSITION | {"symbol": symbol} for symbol in symbols]
+
+
 def test_what_moved_to_a_later_page_is_told_once() -> None:
-    rows, queries = read(
-        other_calls.trades("B"), [(trades(9, 8), page(1, 2)), (trades(8, 7), page(2, 3)), (trades(6), page(3, 3))]
-    )
-    assert [row.trade_id for row in rows] == ["9", "8", "7", "6"]
-    assert queries[0] == {"symbol": "B", "page_size": "100"}
+    pages = [(positions("A", "B"), page(1, 2)), (positions("B", "C"), page(2, 3)), (positions("D"), page(3, 3))]
+    rows, queries = read(other_calls.positions(), pages)
+    assert [row.symbol for row in rows] == ["A", "B", "C", "D"]
+    assert queries[0] == {"page_size": "100"}
     assert [query.get("page") for query in queries] == [None, "2", "3"]
 
 
@@ -48,8 +55,8 @@ def test_an_empty_list_is_one_answer() -> None:
 
 def test_pages_end_where_the_gateway_gives_no_more() -> None:
     last = limits.PAGE_WINDOW // limits.PAGE_SIZE
-    answers: list[Any] = [(trades(number), page(number, 500)) for number in range(1, last + 1)]
-    assert len(read(other_calls.trades("B"), answers)[0]) == last
+    answers: list[Any] = [(positions(f"S{number}"), page(number, 500)) for number in range(1, last + 1)]
+    assert len(read(other_calls.positions(), answers)[0]) == last
 
 
 def test_a_cursor_is_followed_to_its_end() -> None:

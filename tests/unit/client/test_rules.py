@@ -195,7 +195,7 @@ def test_a_float_and_what_is_no_number_is_not_sent(wrong: Any) -> None:
 
 def test_a_time_without_a_zone_is_not_sent() -> None:
     with pytest.raises(ValueError, match="zone"):
-        other_calls.candles("BTC-USD", "1m", datetime(2030, 1, 31), 5)  # noqa: DTZ001 - what is refused
+        other_calls.candles("BTC-USD", "1m", None, datetime(2030, 1, 31), 5)  # noqa: DTZ001 - what is refused
 
 
 def test_ids_cannot_leave_their_place_in_the_path() -> None:
@@ -493,6 +493,16 @@ def test_a_login_is_tried_again_while_the_gateway_is_away() -> None:
     world = people(NOT_SENT, AWAY, LOST, login(1), PLACED)
     world.do(READ)
     assert world.paths == ["/auth/login"] * 4 + [READ.path]
+
+
+def test_each_login_has_a_code_of_its_own_that_is_sent_once() -> None:
+    codes = iter(["111111", "222222"])
+    world = people(NOT_SENT, LOST, login(1), PLACED)
+    world.session = Session(Password("ann", "secret", code=lambda: next(codes)))
+    with pytest.raises(UnreachableError):
+        world.do(READ)
+    world.do(READ)
+    assert [body["code"] for body in world.bodies[:3]] == ["111111", "111111", "222222"]
 
 
 def test_a_key_is_sent_as_it_is_and_not_replaced() -> None:
