@@ -151,6 +151,23 @@ _BODIES: Final[Mapping[tuple[str, str], JsonObject]] = {
     ("post", "/auth/login"): {"login": {"username": "alice", "password": "as the operator gave it"}},  # nosec B105
 }
 """Examples of what is sent."""
+_PARAMETERS: Final[Mapping[str, str]] = {
+    "account": "The account's name",
+    "client_order_id": "The one that was placed with this id",
+    "code": "One of the codes of errors",
+    "depth": "Levels of each side",
+    "interval": "From the open of a candle to the next one's",
+    "key_id": "The key, as the list of keys names it",
+    "limit": "Rows of one answer",
+    "order_id": "As placing it was answered, or the id that a repeated order was answered with",
+    "page_size": "Rows of one page",
+    "pair_id": "As making the pair was answered",
+    "side": "Of this side only",
+    "status": "Of this status only",
+    "symbol": "The instrument, such as BTC-USD",
+    "username": "The user's name",
+}
+"""What they mean, where their route says no more."""
 _IDEMPOTENCY_KEY: Final[JsonObject] = {
     "name": HEADER,
     "in": "header",
@@ -213,6 +230,9 @@ def _complete(method: str, path: str, operation: JsonObject) -> None:
     if (bodies := _BODIES.get((method, path)) or BODIES.get((method, path))) is not None:
         content = operation["requestBody"]["content"]["application/json"]
         content["examples"] = {name: {"value": body} for name, body in bodies.items()}
+    for parameter in operation.get("parameters", ()):
+        if parameter["name"] in _PARAMETERS:
+            parameter.setdefault("description", _PARAMETERS[parameter["name"]])
     if takes_idempotency_key(method, path):
         operation["parameters"] = [*operation.get("parameters", ()), _IDEMPOTENCY_KEY]
     by_status: dict[int, list[Code]] = {}

@@ -19,6 +19,12 @@ TOTP = "gateway/auth/totp.py"
 LOOKUPS = "gateway/auth/lookups.py"
 
 SIGNING = "gateway/auth/signing_keys.py"
+PAIRS = "gateway/pairs/pairs.py"
+PAIR_ROUTES = "gateway/pairs/routes.py"
+DECISIONS = "gateway/decisions.py"
+REPEATS = "gateway/idempotency.py"
+ADMIN = "gateway/admin/desk.py"
+ADMIN_ROUTES = "gateway/admin/routes.py"
 
 GATEWAY_MUTATIONS: Final = (
     Mutation("an unknown user costs nothing", PASSWORDS, "password_hash or NOBODY", 'password_hash or ""'),
@@ -59,4 +65,29 @@ GATEWAY_MUTATIONS: Final = (
     ),
     Mutation("a signing key stays", SIGNING, "            keys.pop(key_id, None)\n", "            pass\n"),
     Mutation("viewers cancel", RIGHTS, '"order.cancel_all": Right.TRADE', '"order.cancel_all": Right.READ'),
+    Mutation(
+        "the second of two changes of a pair counts", PAIRS, "control.pair_version > (", "control.pair_version >= ("
+    ),
+    Mutation(
+        "who came second is told that he changed the pair", PAIRS, "        if made is None:", "        if False:"
+    ),
+    Mutation("a pair that was taken away is changed", PAIRS, " or pair.newest.pair_status is DELETED", ""),
+    Mutation("a change needs no version", PAIR_ROUTES, "        if if_match is None:", "        if False:"),
+    Mutation("pairs without a limit", PAIRS, ">= limits.PAIRS_MAX", "> 1_000_000"),
+    Mutation("a decision is answered before it counts", DECISIONS, "                await read_back\n", ""),
+    Mutation("decisions wait for a log that is away", DECISIONS, "if not self._is_up():", "if False:"),
+    Mutation("another request has the answer", REPEATS, "if entry.fingerprint != fingerprint:", "if False:"),
+    Mutation("a refusal is the answer for a day", REPEATS, "if reply.status not in _SUCCESS:", "if False:"),
+    Mutation("an answer lost is a decision made again", REPEATS, "if key is None or request", "if True or request"),
+    Mutation("admins are heard from everywhere", CALLERS, "if right is Right.ADMIN and not", "if False and not"),
+    Mutation("a deposit without its key's memory", ADMIN, "if self.decided.gate.knows(first):", "if False:"),
+    Mutation(
+        "decisions are checked by the log alone",
+        ADMIN,
+        "if error := self.decided.gate.error(",
+        "if error := (lambda _: None)(",
+    ),
+    Mutation(
+        "a withdrawal deposits", ADMIN_ROUTES, "move(identity, token, body, -1)", "move(identity, token, body, 1)"
+    ),
 )

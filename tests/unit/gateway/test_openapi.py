@@ -88,6 +88,8 @@ async def test_every_operation_says_its_errors_and_how_its_answer_looks(document
         assert ("401" in responses) is (shows_a_secret or "security" in operation), (method, path)
         assert ("415" in responses) is ("requestBody" in operation), (method, path)
         assert operation["summary"], (method, path)
+        for parameter in operation.get("parameters", ()):
+            assert parameter.get("description"), (method, path, parameter["name"])
         for status, response in responses.items():
             said = resolved(document, response)
             assert said["description"], (method, path, status)
@@ -95,14 +97,13 @@ async def test_every_operation_says_its_errors_and_how_its_answer_looks(document
                 envelope = said["content"]["application/json"]["schema"]
                 assert envelope["properties"]["success"] == {"const": True}
                 assert "X-Correlation-ID" in said["headers"]
-                if not path.startswith("/auth"):
-                    assert envelope["properties"]["data"], (method, path, status)
+                assert envelope["properties"]["data"], (method, path, status)
             elif said["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Error"}:
                 for media in ("application/json", "application/problem+json"):
                     for code, example in said["content"][media]["examples"].items():
                         assert CATALOGUE[Code(code)].status == int(status)
                         check(document, said["content"][media]["schema"], example["value"])
-        if "requestBody" in operation and path.startswith("/api"):
+        if "requestBody" in operation:
             assert operation["requestBody"]["content"]["application/json"]["examples"], (method, path)
 
 
