@@ -344,7 +344,7 @@ def test_trading_goes_on_without_the_database(venue: Venue) -> None:
             answer = venue.get(path)
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
             assert _is_ours(answer)
-        assert _down(venue.ready(), "postgresql")
+        until(lambda: _down(venue.ready(), "postgresql"), "the gateway does not say so")
         order_id = venue.trade()
         refused = [venue.login("bob") for _ in range(limits.LOGIN_FAILURES_PER_USER + 1)]
         assert {answer.status_code for answer in refused} == {503}
@@ -434,7 +434,7 @@ def test_who_is_logged_in_trades_on_without_valkey(venue: Venue) -> None:
         refused = venue.login("bob")
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         assert _is_ours(refused)
-        assert _down(venue.ready(), "valkey")
+        until(lambda: _down(venue.ready(), "valkey"), "the gateway does not say so")
         venue.trade()
     until(lambda: _logs_in(venue.login("bob")), "logins do not work again")
     venue.until_ready()
@@ -450,7 +450,7 @@ def test_a_valkey_that_hangs_is_told_soon_and_who_is_logged_in_trades_on(venue: 
     with venue.frozen("valkey"):
         for _ in range(2 * limits.BREAKER_FAILURES):
             _assert_told_soon(lambda: venue.login("bob"))
-        assert _down(venue.ready(), "valkey")
+        until(lambda: _down(venue.ready(), "valkey"), "the gateway does not say so")
         venue.trade()
     until(lambda: _logs_in(venue.login("bob")), "logins do not work again")
     venue.until_ready()
