@@ -23,6 +23,8 @@ SECRET_BYTES: Final = 32
 PORT_MAX: Final = 65_535
 METRICS_PORTS: Final = 32
 """So many ports from `Ports.metrics` on are the workers'."""
+FREE_PORTS: Final = range(15_000, 32_000)
+"""Where free ports are looked for: an outgoing connection, which gets a higher one, cannot take one meanwhile."""
 REGISTRY_PATH: Final = "/apis/ccompat/v7"
 
 
@@ -185,24 +187,17 @@ def record(settings: Settings) -> None:
 def free_ports() -> dict[str, int]:
     """Free loopback ports for all parts. They are held together while choosing, so that no two are the same."""
     with ExitStack() as held:
-        single = {name: _hold(held) for name in asdict(Ports()) if name != "metrics"}
-        return {**single, "metrics": _hold_metrics(held)}
+        single = {name: _hold(held, 1) for name in asdict(Ports()) if name != "metrics"}
+        return {**single, "metrics": _hold(held, METRICS_PORTS)}
 
 
-def _hold(held: ExitStack, port: int = 0) -> int:
-    """Bind a port until `held` closes; 0 is any. Raises OSError when it is taken."""
-    probe = held.enter_context(socket.socket())
-    probe.bind((LOOPBACK, port))
-    return int(probe.getsockname()[1])
-
-
-def _hold_metrics(held: ExitStack) -> int:
-    """A run of free ports; where one of the run is taken another run is tried."""
+def _hold(held: ExitStack, count: int) -> int:
+    """Bind a run of free ports until `held` closes; where one of a run is taken another run is tried."""
     while True:
-        first = _hold(held)
-        with suppress(OSError, OverflowError):
-            for port in range(first + 1, first + METRICS_PORTS):
-                _hold(held, port)
+        first = secrets.choice(FREE_PORTS)
+        with suppress(OSError):
+            for port in range(first, first + count):
+                held.enter_context(socket.socket()).bind((LOOPBACK, port))
             return first
 
 

@@ -506,7 +506,7 @@ async def test_a_lost_connection_leaves_the_outcome_of_a_change_unknown_and_a_re
         (("create",), "create takes a name."),
         (("list", "eve"), "list takes no name."),
         (("disable", "eve"), "There is no user eve."),
-        (("disable", "alice", "--role", "viewer"), "--account and --role go with create."),
+        (("disable", "alice", "--role", "viewer"), "--account goes with create, --role with create and role."),
         (("create", "e ve", "--role", "viewer"), "'e ve' cannot be the name of a user"),
         (("create", "eve", "--account", "/", "--role", "viewer"), "'/' cannot be the account of a user"),
         (("password", "alice"), "The password has 5 characters; 12 to 256 are needed."),

@@ -29,6 +29,12 @@ def test_its_own_environment_gives_the_same_settings(tmp_path: Path) -> None:
     assert load(tmp_path, settings.environment()).environment() == settings.environment()
 
 
+def test_free_ports_are_none_that_an_outgoing_connection_gets(tmp_path: Path) -> None:
+    ports = load(tmp_path, {}, flags=free_ports()).ports
+    assert all(15_000 <= port < 32_768 for port in asdict(ports).values())
+    assert len(set(asdict(ports).values())) == len(asdict(ports))
+
+
 def test_secrets_are_made_once_and_only_the_owner_reads_them(tmp_path: Path) -> None:
     first, again = load(tmp_path, {}), load(tmp_path, {})
     other = load(tmp_path / "other", {})
