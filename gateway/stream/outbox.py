@@ -6,7 +6,7 @@ the queue's limit the client is told from where to resume, and disconnected.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final
 
 from gateway import limits
@@ -32,6 +32,7 @@ class Outbox:
         "_send",
         "_state",
         "_too_slow",
+        "_under_way",
         "_waiter",
     )
 
@@ -47,6 +48,8 @@ class Outbox:
         self._too_slow = too_slow
         self._queue: deque[Message] = deque()
         self._bytes = 0
+        self._under_way: list[Message] = []
+        """Taken from the queue and not written yet: the writer waits for the client."""
         self._conflated: dict[str, None] = {}
         """Channels of which the newest state is sent when all that waits has left."""
         self._waiter: asyncio.Future[None] | None = None
@@ -93,41 +96,37 @@ class Outbox:
                 self._waiter = loop.create_future()
                 await self._waiter
                 continue
-            messages = []
             size = 0
             while queue and size < WRITE_BYTES_MAX:
-                data = queue.popleft().data
-                messages.append(data)
-                size += len(data)
+                message = queue.popleft()
+                self._under_way.append(message)
+                size += len(message.data)
             self._bytes -= size
             self._room.set()
             try:
-                await self._send({"type": WIRE_EVENT, "data": b"".join(messages)})
+                await self._send({"type": WIRE_EVENT, "data": _joined(self._under_way)})
             except OSError:
                 return  # the client has gone; who reads from it hears of it
+            self._under_way.clear()
 
     def end(self) -> bytes:
-        """Take nothing more; what was queued and not sent."""
+        """Take nothing more; what was not sent."""
         self._has_ended = True
-        rest = b"".join(message.data for message in self._queue)
+        rest = _joined(self._under_way) + _joined(self._queue)
+        self._under_way.clear()
         self._queue.clear()
         return rest
 
     def unsent(self) -> list[dict[str, Any]]:
-        """For each channel of which something waits: after which message, and where in the log, the client resumes."""
+        """For each channel of which something waits: after which message, and where in the log, the client resumes.
+
+        No place where it was not given the snapshot with which the channel begins.
+        """
         first: dict[str, Message] = {}
-        for message in self._queue:
-            if message.sequence:
+        for message in (*self._under_way, *self._queue):
+            if message.channel:
                 first.setdefault(message.channel, message)
-        return [
-            {
-                "channel": name,
-                "from_sequence": message.sequence - 1,
-                **({} if not message.offset else {"from_offset": message.offset - 1}),
-            }
-            for name, message in first.items()
-            if message.sequence
-        ]
+        return [{"channel": name, **_place_before(message)} for name, message in first.items()]
 
     def _is_long(self) -> None:
         newest = self._queue[-1]
@@ -148,3 +147,14 @@ class Outbox:
                 self.deliver(state)
                 return True
         return False
+
+
+def _joined(messages: Iterable[Message]) -> bytes:
+    return b"".join(message.data for message in messages)
+
+
+def _place_before(message: Message) -> dict[str, int]:
+    if message.is_snapshot or not message.sequence:
+        return {}
+    place = {"from_sequence": message.sequence - 1}
+    return place if not message.offset else place | {"from_offset": message.offset - 1}

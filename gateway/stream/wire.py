@@ -32,6 +32,7 @@ class Message(NamedTuple):
     sequence: int | None = None
     offset: int | None = None
     """Where its frame stands in the topic."""
+    is_snapshot: bool = False
 
 
 TYPES: Final = {
@@ -99,4 +100,4 @@ def channel_message(
             payload,
         )
     )
-    return Message(data, channel, sequence, offset)
+    return Message(data, channel, sequence, offset, kind == "snapshot")

@@ -38,6 +38,7 @@ TESTS = {
     "workers/portfolios": ("tests/unit/portfolios", "tests/property/test_portfolios.py"),
     "gateway/stream": (
         "tests/unit/gateway/test_hub.py",
+        "tests/unit/gateway/test_outbox.py",
         "tests/unit/gateway/test_replays.py",
         "tests/unit/gateway/test_session.py",
         "tests/property/test_stream_protocol.py",

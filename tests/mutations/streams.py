@@ -49,7 +49,7 @@ STREAM_MUTATIONS: Final = (
     Mutation("trades are left out", OUTBOX, '("book:", "ticker:")', '("book:", "ticker:", "trades:")'),
     Mutation("the newest state never comes", OUTBOX, "                self.deliver(state)\n", ""),
     Mutation("what was left is told", OUTBOX, "        self._conflated.pop(channel, None)\n", "        pass\n"),
-    Mutation("a client resumes one too late", OUTBOX, "message.sequence - 1,", "message.sequence,"),
+    Mutation("a client resumes one too late", OUTBOX, "message.sequence - 1}", "message.sequence}"),
     Mutation("a gap is resumed over", REPLAYS, "if first == sequence + 1 and is_whole", "if later"),
     Mutation("a hub that lags tells twice", REPLAYS, "is_older if heard is None else heard >= newest", "True"),
     Mutation("the log is read without a limit", REPLAYS, "self._asked >= limits.REPLAYS_WAITING_MAX", "False"),
