@@ -61,6 +61,7 @@ class Database:
             max_overflow=0,
             pool_timeout=limits.DB_WAIT_S,
             pool_pre_ping=True,
+            hide_parameters=True,  # errors are logged, and a parameter may be the hash of a password
             isolation_level="AUTOCOMMIT",
             connect_args={
                 "connect_timeout": int(limits.DB_WAIT_S),

@@ -195,6 +195,7 @@ def _engine(dsn: str) -> Engine:
         "postgresql+psycopg://",
         creator=lambda: psycopg.connect(dsn, connect_timeout=CONNECT_TIMEOUT_S, application_name="tradsys-migrations"),
         poolclass=NullPool,
+        hide_parameters=True,
     )
 
 

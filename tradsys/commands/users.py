@@ -77,7 +77,12 @@ def command(
         raise CommandError("Which --role: viewer, trader or admin?", exit_code=EXIT_USAGE)
     environ = environment_of(home)
     conninfo = connections.database(environ)
-    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo), poolclass=NullPool)
+    engine = create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(conninfo),
+        poolclass=NullPool,
+        hide_parameters=True,  # errors are shown, and one of them may be the hash of a password
+    )
     try:
         if action is Action.CREATE:
             user = NewUser(username or "", _password(), account or username or "", role or "")

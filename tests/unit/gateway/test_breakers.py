@@ -138,6 +138,14 @@ def test_what_counts_as_a_database_or_a_valkey_that_is_away() -> None:
     assert not valkey_is_away(ResponseError("NOSCRIPT"))
 
 
+def test_what_a_query_was_given_stands_in_no_error() -> None:
+    database = Database(URL.create("postgresql+psycopg"))
+    hidden = database._engine.hide_parameters
+    lost = OperationalError("UPDATE users", {"hash": "$argon2id$"}, psycopg.OperationalError("lost"), hidden)
+    assert "$argon2id$" not in str(lost)
+    database.close()
+
+
 @asynccontextmanager
 async def server(answer: Callable[[bytes], bytes]) -> AsyncIterator[int]:
     """Takes every connection, and answers what it is told to, or nothing; its port."""
