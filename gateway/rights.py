@@ -20,7 +20,12 @@ class Right(StrEnum):
     """What only a person does who has logged in."""
     SIGN = "sign"
     """To say whose signature counts for the account: for a person too."""
+    USERS = "users"
+    """To make and change users, who may have every right: for a person too, as nobody gives what he does not have."""
 
+
+FOR_ADMINS: Final = frozenset({Right.ADMIN, Right.USERS})
+"""What is asked from listed addresses only."""
 
 EVERYBODY: Final = None
 """Needs no login."""
@@ -76,8 +81,8 @@ ROUTES: Final[dict[tuple[str, str], Right | None]] = {
     ("DELETE", "/api/v1/pairs/{pair_id}"): Right.ADMIN,
     ("GET", "/api/v1/limits"): Right.READ,
     ("GET", "/api/v1/admin/users"): Right.ADMIN,
-    ("POST", "/api/v1/admin/users"): Right.ADMIN,
-    ("PATCH", "/api/v1/admin/users/{username}"): Right.ADMIN,
+    ("POST", "/api/v1/admin/users"): Right.USERS,
+    ("PATCH", "/api/v1/admin/users/{username}"): Right.USERS,
     ("PATCH", "/api/v1/admin/symbols/{symbol}"): Right.ADMIN,
     ("POST", "/api/v1/admin/symbols/{symbol}/sessions"): Right.ADMIN,
     ("GET", "/api/v1/admin/accounts"): Right.ADMIN,

@@ -6,7 +6,7 @@ from gateway.auth.keys import PREFIX, ApiKeys, Network, is_in
 from gateway.auth.revocations import Revocations
 from gateway.auth.tokens import Identity, Tokens
 from gateway.errors import ApiError, Code
-from gateway.rights import Right, require
+from gateway.rights import FOR_ADMINS, Right, require
 
 
 class Callers:
@@ -25,8 +25,8 @@ class Callers:
         """Who sends an Authorization header from a host, and has a right. Raises ApiError."""
         identity = await self.of_header(authorization, host)
         require(identity.rights, right)
-        if right is Right.ADMIN and not is_in(host, self._admin_networks):
-            raise ApiError(Code.FORBIDDEN, f"What needs the right admin may not be asked from {host}.")
+        if right in FOR_ADMINS and not is_in(host, self._admin_networks):
+            raise ApiError(Code.FORBIDDEN, f"What needs the right {right} may not be asked from {host}.")
         return identity
 
     async def of_header(self, authorization: bytes | None, host: str) -> Identity:

@@ -79,7 +79,7 @@ GATEWAY_MUTATIONS: Final = (
     Mutation("another request has the answer", REPEATS, "if entry.fingerprint != fingerprint:", "if False:"),
     Mutation("a refusal is the answer for a day", REPEATS, "if reply.status not in _SUCCESS:", "if False:"),
     Mutation("an answer lost is a decision made again", REPEATS, "if key is None or request", "if True or request"),
-    Mutation("admins are heard from everywhere", CALLERS, "if right is Right.ADMIN and not", "if False and not"),
+    Mutation("admins are heard from everywhere", CALLERS, "if right in FOR_ADMINS and not", "if False and not"),
     Mutation("a deposit without its key's memory", ADMIN, "if self.decided.gate.knows(first):", "if False:"),
     Mutation(
         "decisions are checked by the log alone",

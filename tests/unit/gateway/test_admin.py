@@ -1,6 +1,7 @@
 """What admins decide over REST is what the operator's commands decide: the same records, checked alike."""
 
 from ipaddress import ip_network
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -227,10 +228,23 @@ async def test_users_are_made_listed_and_changed(served: Any, ask: Any) -> None:
     assert (await ask("POST", "/users", new)).status_code == 409
 
 
+async def test_a_key_makes_and_changes_no_users(served: Any, client: Any) -> None:
+    row = SimpleNamespace(
+        key_id="0" * 16, username="root", account="root", role="admin", scopes="admin read trade", addresses=""
+    )
+    served.database.answers = [[row], []]
+    headers = {"authorization": f"Bearer tsk_{'0' * 16}_{'0' * 64}"}
+    assert (await client.get(f"{ADMIN}/users", headers=headers)).status_code == 200
+    new = {"username": "carol", "password": "a long one of hers", "role": "admin"}
+    for method, path, body in (("POST", "/users", new), ("PATCH", "/users/bob", {"role": "admin"})):
+        answer = await client.request(method, ADMIN + path, json=body, headers=headers)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "FORBIDDEN")
+
+
 async def test_admins_are_heard_from_listed_addresses_only(served: Any, client: Any) -> None:
     served.gateway._door.callers._admin_networks = (ip_network("10.0.0.0/8"),)
     headers = served.bearer("root", "admin")
-    for method, path in (("GET", "/accounts"), ("POST", "/kill"), ("GET", "/users")):
+    for method, path in (("GET", "/accounts"), ("POST", "/kill"), ("GET", "/users"), ("POST", "/users")):
         answer = await client.request(method, ADMIN + path, headers=headers)
         assert (answer.status_code, answer.json()["error"]["code"]) == (403, "FORBIDDEN")
     assert (await client.get("/api/v1/limits", headers=headers)).status_code == 200
