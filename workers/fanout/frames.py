@@ -284,7 +284,7 @@ def _terms(execution: Execution) -> dict[str, Any]:
     if execution.strategy is not None:
         terms["strategy"] = execution.strategy
     if execution.notional_e8 is not None:
-        return {"notional": format_e8(execution.notional_e8), **terms}
+        terms["notional"] = format_e8(execution.notional_e8)
     if execution.trigger_by is None and execution.display_quantity_e8 is None and execution.group_id is None:
         return terms
     return {

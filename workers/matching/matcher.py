@@ -117,7 +117,9 @@ class Matcher:
             raise _impossible(order)
         order_type, time_in_force = order.order_type, order.time_in_force
         rests = order_type is _LIMIT and (time_in_force is _GTC or time_in_force is _GTD or time_in_force is _DAY)
-        special = order.display_quantity_e8 is not None or order.reduce_only or order.group_id or order.strategy
+        special = (
+            order.display_quantity_e8 is not None or order.reduce_only or order.group_id is not None or order.strategy
+        )
         if crosses or not rests or special:
             if crosses and order.post_only:
                 return self._enter_post_only(book, other, order, ts_us)

@@ -138,13 +138,14 @@ class Rows:
         return len(self._tables[table.name])
 
 
-def _texts(record_name: str) -> Get:
-    """Gives the texts of a record that a sender may have chosen."""
-    fields = msgspec.structs.fields(RECORDS[record_name])
-    return attrgetter(*(field.name for field in fields if field.type in (str, str | None)))
+def _texts(topic: str) -> Get:
+    """Gives the texts of a topic's records that its rows hold."""
+    columns = {column.name for projection in PROJECTIONS[topic] for column in projection.table.columns}
+    fields = msgspec.structs.fields(RECORDS[TOPICS[topic].record])
+    return attrgetter(*(field.name for field in fields if field.type in (str, str | None) and field.name in columns))
 
 
-_TEXTS: Final = {topic: _texts(TOPICS[topic].record) for topic in PROJECTIONS}
+_TEXTS: Final = {topic: _texts(topic) for topic in PROJECTIONS}
 
 
 def _check(texts: Iterable[str | None]) -> None:

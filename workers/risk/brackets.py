@@ -22,6 +22,7 @@ from schemas.messages import (
 )
 from schemas.units import E8
 from workers.kernel.stage import Output
+from workers.kernel.wide import int64
 from workers.risk.accounts import Account
 from workers.risk.answers import Answers, pair_to_book
 from workers.risk.limit_table import LimitTable
@@ -119,7 +120,7 @@ class Brackets:
         held_e8 = account.held_e8(rules.base)
         opposite_e8 = -held_e8 if entry.side is Side.BUY else held_e8
         if refusal is None and entry.quantity_e8 <= opposite_e8:
-            return Refusal(Reason.GROUP_POSITION, opposite_e8, entry.quantity_e8)
+            return Refusal(Reason.GROUP_POSITION, int64(opposite_e8), entry.quantity_e8)
         return refusal
 
     def follow(self, account: Account, entry: RiskOrder, end: Execution, now_us: int) -> list[Output]:

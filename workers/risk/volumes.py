@@ -20,14 +20,16 @@ class Volume(msgspec.Struct, array_like=True, gc=False):
     traded_e8: int = 0
     """That day's fills."""
     days: list[tuple[int, int]] = []
-    """The days before it on which there were fills, FEE_VOLUME_DAYS at most, the oldest first: day and notional."""
+    """The days before it on which there were fills, the oldest first: day and notional. FEE_VOLUME_DAYS at most, and one
+    more for a command of the day before that comes after the first fill of the new day.
+    """
 
     def trade(self, notional_e8: int, now_us: int) -> None:
         """Count a fill. One whose time lies before a newer day's counts there: days never go back."""
         day = now_us // DAY_US
         if day > self.day:
             before = [*self.days, (self.day, self.traded_e8)] if self.traded_e8 else self.days
-            self.days = [each for each in before if each[0] >= day - FEE_VOLUME_DAYS]
+            self.days = [each for each in before if each[0] >= day - FEE_VOLUME_DAYS - 1]
             self.day, self.traded_e8 = day, 0
         self.traded_e8 += notional_e8
 
@@ -35,7 +37,7 @@ class Volume(msgspec.Struct, array_like=True, gc=False):
         """What was traded in the FEE_VOLUME_DAYS before today."""
         today = now_us // DAY_US
         newest_e8 = self.traded_e8 if today - FEE_VOLUME_DAYS <= self.day < today else 0
-        return newest_e8 + sum(traded_e8 for day, traded_e8 in self.days if today - FEE_VOLUME_DAYS <= day)
+        return newest_e8 + sum(traded_e8 for day, traded_e8 in self.days if today - FEE_VOLUME_DAYS <= day < today)
 
 
 def count(volumes: dict[str, Volume], currency: str, notional_e8: int, ts_us: int) -> None:

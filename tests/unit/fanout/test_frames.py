@@ -282,3 +282,29 @@ def test_a_position() -> None:
         "trade_id": ID_TEXT,
         "time": NOON,
     }
+
+
+def test_an_entry_that_spends_a_notional_names_its_group() -> None:
+    execution = Execution(
+        kind=ExecutionKind.NEW,
+        execution_id=ID,
+        order_id=ID + 1,
+        account="alice",
+        client_order_id="mine-1",
+        symbol="BTC-USD",
+        side=Side.BUY,
+        order_type=OrderType.MARKET,
+        time_in_force=TimeInForce.IOC,
+        quantity_e8=0,
+        status=OrderStatus.NEW,
+        leaves_e8=0,
+        cumulative_e8=0,
+        cumulative_notional_e8=0,
+        notional_e8=500_000_000,
+        group_id=ID + 1,
+        reason=Reason.NONE,
+        command_us=NOON_US,
+        ts_us=NOON_US,
+    )
+    told = json.loads(order_payload(execution))
+    assert (told["notional"], told["group_id"]) == ("5", str(ID + 1))

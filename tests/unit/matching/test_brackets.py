@@ -148,3 +148,9 @@ def test_the_end_of_one_is_the_end_of_the_other_after_a_restart_too(venue: Venue
     ]
     left = {order.order_id for order in venue.core.books["BTC-USD"].open_orders()}
     assert left == {resting.order_id, *(order.order_id for order in members(kept))}
+
+
+def test_the_first_command_of_all_names_its_group(venue: Venue) -> None:
+    """Its id, and so its group's, is 0."""
+    order = replace(new_order(0, Side.BUY, 100 * E8, 2 * E8), order_id=0, group_id=0)
+    assert [(each.kind, each.group_id) for each in venue.tell(order)] == [(NEW, 0)]

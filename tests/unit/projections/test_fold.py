@@ -183,6 +183,13 @@ def test_the_first_decision_about_a_version_of_a_pair_is_its_row() -> None:
     assert (version["pair_status"], version["issued_by"], version["ratio_e8"]) == ("ACTIVE", "root", 15)
 
 
+def test_a_decision_without_rows_may_hold_long_texts() -> None:
+    tiers = ",".join(f"{number}0000000.25/0.0010/0.0020" for number in range(1, 21))
+    rows = fold("control", Control(ControlKind.SYMBOL, "s1", symbol="BTC-USD", fee_tiers=tiers))
+    assert len(tiers) > TEXT_CHARACTERS_MAX
+    assert not any(rows.count(table) for table in tables.PROJECTED)
+
+
 def test_of_decisions_the_first_partition_says_in_which_order_they_came() -> None:
     other = msgspec.structs.replace(PAIR, control_id="c2")
     orders = {0: (PAIR, other), 1: (other, PAIR)}

@@ -24,7 +24,7 @@ from schemas.messages import (
     TimeInForce,
     TriggerBy,
 )
-from schemas.units import DAY_US, E8
+from schemas.units import DAY_US, E8, INT64_MAX
 from tests.oracle.order_stream import members
 from tests.oracle.risk_desk import Desk, open_desk
 from workers.risk.core import RiskCore
@@ -339,6 +339,12 @@ def test_an_entry_must_leave_something_that_can_be_reduced(desk: Desk) -> None:
     assert profit.quantity_e8 == E8
     desk.funds("alice", "BTC", 5 * E8)
     assert desk.refused(**SELL) == (Reason.GROUP_POSITION, 5 * E8, 2 * E8)
+
+
+def test_a_position_beyond_what_a_record_holds_is_told_as_the_nearest_number(desk: Desk) -> None:
+    for _ in range(2):
+        desk.funds("alice", "BTC", INT64_MAX)
+    assert desk.refused(**SELL) == (Reason.GROUP_POSITION, INT64_MAX, 2 * E8)
 
 
 def test_the_operators_limits_hold_for_what_is_to_come(desk: Desk) -> None:

@@ -82,9 +82,19 @@ def test_a_fill_before_the_newest_day_counts_there() -> None:
     assert (volume.days, volume.trailing_e8(11 * DAY_US)) == ([(10, 12)], 12)
     for day in range(12, 100):
         volume.trade(1, day * DAY_US)
-    assert len(volume.days) == 30
+    assert len(volume.days) == 31
     assert volume.trailing_e8(99 * DAY_US) == 30
     assert volume.trailing_e8(200 * DAY_US) == 0
+
+
+def test_a_command_of_the_day_before_counts_by_its_own_day() -> None:
+    volume = Volume("USD")
+    for day in range(60):
+        volume.trade(1, day * DAY_US)
+    volume.trade(100, 60 * DAY_US)
+    before = volume.trailing_e8(60 * DAY_US)
+    volume.trade(1, 61 * DAY_US)
+    assert volume.trailing_e8(61 * DAY_US - 1) == before == 30
 
 
 def test_the_dearer_fee_of_the_tier_is_held(desk: Desk) -> None:
