@@ -20,8 +20,8 @@ class Volume(msgspec.Struct, array_like=True, gc=False):
     traded_e8: int = 0
     """That day's fills."""
     days: list[tuple[int, int]] = []
-    """The days before it on which there were fills, the oldest first: day and notional. FEE_VOLUME_DAYS at most, and one
-    more for a command of the day before that comes after the first fill of the new day.
+    """The days before it on which there were fills, the oldest first: day and notional. FEE_VOLUME_DAYS at most, and
+    one more for a command of the day before that comes after the first fill of the new day.
     """
 
     def trade(self, notional_e8: int, now_us: int) -> None:
