@@ -28,7 +28,7 @@ class DecisionDesk:
     """Writes decisions, one after the other, and sees them come by."""
 
     def __init__(self, codec: Codec, write: WriteDecisions, is_up: Callable[[], bool]) -> None:
-        """How decisions are written, and whether the log can be reached."""
+        """How decisions are written, and whether the log can be reached and all of its decisions were read."""
         self._codec = codec
         self._write = write
         self._is_up = is_up
@@ -42,6 +42,11 @@ class DecisionDesk:
             if future is not None and not future.done():
                 future.set_result(None)
 
+    def require_current(self) -> None:
+        """Raises ApiError while this gateway does not know what has been decided: nobody can build on it."""
+        if not self._is_up():
+            raise unavailable("The log")
+
     async def decide(self, *controls: Control) -> int:
         """Make decisions, all of them or none; the id of the first one's position in the log, once all were read back.
 
@@ -50,8 +55,7 @@ class DecisionDesk:
         for control in controls:
             if (error := control_error(control)) is not None:
                 raise ApiError(Code.VALIDATION_FAILED, f"{error}.")
-        if not self._is_up():
-            raise unavailable("The log")
+        self.require_current()
         if len(self._awaited) >= limits.DECISIONS_WAITING_MAX:
             raise ApiError(Code.SERVICE_UNAVAILABLE, "Too many decisions at once; try again.")
         last = controls[-1].control_id

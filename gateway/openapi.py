@@ -83,10 +83,10 @@ ANSWERS: Final[Mapping[tuple[str, str], Said]] = {
     ("get", "/api/v1/admin/accounts"): Said(
         reference("AccountRules"), is_list=True, is_paged=True, others=(Code.FORBIDDEN,)
     ),
-    ("patch", "/api/v1/admin/accounts/{account}"): Said(decision("AccountRules"), others=_DECISION),
+    ("patch", "/api/v1/admin/accounts/{account}"): Said(decision("AccountRules"), others=(*_DECISION, Code.CONFLICT)),
     ("get", "/api/v1/admin/limits"): Said(reference("Limits"), is_list=True, others=(Code.FORBIDDEN,)),
     ("put", "/api/v1/admin/limits"): Said(decision("Limits"), others=(*_DECISION, Code.NOT_FOUND)),
-    ("patch", "/api/v1/admin/symbols/{symbol}"): Said(decision("Symbol"), others=_DECISION),
+    ("patch", "/api/v1/admin/symbols/{symbol}"): Said(decision("Symbol"), others=(*_DECISION, Code.CONFLICT)),
     ("post", "/api/v1/admin/symbols/{symbol}/sessions"): Said(decision("Planned"), others=_DECISION),
     ("post", "/api/v1/admin/kill"): Said(decision("Stopped"), others=(*_DECISION, Code.NOT_FOUND)),
     ("post", "/api/v1/admin/deposits"): Said(decision("Moved"), others=(*_DECISION, Code.NOT_FOUND)),

@@ -173,7 +173,9 @@ def build(settings: Settings, codec: Codec) -> Gateway:
     metrics.risk_behind.set_function(pressure.behind_s)
 
     decide = partial(write_decisions, settings.kafka_bootstrap, settings.prefix, settings.shards)
-    decisions = DecisionDesk(codec, decide, lambda: producer.broker_is_up)
+    decisions = DecisionDesk(
+        codec, decide, lambda: producer.broker_is_up and control.caught_up.is_set() and not control.trouble
+    )
     signing_keys = SigningKeys(decisions, settings.seal_key)
     pairs = Pairs(decisions)
     admin = AdminDesk(decisions)

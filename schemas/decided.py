@@ -18,6 +18,8 @@ BREAKER: Final = ("breaker_move_e8", "breaker_window_s", "breaker_halt_s")
 SYMBOL_ORDERS: Final = ("order_types", "times_in_force", "open_orders_max")
 _SYMBOL: Final = ("base", "quote", "symbol_status", *SYMBOL_NUMBERS, *BREAKER, *SYMBOL_ORDERS, "fee_tiers")
 _ACCOUNT: Final = ("account_kind", "account_status", "leverage_e8", "open_orders_max", "self_trade_prevention")
+KEPT: Final = {ControlKind.SYMBOL: _SYMBOL, ControlKind.ACCOUNT: _ACCOUNT}
+"""What a change takes from the newest record about its thing."""
 LIMIT_NUMBERS: Final = (
     "max_order_size_e8", "max_position_size_e8", "max_daily_volume_e8", "fat_finger_limit_e8",
     "concentration_limit_e8", "max_leverage_e8", "var_limit_e8", "max_daily_loss_e8", "max_drawdown_e8",
@@ -70,6 +72,12 @@ class Decided:
             case ControlKind.SESSION:
                 self._plan(control, now_us)
         return True
+
+    def newest(self, control: Control) -> Control | None:
+        """The newest record about the symbol or account that a record is about."""
+        if control.kind is ControlKind.SYMBOL:
+            return self.symbols.get(control.symbol or "")
+        return self.accounts.get(control.account or "") if control.kind is ControlKind.ACCOUNT else None
 
     def planned(self, symbol: str, now_us: int) -> list[tuple[int, Phase]]:
         """The changes of a symbol's phase that are still to come: when, in microseconds since 1970 UTC, and to what."""

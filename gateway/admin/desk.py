@@ -1,17 +1,20 @@
 """Decisions of admins: checked and written as the operator's commands do it, on what this gateway has read."""
 
+import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple
 
 import structlog
 from msgspec.structs import replace
 
+from gateway import limits
 from gateway.auth.tokens import Identity
 from gateway.decisions import DecisionDesk
 from gateway.errors import ApiError, Code
 from schemas.controls import CONTROL_ID_CHARACTERS_MAX
-from schemas.decided import ChangeError, Decided, Stop
+from schemas.decided import KEPT, ChangeError, Decided, Stop
 from schemas.messages import Control, ControlKind
 
 _log: Final = structlog.get_logger("gateway.admin")
@@ -36,25 +39,52 @@ class AdminDesk:
         """Where decisions are made."""
         self._desk = desk
         self.decided = Decided()
+        self._turn = asyncio.Lock()
+        self._waiting = 0
+        self._before: dict[str, Control | None] = {}
+        """By the id of a decision that is under way here: what was the newest about its thing when it came by."""
 
     def apply_all(self, controls: Iterable[Control]) -> None:
         """Fold decisions in their order."""
         now_us = time.time_ns() // 1_000
         for control in controls:
-            self.decided.apply(control, now_us)
+            before = self.decided.newest(control)
+            if self.decided.apply(control, now_us) and control.control_id in self._before:
+                self._before[control.control_id] = before
 
-    async def decide(self, identity: Identity, token: str, kind: ControlKind, fields: Mapping[str, Any]) -> Decision:
-        """Make a decision, once for a token. Raises ApiError."""
-        return await self._made(identity, [Control(kind=kind, control_id=_id(kind, token), **fields)])
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Around a look at what holds and the decision that builds on it: one after the other. Raises ApiError."""
+        if self._waiting >= limits.DECISIONS_WAITING_MAX:
+            raise ApiError(Code.SERVICE_UNAVAILABLE, "Too many decisions at once; try again.")
+        self._waiting += 1
+        try:
+            async with self._turn:
+                yield
+        finally:
+            self._waiting -= 1
+
+    async def decide(
+        self,
+        identity: Identity,
+        token: str,
+        kind: ControlKind,
+        fields: Mapping[str, Any],
+        changes: Collection[str] = (),
+    ) -> Decision:
+        """Make a decision, once for a token; of a symbol or account the names of what it changes. Raises ApiError."""
+        return await self._made(identity, [Control(kind=kind, control_id=_id(kind, token), **fields)], changes)
 
     async def stop(self, identity: Identity, token: str, stops: Iterable[Stop]) -> Decision:
         """Stop things, all of them or none. Raises ApiError."""
-        controls = []
+        controls: list[Control] = []
+        changes: set[str] = set()
         for number, stop in enumerate(stops):
+            changes.update(stop.fields)
             control_id = f"{_id(stop.kind, token)}-{number}"
             before = stop.before or Control(kind=stop.kind, control_id=control_id)
             controls.append(replace(before, control_id=control_id, **stop.fields))
-        return await self._made(identity, controls)
+        return await self._made(identity, controls, changes)
 
     async def plan(self, identity: Identity, token: str, fields: Mapping[str, Any]) -> Decision:
         """Set, plan or withdraw a phase of a symbol. Raises ApiError."""
@@ -64,14 +94,15 @@ class AdminDesk:
         return await self._made(identity, [control])
 
     def asked(self, change: Callable[[], Any]) -> Any:
-        """What a change comes to. Raises ApiError where it cannot be as things stand."""
+        """What a change comes to. Raises ApiError where it cannot be as things stand, or nobody knows how they do."""
+        self._desk.require_current()
         try:
             return change()
         except ChangeError as error:
             code = Code.NOT_FOUND if str(error).startswith("There is no") else Code.VALIDATION_FAILED
             raise ApiError(code, f"{error}.") from error
 
-    async def _made(self, identity: Identity, controls: list[Control]) -> Decision:
+    async def _made(self, identity: Identity, controls: list[Control], changes: Collection[str] = ()) -> Decision:
         first = controls[0].control_id
         if self.decided.gate.knows(first):
             return Decision(first, None)
@@ -80,15 +111,48 @@ class AdminDesk:
         for control in controls:
             if error := self.decided.gate.error(control):
                 raise _refused(error)
-        position = await self._desk.decide(*controls)
+        position, undone = await self._written(controls)
+        if undone:
+            _log.warning("decided_again", by=identity.username, decision_id=first, count=len(undone))
+            again = [_on(found, control, changes) for control, found in undone]
+            _, undone = await self._written(again)
+        if undone:
+            raise ApiError(
+                Code.CONFLICT,
+                "Others decide about the same; the decision stands, but may have undone one of theirs: "
+                "read what holds, and decide again.",
+            )
         kinds = sorted({control.kind.lower() for control in controls})
         _log.info("decided", by=identity.username, decision_id=first, kinds=kinds, count=len(controls))
         return Decision(first, str(position))
 
+    async def _written(self, controls: list[Control]) -> tuple[int, list[tuple[Control, Control]]]:
+        """Where decisions stand, and those that came after one they did not build on, each with that one."""
+        built_on = {control.control_id: self.decided.newest(control) for control in controls}
+        self._before.update(built_on)
+        try:
+            position = await self._desk.decide(*controls)
+            found = {control_id: self._before[control_id] for control_id in built_on}
+        finally:
+            for control_id in built_on:
+                del self._before[control_id]
+        undone = []
+        for control in controls:
+            before = found[control.control_id]
+            if before is not None and before is not built_on[control.control_id]:
+                undone.append((control, before))
+        return position, undone
+
+
+def _on(found: Control, control: Control, changes: Collection[str]) -> Control:
+    """A decision once more, with all that it does not change as the one that came between says it."""
+    kept = {name: getattr(found, name) for name in KEPT[control.kind] if name not in changes}
+    return replace(control, control_id=f"{control.control_id}-again", **kept)
+
 
 def _id(kind: ControlKind, token: str) -> str:
     made = f"{kind.lower()}-{token}"
-    assert len(made) < CONTROL_ID_CHARACTERS_MAX
+    assert len(made) < CONTROL_ID_CHARACTERS_MAX - len("-again")
     return made
 
 

@@ -54,15 +54,18 @@ def _add_instruments(routes: APIRouter, desk: AdminDesk) -> None:
     @routes.patch("/symbols/{symbol}")
     async def change_symbol(identity: Caller, token: DecisionToken, symbol: SymbolPath, body: SymbolChange) -> Response:
         """Make a symbol, or change what is given of its rules: they hold for every order after it in the log."""
-        fields = desk.asked(partial(desk.decided.symbol_fields, symbol, body.fields()))
-        decision = await desk.decide(identity, token, ControlKind.SYMBOL, fields)
+        changes = body.fields()
+        async with desk.turn():
+            fields = desk.asked(partial(desk.decided.symbol_fields, symbol, changes))
+            decision = await desk.decide(identity, token, ControlKind.SYMBOL, fields, changes)
         return _told(decision, shown_symbol(desk.decided.symbols[symbol]))
 
     @routes.post("/symbols/{symbol}/sessions")
     async def set_session(identity: Caller, token: DecisionToken, symbol: SymbolPath, body: Session) -> Response:
         """Set or plan a phase of a symbol, or withdraw what is planned."""
-        desk.asked(partial(desk.decided.require, "symbol", symbol))
-        decision = await desk.plan(identity, token, {"symbol": symbol, **body.fields()})
+        async with desk.turn():
+            desk.asked(partial(desk.decided.require, "symbol", symbol))
+            decision = await desk.plan(identity, token, {"symbol": symbol, **body.fields()})
         planned = desk.decided.planned(symbol, 0)
         shown = [{"at": format_us(at_us), "phase": phase.lower()} for at_us, phase in planned]
         return _told(decision, {"symbol": symbol, "planned": shown})
@@ -70,8 +73,9 @@ def _add_instruments(routes: APIRouter, desk: AdminDesk) -> None:
     @routes.post("/kill")
     async def kill(identity: Caller, token: DecisionToken, body: Kill) -> Response:
         """Stop a symbol, an account, a strategy or all of the venue, and take out what rests."""
-        stops = desk.asked(partial(desk.decided.stops, body.what, body.name, body.strategy, body.status()))
-        decision = await desk.stop(identity, token, stops)
+        async with desk.turn():
+            stops = desk.asked(partial(desk.decided.stops, body.what, body.name, body.strategy, body.status()))
+            decision = await desk.stop(identity, token, stops)
         return _told(decision, {"stopped": [stop.what for stop in stops]})
 
 
@@ -92,8 +96,10 @@ def _add_accounts(routes: APIRouter, desk: AdminDesk) -> None:
         identity: Caller, token: DecisionToken, account: AccountPath, body: AccountChange
     ) -> Response:
         """Make an account, or change what is given of it. `active` also ends that a loss made it reducing."""
-        fields = desk.asked(partial(desk.decided.account_fields, account, body.fields()))
-        decision = await desk.decide(identity, token, ControlKind.ACCOUNT, fields)
+        changes = body.fields()
+        async with desk.turn():
+            fields = desk.asked(partial(desk.decided.account_fields, account, changes))
+            decision = await desk.decide(identity, token, ControlKind.ACCOUNT, fields, changes)
         return _told(decision, _shown_account(desk.decided.accounts[account]))
 
     @routes.get("/limits")

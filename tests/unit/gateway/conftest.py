@@ -153,6 +153,8 @@ class Served:
     kept: Any = field(default_factory=StandInValkey)
     admin_networks: list[Any] = field(default_factory=lambda: [ip_network("127.0.0.0/8")])
     decision_error: Exception | None = None
+    is_current: bool = True
+    """Whether all decisions were read."""
     others: dict[int, list[Control]] = field(default_factory=dict)
     """What others decided just before the decision of this number, counted from 1."""
     guard: Any = None
@@ -208,7 +210,7 @@ async def stand_ins() -> Served:
         loop.call_soon_threadsafe(read_back, [*behind.others.get(len(decided), ()), *controls])
         return list(offsets)
 
-    desk = DecisionDesk(local_codec(), write, lambda: behind.log.error is None)
+    desk = DecisionDesk(local_codec(), write, lambda: behind.log.error is None and behind.is_current)
     behind = Served(
         StandInLog(),
         StandInDatabase(),

@@ -1,5 +1,6 @@
 """What admins decide over REST is what the operator's commands decide: the same records, checked alike."""
 
+import asyncio
 from ipaddress import ip_network
 from types import SimpleNamespace
 from typing import Any
@@ -85,6 +86,53 @@ async def test_what_cannot_be_decided_is_said_and_changes_nothing(
     assert answer.status_code == status, answer.text
     if field is not None:
         assert answer.json()["error"]["field"] == field
+    assert not served.decided
+
+
+async def test_a_change_undoes_no_stop_of_another_gateway(served: Any, ask: Any) -> None:
+    newest = served.admin.decided.symbols["BTC-USD"]
+    kill = replace(newest, control_id="kill", symbol_status=SymbolStatus.HALTED, cancel_open=True)
+    served.others = {1: [kill]}
+    data = (await ask("PATCH", "/symbols/BTC-USD", {"maker_fee": "0.002"})).json()["data"]
+    assert (data["status"], data["maker_fee"]) == ("halted", "0.002")
+    assert [(record.symbol_status, record.cancel_open) for record in served.decided] == [
+        (SymbolStatus.TRADING, False),
+        (SymbolStatus.HALTED, False),
+    ]
+    tick = replace(served.decided[-1], control_id="tick", symbol_status=SymbolStatus.TRADING, tick_e8=2 * E8)
+    served.others = {3: [tick]}
+    assert (await ask("POST", "/kill", {"what": "symbol", "name": "BTC-USD"})).status_code == 200
+    holds = served.admin.decided.symbols["BTC-USD"]
+    assert (holds.symbol_status, holds.tick_e8, holds.cancel_open) == (SymbolStatus.HALTED, 2 * E8, True)
+
+
+async def test_who_is_disturbed_twice_is_told(served: Any, ask: Any) -> None:
+    bob = served.admin.decided.accounts["bob"]
+    served.others = {number: [replace(bob, control_id=f"other-{number}")] for number in (1, 2)}
+    answer = await ask("PATCH", "/accounts/bob", {"open_orders_max": 5})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "CONFLICT")
+
+
+async def test_changes_at_one_gateway_build_on_each_other(served: Any, ask: Any) -> None:
+    await asyncio.gather(
+        ask("PATCH", "/symbols/BTC-USD", {"maker_fee": "0.002"}),
+        ask("POST", "/kill", {"what": "symbol", "name": "BTC-USD"}),
+        ask("PATCH", "/symbols/BTC-USD", {"lot": "1"}),
+    )
+    holds = served.admin.decided.symbols["BTC-USD"]
+    assert (holds.symbol_status, holds.maker_fee_e8, holds.lot_e8) == (SymbolStatus.HALTED, E8 // 500, E8)
+    assert len(served.decided) == 3
+
+
+async def test_who_has_not_read_all_decisions_decides_nothing(served: Any, ask: Any) -> None:
+    served.is_current = False
+    for method, path, body in (
+        ("PATCH", "/symbols/NEW-USD", RULES),
+        ("PATCH", "/accounts/zoe", {"status": "active"}),
+        ("POST", "/kill", {"what": "symbol", "name": "NO-SUCH"}),
+        ("POST", "/deposits", {"account": "zoe", "currency": "USD", "amount": "1"}),
+    ):
+        assert (await ask(method, path, body)).status_code == 503
     assert not served.decided
 
 
