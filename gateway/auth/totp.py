@@ -120,7 +120,12 @@ class SecondFactor:
         attempt = await self._attempts.begin_code(username, user.totp_secret)
         step = step_of(secret, code, self._clock())
         kept = user.totp_secret if is_newest else self._vault.lock(username, secret)
-        if step is None or not await self._use(username, user.totp_secret, step, kept):
+        try:
+            is_good = step is not None and await self._use(username, user.totp_secret, step, kept)
+        except ApiError:
+            await self._attempts.forget(attempt)
+            raise
+        if not is_good:
             _log.warning("code_refused", username=username)
             raise ApiError(
                 Code.UNAUTHORIZED, "The code is wrong, or was used before; wait for the next one.", field="code"

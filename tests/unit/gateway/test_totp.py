@@ -1,10 +1,14 @@
 """Codes that change every 30 s, and how their secrets are kept."""
 
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from gateway.auth.totp import TotpKeyError, Vault, new_secret, read_keys, step_of
+from gateway.auth.attempts import Attempt
+from gateway.auth.totp import SecondFactor, TotpKeyError, Vault, new_secret, read_keys, step_of
+from gateway.auth.users import User
+from gateway.errors import ApiError, Code, unavailable
 from gateway.settings import SettingsError, load
 from tests.unit.gateway.test_settings import ENOUGH
 
@@ -67,3 +71,33 @@ def test_keys_are_read_newest_first() -> None:
     for text in ("x" * 64, "ab" * 31, f"{OLD.hex()},ab"):
         with pytest.raises(SettingsError, match="TOTP_KEYS: each key must be 64 hexadecimal digits"):
             load(ENOUGH | {"TOTP_KEYS": text})
+
+
+class Counted:
+    """Attempts that were begun and not taken back, and a database that is away."""
+
+    def __init__(self) -> None:
+        self.attempts: list[Attempt] = []
+
+    async def begin_code(self, username: str, _secret: str) -> Attempt:
+        self.attempts.append(Attempt(username, ()))
+        return self.attempts[-1]
+
+    async def forget(self, attempt: Attempt) -> None:
+        self.attempts.remove(attempt)
+
+    async def rows(self, _statement: Any) -> list[Any]:
+        raise unavailable("The database")
+
+
+async def test_an_outage_is_no_wrong_code() -> None:
+    counted: Any = Counted()
+    vault = Vault([OLD])
+    user = User("", "ann", "trader", None, vault.lock("ann", SECRET))
+    factor = SecondFactor(counted, counted, vault, lambda: 1_234_567_890)
+    with pytest.raises(ApiError) as refused:
+        await factor.require("ann", user, "005924")
+    assert (refused.value.code, counted.attempts) == (Code.SERVICE_UNAVAILABLE, [])
+    with pytest.raises(ApiError) as refused:
+        await factor.require("ann", user, "005925")
+    assert (refused.value.code, len(counted.attempts)) == (Code.UNAUTHORIZED, 1)
