@@ -37,12 +37,12 @@ from gateway.auth.callers import Callers
 from gateway.correlation import CORRELATION, begin
 from gateway.errors import CATALOGUE, ApiError, Code, Violation, violation
 from gateway.guard import Guard
-from gateway.idempotency import HEADER, Repeats
+from gateway.idempotency import DECIDED_ONCE, HEADER, Repeats
 from gateway.metrics import Metrics
 from gateway.openapi import complete, takes_idempotency_key
 from gateway.orders.lean import BATCH, CANCEL_AFTER, CHECK, ORDER, ORDERS, LeanOrders, openapi_paths
 from gateway.rates import address_of
-from gateway.rights import EVERYBODY, ROUTES
+from gateway.rights import EVERYBODY, ROUTES, right_to_post
 from gateway.stream.door import Door
 from gateway.stream.session import Session, deny
 from gateway.strict import MISSING, UNKNOWN, refused, require_strict
@@ -58,6 +58,9 @@ _OF_EACH_ANSWER: Final = frozenset(
     {b"content-type", b"content-length", *(name for name, _ in SECURITY_HEADERS), NOT_STORED[0]}
 )
 """Headers that are said again with every answer."""
+REFUSED_AS: Final = "tradsys.refused_as"
+"""In the scope of a request that was refused: the code."""
+_MAY_HAVE_ACTED: Final = frozenset({Code.OUTCOME_UNKNOWN, Code.INTERNAL_ERROR})
 _CODES: Final = {entry.status: code for code, entry in reversed(CATALOGUE.items())}
 
 _log: Final = structlog.get_logger("gateway")
@@ -160,7 +163,11 @@ class Gateway:
         assert heads.idempotency_key is not None
         if not takes_idempotency_key("post", scope["path"]):
             raise _no_key_here(scope["path"])
-        identity = await self._door.callers.of_header(heads.authorization, host_of(scope))
+        right, host = right_to_post(scope["path"]), host_of(scope)
+        if right is EVERYBODY:
+            identity = await self._door.callers.of_header(heads.authorization, host)
+        else:
+            identity = await self._door.callers.admit(heads.authorization, right, host)
         scope["headers"] = [head for head in scope["headers"] if head[0] != b"accept-encoding"]  # kept for all clients
         route = "unmatched"
 
@@ -176,10 +183,13 @@ class Gateway:
             media = next((value for name, value in events[0]["headers"] if name == b"content-type"), JSON)
             return Reply(status, b"".join(event.get("body", b"") for event in events[1:]), told, media)
 
+        def may_have_acted() -> bool:
+            return DECIDED_ONCE not in scope and scope.get(REFUSED_AS, Code.OUTCOME_UNKNOWN) in _MAY_HAVE_ACTED
+
         content = b"\n".join((scope["method"].encode(), scope["path"].encode(), scope["query_string"], body))
         # Another session or key of the user may have other rights than the one that was answered.
         who = f"{identity.username} {identity.session_id}"
-        reply = await self._repeats.answer(who, heads.idempotency_key, content, ask)
+        reply = await self._repeats.answer(who, heads.idempotency_key, content, ask, may_have_acted)
         return route, reply
 
     async def _framework(self, scope: Scope, heads: Heads, body: bytes, send: Send, more: Headers) -> tuple[str, int]:
@@ -292,6 +302,7 @@ def _document(application: FastAPI) -> None:
 
 
 def _render(request: Request, error: ApiError) -> Response:
+    request.scope[REFUSED_AS] = error.code
     accept = request.headers.get("accept")
     reply = error_reply(error, CORRELATION.get(), None if accept is None else accept.encode("latin-1"))
     named = {name.decode(): value.decode() for name, value in reply.headers}

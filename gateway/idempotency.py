@@ -23,6 +23,8 @@ from gateway.auth.routes import Caller
 from gateway.errors import ApiError, Code, unavailable
 
 HEADER: Final = "Idempotency-Key"
+DECIDED_ONCE: Final = "tradsys.decided_once"
+"""In the scope of a request that may be asked again, whatever became of it."""
 REPLAYED: Final = (b"idempotency-replayed", b"true")
 _KEY: Final = re.compile(rb"[!-~]{16,128}")
 _KEPT: Final = frozenset({b"location", b"etag", b"cache-control"})
@@ -50,6 +52,8 @@ class _Entry(msgspec.Struct):
     """Of method, path, query and body."""
     answer: bytes | None = None
     """A Reply, encrypted; None while the request is under way."""
+    is_unknown: bool = False
+    """Whether nobody knows what became of the request."""
 
 
 class Repeats:
@@ -60,8 +64,18 @@ class Repeats:
         self._store = store
         self._prefix = prefix
 
-    async def answer(self, who: str, key: bytes, content: bytes, ask: Callable[[], Awaitable[Reply]]) -> Reply:
-        """The answer of `ask`, or the one that the same content with this key had before. Raises ApiError."""
+    async def answer(
+        self,
+        who: str,
+        key: bytes,
+        content: bytes,
+        ask: Callable[[], Awaitable[Reply]],
+        may_have_acted: Callable[[], bool],
+    ) -> Reply:
+        """The answer of `ask`, or the one that the same content with this key had before. Raises ApiError.
+
+        After an `ask` without success it is asked whether something may have been done that a repeat would do again.
+        """
         if not _KEY.fullmatch(key):
             raise ApiError(
                 Code.VALIDATION_FAILED,
@@ -80,11 +94,14 @@ class Repeats:
             return _repeated(stored, fingerprint, cipher)
         try:
             reply = await ask()
-        except BaseException:
+        except ApiError:  # before anything was begun
             await self._keep(name, None)
             raise
+        except BaseException:
+            await self._keep(name, _Entry(fingerprint, is_unknown=True) if may_have_acted() else None)
+            raise
         if reply.status not in _SUCCESS:
-            await self._keep(name, None)
+            await self._keep(name, _Entry(fingerprint, is_unknown=True) if may_have_acted() else None)
             return reply
         nonce = os.urandom(_NONCE_BYTES)
         kept = Reply(reply.status, reply.body, [head for head in reply.headers if head[0] in _KEPT], reply.content_type)
@@ -107,6 +124,11 @@ def _repeated(stored: bytes | None, fingerprint: bytes, cipher: AESGCM) -> Reply
     entry = _Entry(fingerprint) if stored is None else msgspec.msgpack.decode(stored, type=_Entry)
     if entry.fingerprint != fingerprint:
         raise ApiError(Code.CONFLICT, f"This {HEADER} was sent with another request; take a new one.", field=HEADER)
+    if entry.is_unknown:
+        raise ApiError(
+            Code.OUTCOME_UNKNOWN,
+            f"The first request with this {HEADER} may have been done; look how things stand, then take a new key.",
+        )
     if entry.answer is None:
         raise ApiError(
             Code.CONFLICT,
@@ -124,6 +146,7 @@ async def decision_token(request: Request, identity: Caller) -> str:
 
     So the log itself does what was decided once, even where the answer could not be kept.
     """
+    request.scope[DECIDED_ONCE] = True
     key = request.headers.get(HEADER)
     if key is None or request.method != "POST":
         return secrets.token_hex(16)

@@ -6,6 +6,8 @@ What belongs to an account is shown to that account alone; to all others it does
 from enum import StrEnum
 from typing import Final
 
+from starlette.routing import compile_path
+
 from gateway.errors import ApiError, Code
 
 
@@ -131,6 +133,14 @@ CHANNELS: Final[dict[str, Right | None]] = {
     "halts": EVERYBODY,
 }
 """By what a channel carries. Those that need a right are the account's own."""
+
+
+_POSTS: Final = [(compile_path(path)[0], right) for (method, path), right in ROUTES.items() if method == "POST"]
+
+
+def right_to_post(path: str) -> Right | None:
+    """The right that a POST needs; None also where there is no such route."""
+    return next((right for pattern, right in _POSTS if pattern.match(path)), EVERYBODY)
 
 
 def require(rights: frozenset[Right], right: Right) -> None:

@@ -1,6 +1,7 @@
 """A POST that is sent again with its Idempotency-Key is done once."""
 
 import asyncio
+from ipaddress import ip_network
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,8 +10,10 @@ from confluent_kafka import KafkaError, KafkaException
 from valkey.exceptions import ConnectionError as ValkeyConnectionError
 
 from gateway import limits
+from gateway.errors import ApiError, Code
 
 KEY = {"idempotency-key": "5f0cbd0e-6c1f-4c1e-9a53-0c2d8c1f0e11"}
+JSON = {"content-type": "application/json"}
 SIGNING = {"key_id": "bot-1", "public_key": "ab" * 32}
 PATH = "/api/v1/signing-keys"
 PAIR = {"symbol1": "BTC-USD", "symbol2": "ETH-USD", "status": "active", "lookback_period": 60}
@@ -62,10 +65,47 @@ async def test_while_the_first_is_under_way_the_second_is_told(served: Any, clie
 
 async def test_what_did_nothing_may_be_mended_and_sent_again(served: Any, client: Any) -> None:
     assert (await post(client, PATH, {"key_id": "bot-1"}, **served.bearer(), **KEY)).status_code == 422
-    served.decision_error = KafkaException(KafkaError(KafkaError._TIMED_OUT))
+    assert (await client.post(PATH, content=b"{", headers=served.bearer() | KEY | JSON)).status_code == 400
+    served.is_current = False
     assert (await post(client, PATH, SIGNING, **served.bearer(), **KEY)).status_code == 503
-    served.decision_error = None
+    served.is_current = True
     assert (await post(client, PATH, SIGNING, **served.bearer(), **KEY)).status_code == 201
+
+
+async def test_what_may_have_been_done_is_not_done_again(served: Any, client: Any) -> None:
+    new = {"name": "a", "scopes": ["read"]}
+    for error in (ApiError(Code.OUTCOME_UNKNOWN, "The database was lost."), RuntimeError("a bug")):
+        served.kept.values.clear()
+        served.database.error = error
+        first = await post(client, "/api/v1/api-keys", new, **served.bearer(), **KEY)
+        assert first.status_code == (503 if isinstance(error, ApiError) else 500)
+        served.database.error, served.database.answers = None, [[(0,)], [(0,)], [ROW]]
+        for body, status, code in ((new, 503, "OUTCOME_UNKNOWN"), (new | {"name": "b"}, 409, "CONFLICT")):
+            again = await post(client, "/api/v1/api-keys", body, **served.bearer(), **KEY)
+            assert (again.status_code, again.json()["error"]["code"]) == (status, code)
+    assert served.kept.seconds[-1] == limits.IDEMPOTENCY_S
+
+
+async def test_a_decision_of_unknown_outcome_may_be_asked_again(served: Any, client: Any, make_symbol: Any) -> None:
+    served.symbols.apply(make_symbol("ETH-USD"))
+    root = served.bearer("root", "admin") | KEY
+    served.decision_error = KafkaException(KafkaError(KafkaError._TIMED_OUT))
+    assert (await post(client, "/api/v1/pairs", PAIR, **root)).json()["error"]["code"] == "OUTCOME_UNKNOWN"
+    served.decision_error = None
+    assert (await post(client, "/api/v1/pairs", PAIR, **root)).status_code == 201
+
+
+async def test_who_may_not_ask_any_more_is_not_told_the_answer(
+    served: Any, client: Any, make_symbol: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.symbols.apply(make_symbol("ETH-USD"))
+    root = served.bearer("root", "admin") | KEY
+    assert (await post(client, "/api/v1/pairs", PAIR, **root)).status_code == 201
+    token, _ = served.tokens.issue("root", "root", "trader", "session of root")
+    less = await post(client, "/api/v1/pairs", PAIR, authorization=f"Bearer {token}", **KEY)
+    monkeypatch.setattr(served.gateway._door.callers, "_admin_networks", (ip_network("10.0.0.0/8"),))
+    elsewhere = await post(client, "/api/v1/pairs", PAIR, **root)
+    assert (less.status_code, elsewhere.status_code) == (403, 403)
 
 
 async def test_a_secret_is_not_kept_in_the_clear(served: Any, client: Any) -> None:
