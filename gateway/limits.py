@@ -191,6 +191,8 @@ REPLAY_S: Final = 5.0
 REPLAYS_AT_ONCE: Final = 4
 REPLAYS_WAITING_MAX: Final = 64
 """Clients that resume from the log at a time, those that wait included; beyond it 503."""
+REPLAYS_PER_ADDRESS: Final = 8
+"""Of these for one address that is not this host's."""
 REPLAY_SEND_S: Final = 60.0
 """A client must have taken all of it by then; beyond it it is disconnected as one that is too slow."""
 TRADES_IN_SNAPSHOT: Final = 50

@@ -213,6 +213,7 @@ def build(settings: Settings, codec: Codec) -> Gateway:
             task.cancel()
         for reader in (control, stream):
             reader.close()
+        await parts.replays.close()
         producer.close()
         passwords.close()
         for opened in (database, identity, upkeep):

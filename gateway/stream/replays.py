@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from confluent_kafka import KafkaException, TopicPartition
@@ -10,11 +11,13 @@ from confluent_kafka import KafkaException, TopicPartition
 from gateway import limits
 from gateway.broker import Reach
 from gateway.errors import ApiError, Code, unavailable
+from gateway.rates import is_local
 from gateway.reader import begin_offsets, edges_of, make_consumer, read_frames
 from gateway.settings import Settings
 from gateway.stream.channel import Place
 from gateway.stream.hub import Hub
 from gateway.stream.wire import Message, frame_message
+from gateway.tally import Tally
 from schemas.codec import Codec
 from schemas.messages import Frame, FrameKind
 from stream_topology.sharding import partition_of
@@ -44,30 +47,44 @@ class Replays:
         self._caught_up = caught_up
         self._shards = shards
         self._read_back = read_back
-        self._free = asyncio.Semaphore(limits.REPLAYS_AT_ONCE)
+        self._threads = ThreadPoolExecutor(limits.REPLAYS_AT_ONCE, "replay")
         self._asked = 0
+        """Readings that wait or go on: a thread reads to its end, also for a client that has gone."""
+        self._addresses = Tally()
 
-    async def after(self, channel: str, place: Place) -> list[Message] | None:
+    async def close(self) -> None:
+        """Read nothing more; waits for what is being read."""
+        await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
+
+    async def after(self, channel: str, place: Place, address: str) -> list[Message] | None:
         """What came after a place of a channel, as far as the hub has heard it too; None where that cannot be had.
 
-        Raises ApiError when the log is away, or so many ask already.
+        Raises ApiError when the log is away, or so many ask already, of that address or of all.
         """
         newest = self._hub.sequence(channel)
         if place.sequence is not None and newest is not None and newest - place.sequence > limits.REPLAY_FRAMES_MAX:
             return None
         if self._asked >= limits.REPLAYS_WAITING_MAX:
             raise ApiError(Code.SERVICE_UNAVAILABLE, "Too many clients resume from the log; try again.")
+        most = limits.REPLAYS_PER_ADDRESS
+        if not is_local(address) and not self._addresses.take(address, 1, most):
+            raise ApiError(Code.LIMIT_EXCEEDED, f"An address may resume {most} channels from the log at a time.")
         self._asked += 1
+        reading = self._threads.submit(self._read_back, channel, place)
+        loop = asyncio.get_running_loop()
+        reading.add_done_callback(lambda _: loop.call_soon_threadsafe(self._has_read, address))
         try:
-            async with self._free:
-                frames = await asyncio.to_thread(self._read_back, channel, place)
+            frames = await asyncio.wrap_future(reading)
         except KafkaException as error:
             raise unavailable("The log") from error
-        finally:
-            self._asked -= 1
         if frames is None or not await self._is_heard(channel, place, frames):
             return None
         return [frame_message(frame, offset) for offset, frame in frames]
+
+    def _has_read(self, address: str) -> None:
+        self._asked -= 1
+        if not is_local(address):
+            self._addresses.give_back(address)
 
     async def _is_heard(self, channel: str, place: Place, frames: Sequence[Positioned]) -> bool:
         """Whether what follows these frames, or the place if there are none, will come from the hub: it may be a moment

@@ -101,7 +101,7 @@ class Subscriptions:
 
     async def _replayed(self, name: str, place: Place, request_id: str | None) -> None:
         try:
-            missed = await self._door.replays.after(name, place)
+            missed = await self._door.replays.after(name, place, self._address)
             states = {} if missed is not None else await self._states([name])
         except ApiError as error:
             del self._channels[name]

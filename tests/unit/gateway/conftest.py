@@ -233,10 +233,12 @@ async def stand_ins() -> Served:
 def make_gateway(behind: Served) -> Gateway:
     """The gateway over its stand-ins; in a running event loop."""
     passwords = Passwords()
+    replays = Replays(behind.hub, behind.read_back, {0: 1_000}, behind.caught_up, 1)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        await replays.close()
         passwords.close()
 
     behind.caught_up.set()
@@ -246,7 +248,7 @@ def make_gateway(behind: Served) -> Gateway:
         "answers": behind.answers,
         "pressure": behind.pressure,
         "hub": behind.hub,
-        "replays": Replays(behind.hub, behind.read_back, {0: 1_000}, behind.caught_up, 1),
+        "replays": replays,
         "symbols": behind.symbols,
         "signing_keys": behind.signing_keys,
         "pairs": behind.pairs,

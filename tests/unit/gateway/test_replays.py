@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from gateway import limits
 from gateway.stream.channel import Place
 from gateway.stream.replays import following
 from schemas.messages import Frame
-from tests.unit.gateway.test_session import ask, hear
+from tests.unit.gateway.test_session import ask, hear, until
 
 MakeFrame = Callable[..., Frame]
 TRADES = "trades:BTC-USD"
@@ -129,6 +129,62 @@ async def test_so_many_read_the_log_at_a_time(
         assert (await resume(second, from_sequence=8))["error"]["code"] == "SERVICE_UNAVAILABLE"
         may_go_on.set()
         assert (await asked)["resumed"] is True
+
+
+@pytest.fixture
+def held(served: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Each reading of the log waits until it is set."""
+    may_go_on = threading.Event()
+    replays = served.gateway._door.replays
+    read_back = replays._read_back
+
+    def slowly(channel: str, place: Place) -> Any:
+        found = read_back(channel, place)
+        may_go_on.wait(10)
+        return found
+
+    monkeypatch.setattr(replays, "_read_back", slowly)
+    yield may_go_on
+    may_go_on.set()
+
+
+async def test_who_asks_again_and_again_has_no_more_readings_at_a_time(served: Any, held: threading.Event) -> None:
+    replays = served.gateway._door.replays
+    async with connect(served.ws) as ws:
+        for _ in range(limits.REPLAYS_AT_ONCE + 3):
+            read = len(served.log_read)
+            await ws.send('{"type":"marketdata.subscribe","channel":"trades:BTC-USD","from_offset":8}')
+            assert (await ask(ws, type="ping"))["type"] == "pong"
+            if read < limits.REPLAYS_AT_ONCE:
+                await until(lambda read=read: len(served.log_read) > read)
+        assert len(served.log_read) == limits.REPLAYS_AT_ONCE
+        assert replays._asked == limits.REPLAYS_AT_ONCE + 1  # the newest waits, and those before it do not any more
+        served.in_log = []
+        held.set()
+        assert (await hear(ws))["resumed"] is True
+        await until(lambda: not replays._asked)
+
+
+async def test_the_readings_for_one_address_are_bounded_and_end_with_their_threads(
+    served: Any, held: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "REPLAYS_PER_ADDRESS", 2)
+    served.in_log = []
+    replays = served.gateway._door.replays
+    async with (
+        connect(served.ws, additional_headers={"x-forwarded-for": "203.0.113.7"}) as greedy,
+        connect(served.ws, additional_headers={"x-forwarded-for": "203.0.113.8"}) as other,
+    ):
+        for count in (1, 2):
+            await greedy.send('{"type":"marketdata.subscribe","channel":"trades:BTC-USD","from_offset":8}')
+            await until(lambda count=count: len(served.log_read) == count)
+        assert (await resume(greedy, from_offset=8))["error"]["code"] == "LIMIT_EXCEEDED"
+        asked = asyncio.create_task(resume(other, from_offset=8))
+        await until(lambda: len(served.log_read) == 3)
+        held.set()
+        assert (await asked)["resumed"] is True
+        await until(lambda: not replays._addresses._counts)
+        assert (await resume(greedy, from_offset=8))["resumed"] is True
 
 
 async def test_a_client_that_resumes_speaks_on_meanwhile_and_may_leave(
