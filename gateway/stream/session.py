@@ -20,7 +20,7 @@ from gateway.stream.door import Door
 from gateway.stream.orders import Orders
 from gateway.stream.outbox import Outbox
 from gateway.stream.protocol import WIRE_EVENT
-from gateway.stream.subscriptions import Subscriptions
+from gateway.stream.subscriptions import WRONG, Subscriptions
 from gateway.stream.wire import json_message
 from schemas.units import format_us
 
@@ -126,7 +126,7 @@ class Session:
                 self._end(REFUSED, "too many refused tokens")
         except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer and the log the trace
             _log.exception("websocket_failed")
-            self._refuse(ApiError(Code.INTERNAL_ERROR, "Something went wrong on our side."), request_id)
+            self._refuse(ApiError(Code.INTERNAL_ERROR, WRONG), request_id)
 
     async def _log_in(self, message: requests.Authenticate) -> None:
         try:

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
+import structlog
+
 from gateway import limits
 from gateway.auth.tokens import Identity
 from gateway.errors import ApiError, Code
@@ -18,7 +20,10 @@ NOWHERE: Final = Place()
 BEYOND: Final = (
     f"What came after that is no longer there, or more than {limits.REPLAY_FRAMES_MAX} messages; this begins anew."
 )
+WRONG: Final = "Something went wrong on our side."
 INTERVALS: Final = frozenset({"1s", "1m", "5m", "1h", "1d"})
+
+_log: Final = structlog.get_logger("gateway.stream")
 
 
 class Subscriptions:
@@ -58,17 +63,19 @@ class Subscriptions:
         if resumes and len(names) > 1:
             field = "from_offset" if place.sequence is None else "from_sequence"
             raise ApiError(Code.VALIDATION_FAILED, f"{field} resumes one channel; name one.", field=field)
+        for name in names:
+            if CHANNELS[name.partition(":")[0]] is not EVERYBODY:
+                await self._door.guard.charge_read(self._who(), self._address)
         beside = await self._halts_beside(names)
         self._require_room([*names, *beside])
-        if resumes and not beside and self._hub.missed(names[0], place) is None:
-            self._replay(names[0], place, message.request_id)
-            return
-        states = await self._states(names)
+        states = {} if resumes else await self._states(names)
         if self._has_ended:
             return
+        if resumes and self._hub.missed(names[0], place) is None:
+            self._replay(names[0], beside, place, message.request_id)
+            return
         self._take([*names, *beside])
-        is_there = resumes and self._hub.missed(names[0], place) is not None
-        told = {"resumed": is_there} if resumes else {}
+        told = {"resumed": True} if resumes else {}
         self._answer("marketdata.subscribed", message.request_id, channels=[*names, *beside], **told)
         for name in [*names, *beside]:
             self._begin(name)
@@ -91,27 +98,42 @@ class Subscriptions:
             self._leave(name)
         return len(self._channels)
 
-    def _replay(self, name: str, place: Place, request_id: str | None) -> None:
+    def _replay(self, name: str, beside: list[str], place: Place, request_id: str | None) -> None:
         """Resume from the log, beside what the client says meanwhile. Raises ApiError."""
         self._take([name])
         self._begin(name)
-        task = asyncio.create_task(self._replayed(name, place, request_id))
+        task = asyncio.create_task(self._replayed(name, beside, place, request_id))
         self._replays[name] = task
         task.add_done_callback(lambda done: self._replays.pop(name, None) if self._replays.get(name) is done else None)
 
-    async def _replayed(self, name: str, place: Place, request_id: str | None) -> None:
+    async def _replayed(self, name: str, beside: list[str], place: Place, request_id: str | None) -> None:
         try:
-            missed = await self._door.replays.after(name, place, self._address)
-            states = {} if missed is not None else await self._states([name])
+            await self._resume(name, beside, place, request_id)
         except ApiError as error:
-            del self._channels[name]
-            self._door.shares.unsubscribe(self._address, 1)
-            self._refuse(error, request_id)
-            return
-        told: dict[str, Any] = {"resumed": missed is not None}
-        if missed is None:
-            told["message"] = BEYOND
-        self._answer("marketdata.subscribed", request_id, channels=[name], **told)
+            self._give_up(name, error, request_id)
+        except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer and the log the trace
+            _log.exception("replay_failed", channel=name)
+            self._give_up(name, ApiError(Code.INTERNAL_ERROR, WRONG), request_id)
+
+    def _give_up(self, name: str, error: ApiError, request_id: str | None) -> None:
+        del self._replays[name]  # this very task, which ends by itself
+        del self._channels[name]
+        self._leave(name)
+        self._door.shares.unsubscribe(self._address, 1)
+        self._refuse(error, request_id)
+
+    async def _resume(self, name: str, beside: list[str], place: Place, request_id: str | None) -> None:
+        """One channel from the log, and those beside it from now on. Raises ApiError."""
+        missed = await self._door.replays.after(name, place, self._address)
+        states = {} if missed is not None else await self._states([name])
+        beside = [other for other in beside if other not in self._channels]
+        self._require_room(beside)
+        self._take(beside)
+        told: dict[str, Any] = {"resumed": True} if missed is not None else {"resumed": False, "message": BEYOND}
+        self._answer("marketdata.subscribed", request_id, channels=[name, *beside], **told)
+        for other in beside:
+            self._begin(other)
+            self._show(other, {})
         if missed is None:
             self._show(name, states)
             return
@@ -128,7 +150,6 @@ class Subscriptions:
         for name in names:
             kind, _, account = name.partition(":")
             if kind in snapshots.READ:
-                await self._door.guard.charge_read(self._who(), self._address)
                 states[name] = await snapshots.rows(self._door.database, kind, account)
         return states
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
+from structlog.testing import capture_logs
 from websockets.asyncio.client import connect
 
 from gateway import limits
+from gateway.errors import unavailable
 from gateway.stream.channel import Place
 from gateway.stream.replays import following
 from schemas.messages import Frame
@@ -218,6 +220,64 @@ async def test_a_client_takes_more_than_its_queue_holds(
     async with connect(served.ws) as ws:
         assert (await resume(ws, from_sequence=0))["resumed"] is True
         assert [(await hear(ws))["sequence"] for _ in range(500)] == list(range(1, 501))
+
+
+async def test_a_replay_whose_rows_cannot_be_had_is_refused_and_the_channel_is_left(
+    served: Any, frame: MakeFrame, frames: list[tuple[int, Frame]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "orders:alice"
+    served.hub.apply([frame(name, 9, b'{"command_id":null}')], [90])
+    served.in_log = [(50, frame(name, 5, b'{"command_id":null}'))]
+    monkeypatch.setattr(served.gateway._door.hub, "resume", lambda *_: False)  # it went on for longer meanwhile
+    served.database.error = unavailable("The database")
+    async with connect(served.ws, additional_headers={"x-forwarded-for": "203.0.113.7"}) as ws:
+        await ask(ws, type="auth", token=served.token("alice"))
+        asked = {"type": "marketdata.subscribe", "request_id": "r", "channel": "orders", "from_sequence": 4}
+        assert (await ask(ws, **asked))["resumed"] is True
+        assert (await hear(ws))["sequence"] == 5
+        told = await hear(ws)
+        assert (told["request_id"], told["error"]["code"]) == ("r", "SERVICE_UNAVAILABLE")
+        assert not served.gateway._door.shares._channels._counts
+        served.hub.apply([frame(name, 10, b'{"command_id":null}')])
+        assert (await ask(ws, type="ping"))["type"] == "pong"
+
+
+async def test_a_replay_that_fails_is_answered_and_logged(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> Any:
+        raise RuntimeError("a mistake")
+
+    monkeypatch.setattr(served.gateway._door.replays, "_read_back", fails)
+    with capture_logs() as logs:
+        async with connect(served.ws) as ws:
+            told = await resume(ws, from_sequence=4)
+            assert (told["request_id"], told["error"]["code"]) == ("r", "INTERNAL_ERROR")
+            assert (await ask(ws, type="ping"))["type"] == "pong"
+    assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["replay_failed"]
+
+
+async def test_alerts_are_resumed_and_the_halts_beside_them_begin(served: Any, frame: MakeFrame) -> None:
+    served.in_log = [(50, frame("alerts:alice", 5, b'{"reason":"NONE"}'))]
+    served.database.answers = [[("BTC-USD",)]]
+    async with connect(served.ws) as ws:
+        await ask(ws, type="auth", token=served.token("alice"))
+        told = await ask(ws, type="marketdata.subscribe", channel="alerts", from_sequence=4)
+        assert (told["resumed"], told["channels"]) == (True, ["alerts:alice", "halts:BTC-USD"])
+        heard = [await hear(ws) for _ in range(2)]
+        assert [(one["channel"], one["kind"]) for one in heard] == [
+            ("halts:BTC-USD", "snapshot"),
+            ("alerts:alice", "update"),
+        ]
+        served.hub.apply([frame("halts:BTC-USD", 1, b"{}"), frame("alerts:alice", 6, b'{"reason":"NONE"}')])
+        assert [(await hear(ws))["sequence"] for _ in range(2)] == [1, 6]
+
+
+async def test_alerts_that_cannot_be_resumed_say_so_and_begin_anew(served: Any) -> None:
+    served.database.answers = [[("BTC-USD",)]]
+    async with connect(served.ws) as ws:
+        await ask(ws, type="auth", token=served.token("alice"))
+        told = await ask(ws, type="marketdata.subscribe", channel="alerts", from_sequence=4)
+        assert (told["resumed"], "begins anew" in told["message"]) == (False, True)
+        assert [(await hear(ws))["kind"] for _ in range(2)] == ["snapshot"] * 2
 
 
 async def test_one_channel_is_resumed_at_a_time(served: Any) -> None:

@@ -424,6 +424,19 @@ async def test_private_channels_are_charged_as_reads(served: Any) -> None:
         assert refused["error"]["details"]["budget"] == "reads"
 
 
+@pytest.mark.parametrize("asked", [{"channel": "alerts"}, {"channel": "orders", "from_offset": 5}])
+async def test_private_channels_are_charged_before_anything_is_read(served: Any, asked: dict[str, Any]) -> None:
+    served.guard._budgets = served.guard._budgets._replace(reads=Budget("reads", 1, 60))
+    async with connect(served.ws) as ws:
+        await ask(ws, type="auth", token=served.token())
+        await ask(ws, type="marketdata.subscribe", channel="positions")
+        await hear(ws)
+        served.database.answers = [[("BTC-USD",)], []]
+        refused = await ask(ws, type="marketdata.subscribe", **asked)
+        assert refused["error"]["details"]["budget"] == "reads"
+        assert (len(served.database.answers), served.log_read) == (2, [])
+
+
 async def test_who_is_sent_away_and_does_not_read_is_cut_off_soon(
     served: Any, frame: MakeFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
