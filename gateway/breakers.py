@@ -29,6 +29,10 @@ class OpenError(ConnectionError):
     """The dependency was not asked."""
 
 
+class BusyError(ConnectionError):
+    """All of our own connections were in use, so the dependency was not asked: that says nothing about it."""
+
+
 class Breaker:
     """One dependency's breaker, for one event loop."""
 
@@ -52,11 +56,15 @@ class Breaker:
     def attempt(self) -> Iterator[None]:
         """Around what asks the dependency. Raises OpenError instead while it is open.
 
-        A cancelled attempt says nothing; an exception that is no failure says that the dependency answers.
+        A cancelled attempt and BusyError say nothing; any other exception that is no failure says that the dependency
+        answers.
         """
         is_probe = self._enter()
         try:
             yield
+        except BusyError:
+            self._leave(is_probe)
+            raise
         except Exception as error:
             if self._is_failure(error):
                 self._fail(error)
@@ -64,8 +72,7 @@ class Breaker:
                 self._succeed()
             raise
         except BaseException:
-            if is_probe:
-                self.state = State.OPEN
+            self._leave(is_probe)
             raise
         else:
             self._succeed()
@@ -78,6 +85,11 @@ class Breaker:
             raise OpenError(f"{self.name} did not answer lately and is left alone for a moment")
         self.state = State.HALF_OPEN
         return True
+
+    def _leave(self, is_probe: bool) -> None:  # noqa: FBT001 - what `_enter` said
+        """It ended without a word on how things are; the next one shows it."""
+        if is_probe:
+            self.state = State.OPEN
 
     def _succeed(self) -> None:
         if self.state is not State.CLOSED:

@@ -27,7 +27,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert, ReturningUpdate
 
 from gateway import limits
-from gateway.breakers import Breaker
+from gateway.breakers import Breaker, BusyError
 from gateway.errors import ApiError, Code, unavailable
 
 T = TypeVar("T")
@@ -122,12 +122,26 @@ class Database:
 
     async def _answered(self, ask: Callable[[], T], within_s: float = limits.DB_ANSWER_S) -> T:
         if self._waiting >= limits.DB_WAITING_MAX:
-            raise ApiError(Code.SERVICE_UNAVAILABLE, "Too many queries at once; try again.")
+            raise _too_many()
         self._waiting += 1
+        has_begun = False
+
+        def begin() -> T:
+            nonlocal has_begun
+            has_begun = True
+            return ask()
+
         try:
             with self._breaker.attempt():
-                async with asyncio.timeout(within_s):
-                    return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+                try:
+                    async with asyncio.timeout(within_s):
+                        return await asyncio.get_running_loop().run_in_executor(self._threads, begin)
+                except TimeoutError:
+                    if not has_begun:
+                        raise BusyError from None
+                    raise
+        except BusyError:
+            raise _too_many() from None
         except (SQLAlchemyError, OSError) as error:
             raise unavailable("The database") from error
         finally:
@@ -136,6 +150,10 @@ class Database:
     def _read(self, read: Callable[[Connection], T]) -> T:
         with self._engine.connect() as connection:
             return read(connection)
+
+
+def _too_many() -> ApiError:
+    return ApiError(Code.SERVICE_UNAVAILABLE, "Too many queries at once; try again.")
 
 
 def _require_an_outcome(error: ApiError) -> None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import structlog
 from confluent_kafka import KafkaException
@@ -155,12 +155,12 @@ def build(settings: Settings, codec: Codec) -> Gateway:
     """A gateway on the real log and stores; made in the running event loop, and stopped with the lifespan."""
     # 1. What is shared: stores, tokens, metrics.
     metrics = Metrics()
-    of_database, of_identity, of_valkey = _breakers(metrics)
-    database = Database(settings.database, of_database)
-    valkey = open_valkey(settings.valkey_url, of_valkey)
-    identity = Database(settings.database, of_identity, limits.IDENTITY_DB_CONNECTIONS)
-    upkeep = Database(settings.database, of_database, limits.UPKEEP_DB_CONNECTIONS)
-    probed = open_valkey(settings.valkey_url, of_valkey, limits.UPKEEP_VALKEY_CONNECTIONS)
+    breakers = make_breakers(metrics)
+    database = Database(settings.database, breakers.lists)
+    valkey = open_valkey(settings.valkey_url, breakers.valkey)
+    identity = Database(settings.database, breakers.identity, limits.IDENTITY_DB_CONNECTIONS)
+    upkeep = Database(settings.database, breakers.upkeep, limits.UPKEEP_DB_CONNECTIONS)
+    probed = open_valkey(settings.valkey_url, breakers.probed, limits.UPKEEP_VALKEY_CONNECTIONS)
     passwords = Passwords()
     revocations = Revocations(settings.jwt_expiry_s)
     # 2. The log: commands out, control and frames in.
@@ -252,12 +252,24 @@ def build(settings: Settings, codec: Codec) -> Gateway:
     return assemble(parts, lifespan)
 
 
-def _breakers(metrics: Metrics) -> tuple[Breaker, Breaker, Breaker]:
-    """Those of lists, of identity and of Valkey."""
-    lists, identity = (Breaker(name, database_is_away) for name in ("postgresql", "postgresql_identity"))
-    valkey = Breaker("valkey", valkey_is_away)
-    metrics.watch(lists, identity, valkey)
-    return lists, identity, valkey
+class Breakers(NamedTuple):
+    """One for each pool: what is slow for one of them says nothing of the others."""
+
+    lists: Breaker
+    identity: Breaker
+    upkeep: Breaker
+    valkey: Breaker
+    probed: Breaker
+
+
+def make_breakers(metrics: Metrics) -> Breakers:
+    """Those of one process, which the metrics tell of."""
+    made = Breakers(
+        *(Breaker(name, database_is_away) for name in ("postgresql", "postgresql_identity", "postgresql_upkeep")),
+        *(Breaker(name, valkey_is_away) for name in ("valkey", "valkey_probes")),
+    )
+    metrics.watch(*made)
+    return made
 
 
 async def _search(settings: Settings, codec: Codec, stream: LogReader[Frame], hub: Hub, symbols: Symbols) -> None:

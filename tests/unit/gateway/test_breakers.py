@@ -1,6 +1,7 @@
 """A dependency that fails is left alone for a moment; who asks is told soon, and all goes on when it is back."""
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from gateway.database import Database, database_is_away
 from gateway.errors import ApiError, Code
 from gateway.metrics import Metrics
 from gateway.stores import open_valkey, valkey_is_away
+from gateway.wiring import make_breakers
 
 
 class Clock:
@@ -143,6 +145,38 @@ def test_what_a_query_was_given_stands_in_no_error() -> None:
     hidden = database._engine.hide_parameters
     lost = OperationalError("UPDATE users", {"hash": "$argon2id$"}, psycopg.OperationalError("lost"), hidden)
     assert "$argon2id$" not in str(lost)
+    database.close()
+
+
+def test_each_pool_has_a_breaker_of_its_own() -> None:
+    metrics = Metrics()
+    breakers = make_breakers(metrics)
+    for _ in range(limits.BREAKER_FAILURES):
+        ask(breakers.lists, OSError())
+        ask(breakers.valkey, OSError())
+    assert [breaker.state for breaker in (breakers.lists, breakers.valkey)] == [State.OPEN] * 2
+    assert [ask(breaker) for breaker in (breakers.upkeep, breakers.identity, breakers.probed)] == ["asked"] * 3
+    said = generate_latest(metrics.registry).decode()
+    assert 'tradsys_gateway_breaker_state{dependency="postgresql_upkeep"} 0.0' in said
+
+
+async def test_a_wait_for_our_own_connections_says_nothing_of_the_database() -> None:
+    breaker = Breaker("postgresql", database_is_away)
+    database = Database(URL.create("postgresql+psycopg"), breaker, connections=1)
+    goes_on = threading.Event()
+    slow = asyncio.create_task(database._answered(lambda: goes_on.wait(10), 10))
+    await asyncio.sleep(0)
+    for _ in range(2 * limits.BREAKER_FAILURES):
+        with pytest.raises(ApiError, match="Too many queries at once"):
+            await database._answered(lambda: True, 0.01)
+    assert breaker.state is State.CLOSED
+    goes_on.set()
+    assert await slow
+    for _ in range(limits.BREAKER_FAILURES):
+        with pytest.raises(ApiError, match="cannot be reached"):
+            await database._answered(lambda: time.sleep(0.05), 0.01)
+        await asyncio.sleep(0.1)
+    assert breaker.state is State.OPEN
     database.close()
 
 
