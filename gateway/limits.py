@@ -129,6 +129,8 @@ SESSIONS_PER_HOUR: Final = 600
 REFRESH_TOKEN_CHARACTERS_MAX: Final = 128
 API_KEYS_PER_USER: Final = 20
 """Keys of one user that were not revoked."""
+API_KEYS_PER_HOUR: Final = 100
+"""Keys that one user makes; beyond it 429. It bounds what is kept of keys that were revoked."""
 API_KEY_NAME_MAX: Final = 64
 API_KEY_ADDRESSES_MAX: Final = 16
 """Addresses and networks in a key's list, and addresses remembered of those it was used from."""
@@ -147,6 +149,8 @@ REVOCATION_POLL_S: Final = 1.0
 """A session that was ended at another process, or by the operator, ends here within so long."""
 REVOCATION_OVERLAP_S: Final = 60
 """Each look for sessions that were ended reaches back so far again, for those that were written late."""
+REVOCATION_ROWS: Final = 5_000
+"""Read at a time, so that each answer comes in time however many there are."""
 REVOCATION_STALE_S: Final = 10.0
 """A gateway that could not look for so long says that it is not ready."""
 

@@ -12,7 +12,7 @@ from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Row, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Row, delete, func, insert, literal, select, update
 
 from gateway import limits
 from gateway.auth.lookups import Lookups
@@ -25,6 +25,7 @@ from gateway.rights import ROLES, Right
 from schemas.tables import api_keys, sessions, users
 
 PREFIX: Final = "tsk_"
+_US: Final = 1_000_000
 _KEY: Final = re.compile(r"tsk_[0-9a-f]{16}_[0-9a-f]{64}", re.ASCII)
 
 GIVEN: Final = frozenset({Right.READ, Right.TRADE, Right.ADMIN})
@@ -79,9 +80,19 @@ class ApiKeys:
         if missing := rights - identity.rights:
             raise ApiError(Code.FORBIDDEN, f"You cannot give what you do not have: {', '.join(sorted(missing))}.")
         networks = [_network(text) for text in addresses]
-        has = select(func.count()).where(api_keys.c.username == identity.username, api_keys.c.revoked_us.is_(None))
-        if (await self._database.rows(has))[0][0] >= limits.API_KEYS_PER_USER:
+        await self._forget_old(identity.username)
+        counts: Sequence[ColumnElement[Any]] = (
+            func.count().filter(api_keys.c.revoked_us.is_(None)),
+            func.count().filter(api_keys.c.created_us > NOW_US - 3_600 * _US),
+        )
+        counted: Any = await self._database.rows(select(*counts).where(api_keys.c.username == identity.username))
+        has, made_lately = counted[0]
+        if has >= limits.API_KEYS_PER_USER:
             raise ApiError(Code.LIMIT_EXCEEDED, f"A user may have {limits.API_KEYS_PER_USER} keys; revoke one.")
+        if made_lately >= limits.API_KEYS_PER_HOUR:
+            raise ApiError(
+                Code.RATE_LIMITED, f"A user may make {limits.API_KEYS_PER_HOUR} keys an hour.", retry_after_s=60
+            )
         key_id, secret = secrets.token_hex(8), secrets.token_bytes(32)
         values: dict[str, Any] = {
             "key_id": literal(key_id),
@@ -114,6 +125,12 @@ class ApiKeys:
         rows = await self._database.rows(statement.returning(api_keys.c.key_id, api_keys.c.revoked_us))
         self._revocations.take((row.key_id, row.revoked_us) for row in rows)
         return bool(rows)
+
+    async def _forget_old(self, username: str) -> None:
+        """Remove those that were revoked longer ago than anybody needs to hear of it, or counts what was made."""
+        horizon_us = NOW_US - max(self._revocations.keep_us, 3_600 * _US)
+        old = (api_keys.c.username == username, api_keys.c.revoked_us < horizon_us)
+        await self._database.rows(delete(api_keys).where(*old).returning(api_keys.c.key_id))
 
     def _remember(self, key: str, known: _Known) -> None:
         """Until it is revoked: a key has no end of its own, and revocations are forgotten in time."""

@@ -7,10 +7,10 @@ a request costs no query, and an outage of the database stops nobody who is logg
 import asyncio
 import time
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Any, Final
 
 import structlog
-from sqlalchemy import select, union_all
+from sqlalchemy import BigInteger, CompoundSelect, literal, select, tuple_, union_all
 
 from gateway import limits
 from gateway.database import NOW_US, Database
@@ -70,22 +70,34 @@ class Revocations:
             self._watched.pop(session_id, None)
 
     async def look(self, database: Database) -> None:
-        """Read what was ended since the last look. Raises ApiError when the database is away."""
-        ended = [
-            select(table.c[name].label("name"), table.c.revoked_us).where(
-                is_over,
-                table.c.revoked_us > NOW_US - self.keep_us,
-                table.c.revoked_us > self._newest_us - limits.REVOCATION_OVERLAP_S * _US,
-            )
-            for table, name, is_over in (
-                (sessions, "session_id", SESSION_HAS_ENDED),
-                (api_keys, "key_id", KEY_WAS_REVOKED),
-            )
-        ]
-        rows = await database.rows(union_all(*ended).order_by("revoked_us"))
-        self.take((row.name, row.revoked_us) for row in rows)
+        """Read what was ended since the last look, in pieces. Raises ApiError when the database is away."""
+        after = (self._newest_us - limits.REVOCATION_OVERLAP_S * _US, "")
+        while True:
+            rows = await database.rows(self._ended_after(*after))
+            self.take((row.name, row.revoked_us) for row in rows)
+            if len(rows) < limits.REVOCATION_ROWS:
+                break
+            after = (rows[-1].revoked_us, rows[-1].name)
         self._is_known = True
         self._looked_s = time.monotonic()
+
+    def _ended_after(self, revoked_us: int, name: str) -> CompoundSelect[Any]:
+        """The next piece after a time and an id."""
+        ended = [
+            select(key.label("name"), table.c.revoked_us)
+            .where(
+                is_over,
+                table.c.revoked_us > NOW_US - self.keep_us,
+                tuple_(table.c.revoked_us, key) > tuple_(literal(revoked_us, BigInteger), literal(name)),
+            )
+            .order_by(table.c.revoked_us, key)
+            .limit(limits.REVOCATION_ROWS)
+            for table, key, is_over in (
+                (sessions, sessions.c.session_id, SESSION_HAS_ENDED),
+                (api_keys, api_keys.c.key_id, KEY_WAS_REVOKED),
+            )
+        ]
+        return union_all(*ended).order_by("revoked_us", "name").limit(limits.REVOCATION_ROWS)
 
     async def trouble(self) -> str | None:
         """What is wrong when nobody could look for too long, else None."""

@@ -79,7 +79,7 @@ async def test_what_may_have_been_done_is_not_done_again(served: Any, client: An
         served.database.error = error
         first = await post(client, "/api/v1/api-keys", new, **served.bearer(), **KEY)
         assert first.status_code == (503 if isinstance(error, ApiError) else 500)
-        served.database.error, served.database.answers = None, [[(0,)], [(0,)], [ROW]]
+        served.database.error, served.database.answers = None, [[], [(0, 0)], [ROW]]
         for body, status, code in ((new, 503, "OUTCOME_UNKNOWN"), (new | {"name": "b"}, 409, "CONFLICT")):
             again = await post(client, "/api/v1/api-keys", body, **served.bearer(), **KEY)
             assert (again.status_code, again.json()["error"]["code"]) == (status, code)
@@ -109,7 +109,7 @@ async def test_who_may_not_ask_any_more_is_not_told_the_answer(
 
 
 async def test_a_secret_is_not_kept_in_the_clear(served: Any, client: Any) -> None:
-    served.database.answers = [[(0,)], [ROW]]
+    served.database.answers = [[], [(0, 0)], [ROW]]
     new = {"name": "a", "scopes": ["read"]}
     first = await post(client, "/api/v1/api-keys", new, **served.bearer(), **KEY)
     assert (await post(client, "/api/v1/api-keys", new, **served.bearer(), **KEY)).json() == first.json()

@@ -265,6 +265,26 @@ async def test_a_log_that_does_not_answer_leaves_the_outcome_unknown(served: Any
     assert (await client.get("/api/v1/signing-keys", headers=served.bearer())).json()["data"] == []
 
 
+async def test_a_user_makes_so_many_keys_an_hour(
+    keys: ApiKeys, database: StandInDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = await keys.identity(key(), "10.0.0.1")
+    database.row = (0, limits.API_KEYS_PER_HOUR)
+    asked: list[str] = []
+    rows = database.rows
+
+    async def noted(statement: Any) -> list[Any]:
+        asked.append(str(statement))
+        return await rows(statement)
+
+    monkeypatch.setattr(database, "rows", noted)
+    error = await refused(keys.make(identity, "bot", frozenset({Right.READ}), []))
+    assert (error.code, "retry-after" in error.headers) == (Code.RATE_LIMITED, True)
+    assert asked[0].startswith("DELETE FROM api_keys")
+    database.row = (limits.API_KEYS_PER_USER, 0)
+    assert (await refused(keys.make(identity, "bot", frozenset({Right.READ}), []))).code is Code.LIMIT_EXCEEDED
+
+
 async def test_one_cannot_give_what_one_does_not_have(keys: ApiKeys) -> None:
     identity = await keys.identity(key(), "10.0.0.1")
     error = await refused(keys.make(identity, "bot", frozenset({Right.ADMIN, Right.READ}), []))

@@ -127,7 +127,7 @@ async def test_examples_of_bodies_are_taken(served: Any, client: Any, document: 
             asked = path.replace("{order_id}", "5").replace("{pair_id}", pair).replace("{symbol}", "BTC-USD")
             asked = asked.replace("{account}", "desk-3").replace("{username}", "bob") + "?wait=0"
             if path == "/api/v1/api-keys":
-                served.database.answers = [[(0,)], [API_KEY]]
+                served.database.answers = [[], [(0, 0)], [API_KEY]]
             answer = await client.request(method, asked, json=example["value"], headers=headers)
             assert answer.status_code in {200, 201, 202}, (path, answer.text)
 

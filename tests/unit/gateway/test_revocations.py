@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sqlalchemy.dialects import postgresql
 from structlog.testing import capture_logs
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
@@ -70,6 +71,33 @@ async def test_who_cannot_look_for_long_is_not_ready(served: Any, monkeypatch: p
     assert await revocations.trouble() is not None
     await revocations.look(served.database)
     assert await revocations.trouble() is None
+
+
+async def test_however_many_were_ended_each_look_reads_them_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.limits.REVOCATION_ROWS", 2)
+    revocations = Revocations(60)
+    ended = [SimpleNamespace(name=f"s{number}", revoked_us=NOW_US + number // 3) for number in range(5)]
+    pieces: list[Any] = [ended[:2], None, ended[:2], ended[2:4], ended[4:]]
+    asked: list[Any] = []
+
+    class Database:
+        async def rows(self, statement: Any) -> list[Any]:
+            asked.append(statement.compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call]
+            piece = pieces[len(asked) - 1]
+            if piece is None:
+                raise unavailable("The database")
+            return list(piece)
+
+    database: Any = Database()
+    with pytest.raises(ApiError):
+        await revocations.look(database)
+    assert set(revocations._ended) == {"s0", "s1"}
+    await revocations.look(database)
+    assert {"s1", NOW_US} <= set(asked[3].params.values())
+    assert {"s3", NOW_US + 1} <= set(asked[4].params.values())
+    assert str(asked[4]).count("LIMIT") == 3
+    assert set(revocations._ended) == {each.name for each in ended}
+    assert len(asked) == 5
 
 
 async def test_an_outage_later_stops_nobody(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
