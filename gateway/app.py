@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
+import msgspec
 import structlog
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -60,6 +61,8 @@ _OF_EACH_ANSWER: Final = frozenset(
 """Headers that are said again with every answer."""
 REFUSED_AS: Final = "tradsys.refused_as"
 """In the scope of a request that was refused: the code."""
+_WITH_SECRETS: Final = ("/auth/", "/api/v1/admin/users")
+"""Where a whole body, or a field that we do not know, may be a password that stands in the wrong place."""
 _MAY_HAVE_ACTED: Final = frozenset({Code.OUTCOME_UNKNOWN, Code.INTERNAL_ERROR})
 _CODES: Final = {entry.status: code for code, entry in reversed(CATALOGUE.items())}
 
@@ -334,17 +337,19 @@ async def _http_error(request: Request, error: Exception) -> Response:
 async def _validation_error(request: Request, error: Exception) -> Response:
     """Query, path or body are not as they should be: the first problem as the error, all of them in details."""
     assert isinstance(error, RequestValidationError)
-    return _render(request, refused([_violation(problem) for problem in error.errors()]))
+    has_secrets = request.url.path.startswith(_WITH_SECRETS)
+    return _render(request, refused([_violation(problem, has_secrets) for problem in error.errors()]))
 
 
-def _violation(problem: Mapping[str, Any]) -> Violation:
+def _violation(problem: Mapping[str, Any], has_secrets: bool) -> Violation:  # noqa: FBT001 - of its route
     path = ".".join(str(part) for part in problem["loc"][1:])
     if problem["type"] == "missing":
         return violation(path, MISSING)
     if problem["type"] == "extra_forbidden":
-        return violation(path, UNKNOWN, problem["input"])
+        return violation(path, UNKNOWN, msgspec.UNSET if has_secrets else problem["input"])
     rule = str(problem["msg"])
-    return violation(path, rule[0].lower() + rule[1:], problem["input"])
+    is_hidden = has_secrets and not path
+    return violation(path, rule[0].lower() + rule[1:], msgspec.UNSET if is_hidden else problem["input"])
 
 
 async def _unexpected(request: Request, _: Exception) -> Response:

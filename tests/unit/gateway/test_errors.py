@@ -55,8 +55,17 @@ async def test_the_framework_tells_all_too_and_no_password(served: Any, client: 
     answer = await client.get("/api/v1/orders?page=0&page_size=x&status=odd", headers=served.bearer())
     assert wrong(answer.json()) == [("status", "odd"), ("page", "0"), ("page_size", "x")]
     answer = await client.post("/auth/login", json={"username": 5, "password": ["hunter2"], "admin": True})
-    assert wrong(answer.json()) == [("username", 5), ("password", None), ("admin", True)]
+    assert wrong(answer.json()) == [("username", 5), ("password", None), ("admin", None)]
     assert "hunter2" not in answer.text
+    root = served.bearer("root", "admin")
+    for method, path in (
+        ("POST", "/auth/login"),
+        ("POST", "/api/v1/admin/users"),
+        ("PATCH", "/api/v1/admin/users/bob"),
+    ):
+        for body in ("hunter2", ["hunter2"], {"pasword": "hunter2"}, {"username": "a", "passwort": {"new": "hunter2"}}):
+            answer = await client.request(method, path, json=body, headers=root)
+            assert (answer.status_code, "hunter2" in answer.text) == (422, False), (path, body)
 
 
 @pytest.mark.parametrize(
