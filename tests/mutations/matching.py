@@ -628,7 +628,7 @@ MATCHING_MUTATIONS: Final = (
     Mutation(
         "bracket: an entry forgets its group",
         MATCHER,
-        " or order.reduce_only or order.group_id or order.strategy",
+        " or order.reduce_only or order.group_id is not None or order.strategy",
         " or order.reduce_only or order.strategy",
     ),
     Mutation(
@@ -646,8 +646,8 @@ MATCHING_MUTATIONS: Final = (
     Mutation(
         "what rests at once forgets its strategy",
         MATCHER,
-        " or order.group_id or order.strategy\n",
-        " or order.group_id\n",
+        " or order.group_id is not None or order.strategy\n",
+        " or order.group_id is not None\n",
     ),
     Mutation(
         "older state: an order's fields change places",

@@ -737,7 +737,7 @@ RISK_MUTATIONS: Final = (
         "today - FEE_VOLUME_DAYS <= self.day < today",
         "today - FEE_VOLUME_DAYS <= self.day <= today",
     ),
-    Mutation("a day too many counts", VOLUMES, "FEE_VOLUME_DAYS <= day)", "FEE_VOLUME_DAYS - 1 <= day)"),
+    Mutation("a day too many counts", VOLUMES, "FEE_VOLUME_DAYS <= day <", "FEE_VOLUME_DAYS - 1 <= day <"),
     Mutation(
         "the newest day counts for ever",
         VOLUMES,
@@ -747,8 +747,8 @@ RISK_MUTATIONS: Final = (
     Mutation(
         "a day that was traded on is forgotten",
         VOLUMES,
-        "if each[0] >= day - FEE_VOLUME_DAYS]",
-        "if each[0] > day - FEE_VOLUME_DAYS]",
+        "if each[0] >= day - FEE_VOLUME_DAYS - 1]",
+        "if each[0] >= day - FEE_VOLUME_DAYS + 1]",
     ),
     Mutation(
         "a tier begins above its volume", VOLUMES, "if tier.volume_e8 <= volume_e8", "if tier.volume_e8 < volume_e8"
