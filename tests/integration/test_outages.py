@@ -381,7 +381,8 @@ def _assert_told_soon(ask: Callable[[], httpx.Response]) -> None:
     began_s = time.monotonic()
     answer = ask()
     assert time.monotonic() - began_s < 2
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert answer.status_code in {429, 503}, answer.text  # who asks so often is refused for that too
+    assert answer.headers["retry-after"] == "1"
     assert _is_ours(answer)
 
 
