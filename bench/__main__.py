@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from schemas import migrations
 from stream_topology.provision import provision
 from tradsys import platform
 from tradsys.settings import free_ports, load
@@ -34,6 +35,7 @@ def main(names: list[str]) -> int:
                 platform.up(settings, report=lambda _: None, only_stack=True)
                 at = settings.kafka_bootstrap, settings.schema_registry_url
                 provision(*at, settings.topic_prefix, settings.shards)
+                migrations.upgrade(settings.db_dsn)
                 environment |= settings.environment()
             return sum(_run(name, environment) for name in chosen)
         finally:

@@ -143,7 +143,8 @@ def main() -> None:
     try:
         for name, arguments in commands.items():
             port = _free_port()
-            environment = os.environ | {"GATEWAY_PORT": str(port)}
+            # No worker runs beside it, so pre-trade risk is behind from the first order on.
+            environment = os.environ | {"GATEWAY_PORT": str(port), "RISK_LAG_S": "300"}
             server = subprocess.Popen([sys.executable, *arguments], env=environment, stderr=subprocess.DEVNULL)
             os.sched_setaffinity(server.pid, {cores[0]})
             servers[name] = (port, server)
