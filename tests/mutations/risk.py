@@ -156,7 +156,7 @@ RISK_MUTATIONS: Final = (
     ),
     Mutation("var: the history is forgotten", RISK_STATE, "    history.load(state.history)\n", ""),
     Mutation(
-        "oco: what was decided is still held", RISK, "            account.part(order, rules)\n", "            pass\n"
+        "oco: what was decided is still held", RISK, "            part(account, order, rules)\n", "            pass\n"
     ),
     Mutation(
         "oco: an amendment decides a pair",
@@ -176,7 +176,7 @@ RISK_MUTATIONS: Final = (
     Mutation(
         "oco: a snapshot forgets pairs",
         RISK_STATE,
-        "                account.join(first, order)\n",
+        "                join(account, first, order)\n",
         "                pass\n",
     ),
     Mutation(

@@ -4,6 +4,7 @@ from typing import Final
 
 from tests.mutations.mutation import Mutation
 
+HOLDING = "workers/risk/holding.py"
 MOVES = "workers/risk/moves.py"
 ACCOUNTS = "workers/risk/accounts.py"
 TRANSFERS = "workers/risk/transfers.py"
@@ -108,22 +109,17 @@ RISK_FUNDS_MUTATIONS: Final = (
     ),
     Mutation(
         "the last coin cannot be spent",
-        ACCOUNTS,
-        "        if balance is None or needed_e8 > available_e8:\n",
-        "        if balance is None or needed_e8 >= available_e8:\n",
+        HOLDING,
+        "    if balance is None or needed_e8 > available_e8:\n",
+        "    if balance is None or needed_e8 >= available_e8:\n",
     ),
     Mutation(
-        "an amendment is not covered",
-        ACCOUNTS,
-        "                if more_e8 > available_e8:\n",
-        "                if False:\n",
+        "an amendment is not covered", HOLDING, "            if more_e8 > available_e8:\n", "            if False:\n"
     ),
-    Mutation(
-        "an amendment holds nothing until it is made", ACCOUNTS, "        if order.amend_id:\n", "        if False:\n"
-    ),
+    Mutation("an amendment holds nothing until it is made", HOLDING, "    if order.amend_id:\n", "    if False:\n"),
     Mutation(
         "the worst cost has no fee",
-        ACCOUNTS,
+        HOLDING,
         "return notional_e8 - (-notional_e8 * fee_rate_e8 // E8)",
         "return notional_e8",
     ),
@@ -141,7 +137,7 @@ RISK_FUNDS_MUTATIONS: Final = (
     ),
     Mutation(
         "an amendment is held at the order's fee",
-        ACCOUNTS,
+        HOLDING,
         "order.amended_leaves_e8(leaves_e8), order.amend_fee_rate_e8",
         "order.amended_leaves_e8(leaves_e8), order.fee_rate_e8",
     ),
@@ -170,15 +166,15 @@ RISK_FUNDS_MUTATIONS: Final = (
         "if timeout_s is None:",
     ),
     Mutation("a timer's removals have no reason", TIMERS, "Reason.TIMER_EXPIRED, now_us", "Reason.NONE, now_us"),
-    Mutation("check: funds are held", ACCOUNTS, "        if not holds:\n", "        if False:\n"),
-    Mutation("check: margin is held", ACCOUNTS, "if refusal is None and holds:", "if refusal is None:"),
+    Mutation("check: funds are held", HOLDING, "    if not holds:\n", "    if False:\n"),
+    Mutation("check: margin is held", HOLDING, "if refusal is None and holds:", "if refusal is None:"),
     Mutation(
         "oco: both are held",
-        ACCOUNTS,
+        HOLDING,
         "return rise_e8(order.reserved_e8, needed_e8, partner.reserved_e8)",
         "return needed_e8 - order.reserved_e8",
     ),
-    Mutation("an amendment pays the symbol's fee", ACCOUNTS, "if order.taker_fee_e8 is None:", "if order:"),
+    Mutation("an amendment pays the symbol's fee", HOLDING, "if order.taker_fee_e8 is None:", "if order:"),
     Mutation(
         "sells count for no volume", MOVES, "count(account.volumes, rules.quote", "count(account.volumes, rules.base"
     ),

@@ -271,7 +271,7 @@ RISK_ORDER_MUTATIONS: Final = (
     Mutation(
         "bracket: a late stop looks at its trigger", BRACKETS, "around_e8(rules, stop) or 0", "stop.trigger.price_e8"
     ),
-    Mutation("bracket: the profit is not of the pair", BRACKETS, "        account.join(profit, stop)\n", ""),
+    Mutation("bracket: the profit is not of the pair", BRACKETS, "        join(account, profit, stop)\n", ""),
     Mutation(
         "bracket: the symbol's fee",
         BRACKETS,

@@ -1,28 +1,21 @@
-"""An account as pre-trade risk sees it: balances, what open orders hold of them, and the orders remembered.
-
-CASH: an order holds its worst case. MARGIN: as `margin` says.
-"""
+"""An account as pre-trade risk sees it: its status, its balances, and the orders remembered."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from heapq import merge
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from schemas.groups import age_of
-from schemas.messages import AccountKind, AccountStatus, Reason, SelfTradePrevention, Side
-from schemas.units import E8
-from workers.kernel.controls import Pair
-from workers.kernel.wide import int64
-from workers.risk.margin import order_refusal
+from schemas.messages import AccountKind, AccountStatus, SelfTradePrevention, Side
 from workers.risk.orders import RiskOrder
-from workers.risk.refusal import Refusal
-from workers.risk.rules import SymbolRules
-from workers.risk.usage import Bucket, Loss, Usage, Worth, rise_e8
-from workers.risk.volumes import Volume, take_tier
+from workers.risk.usage import Bucket, Loss, Usage, Worth
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    from workers.kernel.controls import Pair
+    from workers.risk.volumes import Volume
 
 OPEN_ORDERS_MAX_DEFAULT: Final = 10_000
 """Most open orders of an account whose ACCOUNT record names no limit."""
@@ -34,9 +27,6 @@ hold them."""
 FINAL_ORDERS_MAX: Final = 1_000
 """Final orders remembered of each account, newest first to stay: a client_order_id may be used again after that many
 others have ended."""
-
-_BUY: Final = Side.BUY
-_MARGIN: Final = AccountKind.MARGIN
 
 
 class Balance:
@@ -197,155 +187,6 @@ class Account:
         """Orders that have not ended."""
         return len(self.orders) - len(self.finals)
 
-    def cover(
-        self, order: RiskOrder, rules: SymbolRules, pairs: Mapping[Pair, SymbolRules], *, holds: bool = True
-    ) -> Refusal | None:
-        """Hold what a new order may cost, unless it is only asked for, or say why the account cannot."""
-        if rules.fee_tiers:
-            take_tier(order, rules, self.volumes.get(rules.quote))
-        else:
-            order.fee_rate_e8 = rules.fee_rate_e8
-        if self.kind is _MARGIN:
-            refusal = order_refusal(self, order.side, order.quantity_e8, rules, pairs)
-            if refusal is None and holds:
-                self.hold(order, rules, order.quantity_e8)
-            return refusal
-        if order.notional_e8 is None:
-            notional_e8 = -(-order.worst_price_e8 * order.quantity_e8 // E8)
-        else:
-            notional_e8 = order.worst_notional_e8(order.quantity_e8)
-        if order.side is _BUY:
-            balance = self.balances.get(rules.quote)
-            needed_e8 = notional_e8 - (-notional_e8 * order.fee_rate_e8 // E8)
-        else:
-            balance = self.balances.get(rules.base)
-            needed_e8 = order.quantity_e8
-        available_e8 = 0 if balance is None else balance.total_e8 - balance.reserved_e8
-        if balance is None or needed_e8 > available_e8:
-            return Refusal(Reason.FUNDS_INSUFFICIENT, int64(available_e8), int64(needed_e8))
-        if not holds:
-            return None
-        balance.reserved_e8 += needed_e8
-        order.reserved_e8 = needed_e8
-        order.leaves_e8 = order.quantity_e8
-        self.usage(order.symbol).add(order, notional_e8)
-        return None
-
-    def cover_amended(
-        self,
-        order: RiskOrder,
-        amended: RiskOrder,
-        command_id: int,
-        rules: SymbolRules,
-        pairs: Mapping[Pair, SymbolRules],
-        *,
-        keeps_quantity: bool,
-    ) -> Refusal | None:
-        """Hold what an open order may cost, be it amended or not, or say why the account cannot."""
-        amended.fee_rate_e8 = order.fee_rate_e8
-        if order.taker_fee_e8 is None:
-            amended.fee_rate_e8 = max(order.fee_rate_e8, rules.fee_rate_e8)
-        leaves_e8 = max(amended.quantity_e8 - order.cumulative_e8, 0)
-        needed_e8 = self._needed_e8(order, amended.worst_price_e8, leaves_e8, amended.fee_rate_e8)
-        more_e8 = self._more_e8(order, needed_e8)
-        if more_e8 > 0:
-            if self.kind is _MARGIN:
-                refusal = order_refusal(self, order.side, more_e8, rules, pairs)
-                if refusal is not None:
-                    return refusal
-            else:
-                balance = self.balance(rules.quote if order.side is _BUY else rules.base)
-                available_e8 = balance.total_e8 - balance.reserved_e8
-                if more_e8 > available_e8:
-                    numbers = available_e8 + needed_e8 - more_e8, needed_e8
-                    return Refusal(Reason.FUNDS_INSUFFICIENT, *map(int64, numbers))
-        order.amend_id, order.amend_fee_rate_e8 = command_id, amended.fee_rate_e8
-        order.amend_price_e8 = amended.worst_price_e8
-        order.amend_quantity_e8 = 0 if keeps_quantity else amended.quantity_e8
-        self.hold(order, rules, order.leaves_e8)
-        return None
-
-    def hold(self, order: RiskOrder, rules: SymbolRules, leaves_e8: int) -> None:
-        """Hold for what is left of an order, or would be left if the amendment under way is made, and no more."""
-        if not leaves_e8 and not order.amend_id:
-            self._reserve(order, rules, 0)
-            order.leaves_e8 = 0
-            self.usages[order.symbol].release(order)
-            return
-        needed_e8 = self._needed_e8(order, order.worst_price_e8, leaves_e8, order.fee_rate_e8)
-        if order.amend_id:
-            amended = order.amend_price_e8, order.amended_leaves_e8(leaves_e8), order.amend_fee_rate_e8
-            needed_e8 = max(needed_e8, self._needed_e8(order, *amended))
-        self._reserve(order, rules, needed_e8)
-        order.leaves_e8 = leaves_e8
-        partner = self.partners.get(order.order_id) if order.group_id is not None else None
-        self.usage(order.symbol).count(order, leaves_e8, partner)
-
-    def join(self, order: RiskOrder, partner: RiskOrder) -> None:
-        """From now on only one of the two trades."""
-        self.partners[order.order_id], self.partners[partner.order_id] = partner, order
-
-    def part(self, order: RiskOrder, rules: SymbolRules) -> None:
-        """The book has decided a pair for this order, or it has ended: the other one has left the book with it.
-
-        What was held for that one is free.
-        """
-        partner = self.partners.get(order.order_id)
-        if partner is None:
-            return
-        partner.amend_id = 0
-        self._reserve(partner, rules, 0)
-        self.usages[order.symbol].count(partner, 0, order)
-        partner.leaves_e8 = 0
-        del self.partners[order.order_id], self.partners[partner.order_id]
-
-    def _more_e8(self, order: RiskOrder, needed_e8: int) -> int:
-        """How much more is held when an order needs so much."""
-        partner = self.partners.get(order.order_id) if order.group_id is not None else None
-        if partner is None:
-            return needed_e8 - order.reserved_e8
-        return rise_e8(order.reserved_e8, needed_e8, partner.reserved_e8)
-
-    def _needed_e8(self, order: RiskOrder, price_e8: int, leaves_e8: int, fee_rate_e8: int) -> int:
-        """What is held for so much of an order: quote currency for a cash account's buy, else base."""
-        if order.side is _BUY and self.kind is not _MARGIN:
-            if order.notional_e8 is not None:
-                return with_fee_e8(order.worst_notional_e8(leaves_e8), fee_rate_e8)
-            return worst_cost_e8(price_e8, leaves_e8, fee_rate_e8)
-        return leaves_e8
-
-    def _reserve(self, order: RiskOrder, rules: SymbolRules, needed_e8: int) -> None:
-        more_e8 = self._more_e8(order, needed_e8)
-        if self.kind is _MARGIN:
-            pair = (rules.base, rules.quote)
-            quantity = self.open_quantities.get(pair)
-            if quantity is None:
-                quantity = self.open_quantities[pair] = OpenQuantity()
-                self.balance(rules.base)  # so that whoever goes through the balances meets this pair
-            if order.side is _BUY:
-                quantity.buy_e8 += more_e8
-            else:
-                quantity.sell_e8 += more_e8
-        else:
-            self.balance(rules.quote if order.side is _BUY else rules.base).reserved_e8 += more_e8
-        order.reserved_e8 = needed_e8
-
-    def become(self, kind: AccountKind, symbols: Mapping[str, SymbolRules]) -> None:
-        """Another kind of account: what open orders hold is counted again under its rules."""
-        if kind is self.kind:
-            return
-        leaves = [(order, symbols[order.symbol], order.leaves_e8) for order in self.orders.values() if order.leaves_e8]
-        for order, rules, _ in leaves:
-            self._reserve(order, rules, 0)
-        self.kind = kind
-        for order, rules, leaves_e8 in leaves:
-            self.hold(order, rules, leaves_e8)
-
-    def hold_again(self, order: RiskOrder, rules: SymbolRules, needed_e8: int) -> None:
-        """Hold so much for an order of a snapshot, for which nothing is held or counted yet."""
-        self._reserve(order, rules, needed_e8)
-        self.usage(order.symbol).count(order, order.leaves_e8, self.partners.get(order.order_id))
-
     def remember(self, order: RiskOrder) -> None:
         """Keep an order, so that its ids are known."""
         self.orders[order.order_id] = order
@@ -415,16 +256,3 @@ class Account:
         if len(self.finals) > FINAL_ORDERS_MAX:
             oldest = self.orders.pop(self.finals.popleft())
             del self.by_client_id[oldest.client_order_id]
-
-
-def worst_cost_e8(price_e8: int, quantity_e8: int, fee_rate_e8: int) -> int:
-    """The most that a buy may cost: the notional at its price rounded up, and the fee on that, rounded up; 10^-8 quote.
-
-    Each fill's fee is rounded up for itself: a balance may so end at most 10^-8 a fill below what was held.
-    """
-    return with_fee_e8(-(-price_e8 * quantity_e8 // E8), fee_rate_e8)
-
-
-def with_fee_e8(notional_e8: int, fee_rate_e8: int) -> int:
-    """A notional and the fee on it, rounded up; 10^-8 quote."""
-    return notional_e8 - (-notional_e8 * fee_rate_e8 // E8)

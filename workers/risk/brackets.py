@@ -25,6 +25,7 @@ from workers.kernel.stage import Output
 from workers.kernel.wide import int64
 from workers.risk.accounts import Account
 from workers.risk.answers import Answers, pair_to_book
+from workers.risk.holding import hold, join
 from workers.risk.limit_table import LimitTable
 from workers.risk.limits import Venue, beyond_flat_e8, fat_finger_refusal
 from workers.risk.orders import RiskOrder
@@ -164,11 +165,11 @@ class Brackets:
         limit_e8 = self._fat_finger_e8(account, stop)
         if limit_e8 is not None and stop.price_e8 is None:
             fat_finger_refusal(limit_e8, stop, rules)
-        account.join(profit, stop)
+        join(account, profit, stop)
         for each in pair:
             take_tier(each, rules, account.volumes.get(rules.quote))
             account.remember(each)
-            account.hold(each, rules, each.quantity_e8)
+            hold(account, each, rules, each.quantity_e8)
             account.await_end(each)
         return pair_to_book(account.name, profit, stop, end.correlation_id, now_us)
 

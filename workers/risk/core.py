@@ -45,6 +45,7 @@ from workers.risk.accounts import Account
 from workers.risk.answers import REFUSED, Answers, pair_to_book, removal, to_book
 from workers.risk.brackets import Brackets, apart_refusal, names_of
 from workers.risk.groups import pair_refusal, stop_of
+from workers.risk.holding import cover, cover_amended, hold, join, part
 from workers.risk.limit_table import LimitTable
 from workers.risk.limits import Venue, limit_refusal, open_orders_refusal, overtaken, reducing_refusal, take_token
 from workers.risk.liquidation import Liquidations
@@ -286,12 +287,12 @@ class RiskCore:
         """What happened to an order changes what its account holds, has traded and may do."""
         kind, rules = execution.kind, self._symbols[order.symbol]
         if order.group_id is not None and kind not in _UNDECIDED:
-            account.part(order, rules)
+            part(account, order, rules)
         if kind is _TRADE:
             self._losses.follow(account, order.symbol, settle(account, rules, execution, record.ts_us))
         order.fold(execution)
         if kind is _AMENDED or execution.leaves_e8 != order.leaves_e8 or order.slide:
-            account.hold(order, rules, execution.leaves_e8)
+            hold(account, order, rules, execution.leaves_e8)
         if execution.status in FINAL:
             account.finish(order)
             if order.stop is not None and order.brings():
@@ -314,7 +315,7 @@ class RiskCore:
         """The book has not made an amendment: hold no more for it."""
         if order.amend_id == refused.command_id:
             order.amend_id = 0
-            account.hold(order, self._symbols[order.symbol], order.leaves_e8)
+            hold(account, order, self._symbols[order.symbol], order.leaves_e8)
 
     # What accounts ask
 
@@ -440,10 +441,10 @@ class RiskCore:
             return self._reject(record, command, account, order, refusal)
         assert rules is not None
         order.group_id = order.order_id
-        account.join(order, stop)
+        join(account, order, stop)
         for each in (order, stop):
             account.remember(each)
-            account.hold(each, rules, each.quantity_e8)
+            hold(account, each, rules, each.quantity_e8)
             account.await_end(each)
         if self._limits.scopes:
             take_token(self._limits.of(account.name, order.symbol), account, order.command_us)
@@ -496,9 +497,9 @@ class RiskCore:
                 return refusal
         limits = self._limits.of(account.name, order.symbol) if self._limits.scopes else None
         if limits is None:
-            return account.cover(order, rules, self._pairs, holds=holds)
+            return cover(account, order, rules, self._pairs, holds=holds)
         refusal = limit_refusal(limits, order, None, account, rules, self._venue, order.command_us, ahead)
-        refusal = refusal or account.cover(order, rules, self._pairs, holds=holds)
+        refusal = refusal or cover(account, order, rules, self._pairs, holds=holds)
         if refusal is None and holds:
             take_token(limits, account, order.command_us)
         return refusal
@@ -566,8 +567,8 @@ class RiskCore:
                 refusal = strategy_refusal(amended, order, account, rules, self._venue)
             if refusal is None and limits is not None:
                 refusal = limit_refusal(limits, amended, order, account, rules, self._venue, now_us)
-            refusal = refusal or account.cover_amended(
-                order, amended, command_id, rules, self._pairs, keeps_quantity=command.quantity_e8 is None
+            refusal = refusal or cover_amended(
+                account, order, amended, command_id, rules, self._pairs, keeps_quantity=command.quantity_e8 is None
             )
             if refusal is None:
                 if limits is not None:

@@ -22,6 +22,7 @@ from schemas.units import RISK_BIT, SECOND_US, make_id
 from workers.kernel.stage import Output
 from workers.risk.accounts import Account
 from workers.risk.answers import removal, to_book
+from workers.risk.holding import hold
 from workers.risk.limits import Venue
 from workers.risk.losses import LossWatch, account_state
 from workers.risk.margin import maintenance
@@ -116,7 +117,7 @@ class Liquidations:
             removing=True,  # it ends by itself
             reduce_only=True,
         )
-        account.hold(order, rules, order.quantity_e8)
+        hold(account, order, rules, order.quantity_e8)
         account.remember(order)
         account.await_end(order)
         return to_book(OrderKind.NEW, order_id, account.name, order, None, now_us)

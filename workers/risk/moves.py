@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from schemas.messages import AccountKind, AccountStatus, Control, ControlKind, Execution, SelfTradePrevention, Side
 from schemas.seal import public_key
 from workers.risk.accounts import OPEN_ORDERS_MAX_DEFAULT, Account
+from workers.risk.holding import become
 from workers.risk.rules import SymbolRules
 from workers.risk.usage import Usage
 from workers.risk.volumes import count
@@ -17,7 +18,7 @@ def set_account(account: Account, control: Control, symbols: Mapping[str, Symbol
     if control.kind is ControlKind.FUNDS:
         account.move(control.currency or "", control.amount_e8 or 0)
     elif control.kind is ControlKind.ACCOUNT:
-        account.become(control.account_kind or AccountKind.UNKNOWN, symbols)
+        become(account, control.account_kind or AccountKind.UNKNOWN, symbols)
         if control.resume:
             account.loss = None
             account.worths.clear()

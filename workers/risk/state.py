@@ -12,6 +12,7 @@ from workers.kernel.controls import ControlGate, Pair
 from workers.kernel.wide import decode, encode
 from workers.risk.accounts import Account, Balance
 from workers.risk.brackets import names_of
+from workers.risk.holding import hold_again, join
 from workers.risk.limit_table import Limits, LimitTable
 from workers.risk.orders import RiskOrder
 from workers.risk.rules import SymbolRules
@@ -169,7 +170,7 @@ def _load_groups(account: Account, orders: list[RiskOrder]) -> None:
         elif order.leaves_e8:
             first = firsts.setdefault(order.group_id, order)
             if first is not order:
-                account.join(first, order)
+                join(account, first, order)
 
 
 def _load_account(item: _Account, symbols: dict[str, SymbolRules]) -> Account:
@@ -204,5 +205,5 @@ def _load_account(item: _Account, symbols: dict[str, SymbolRules]) -> Account:
     for order, _ in held:
         order.reserved_e8 = order.open_e8 = order.open_notional_e8 = 0
     for order, needed_e8 in held:
-        account.hold_again(order, symbols[order.symbol], needed_e8)
+        hold_again(account, order, symbols[order.symbol], needed_e8)
     return account

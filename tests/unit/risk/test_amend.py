@@ -16,8 +16,8 @@ from schemas.messages import (
 )
 from schemas.units import E8
 from tests.oracle.risk_desk import Desk
-from workers.risk.accounts import worst_cost_e8
 from workers.risk.core import RiskCore
+from workers.risk.holding import worst_cost_e8
 
 FEE_E8 = 200_000
 
