@@ -4,6 +4,10 @@ from typing import Final
 
 from tests.mutations.mutation import Mutation
 
+SEALS = "workers/risk/seals.py"
+PLACING = "workers/risk/placing.py"
+CHANGES = "workers/risk/changes.py"
+OUTCOMES = "workers/risk/outcomes.py"
 RISK = "workers/risk/core.py"
 ANSWERS = "workers/risk/answers.py"
 RISK_STATE = "workers/risk/state.py"
@@ -12,39 +16,40 @@ CONTROLS = "schemas/controls.py"
 RISK_MUTATIONS: Final = (
     Mutation(
         "an order that ended is cancelled again",
-        RISK,
+        CHANGES,
         "if order.status in FINAL:\n            return self._answers.report",
         "if False:\n            return self._answers.report",
     ),
     Mutation(
         "a suspended account trades",
-        RISK,
-        "status not in _TRADES or account.kind is AccountKind.UNKNOWN:\n"
-        "            refusal = _stopped(account)\n        if",
-        "account.kind is AccountKind.UNKNOWN:\n            refusal = _stopped(account)\n        if",
+        PLACING,
+        "status not in TRADES or account.kind is AccountKind.UNKNOWN:\n"
+        "            refusal = stopped(account)\n"
+        "        if",
+        "account.kind is AccountKind.UNKNOWN:\n            refusal = stopped(account)\n        if",
     ),
     Mutation(
         "a repeated command places again",
-        RISK,
+        PLACING,
         "if first is not None or order.stop is not None:",
         "if order.stop is not None:",
     ),
     Mutation(
         "one open order too many",
-        RISK,
+        PLACING,
         "if open_count >= account.open_orders_max:",
         "if open_count > account.open_orders_max:",
     ),
     Mutation(
         "two amendments at a time",
-        RISK,
+        CHANGES,
         "    if order.amend_id:\n        return Ref",
         "    if False:\n        return Ref",
     ),
     Mutation("what was received is not there", RISK, "        account.move(half.currency, half.amount_e8)\n", ""),
     Mutation(
         "a stopped strategy amends",
-        RISK,
+        CHANGES,
         "            if refusal is None and account.strategies:\n",
         "            if False:\n",
     ),
@@ -64,14 +69,14 @@ RISK_MUTATIONS: Final = (
     Mutation("a liquidation is forgotten", RISK_STATE, "        account.liquidating,\n", "        False,\n"),
     Mutation(
         "a repeated command has today's default",
-        RISK,
+        PLACING,
         "default = account.self_trade_prevention if first is None else first.self_trade_prevention",
         "default = account.self_trade_prevention",
     ),
     Mutation("a refusal is numbered as the last one", ANSWERS, "        self.sequence += 1\n", ""),
     Mutation(
         "a forged seal passes",
-        RISK,
+        SEALS,
         "return None if verify_hmac(secret, record.value, seal) else Reason.SEAL_INVALID",
         "return None",
     ),
@@ -90,7 +95,7 @@ RISK_MUTATIONS: Final = (
     ),
     Mutation(
         "limit: an amendment takes no token",
-        RISK,
+        CHANGES,
         "                if limits is not None:\n",
         "                if False:\n",
     ),
@@ -102,17 +107,17 @@ RISK_MUTATIONS: Final = (
     ),
     Mutation("limit: the day's volume is forgotten", RISK_STATE, "usage.day, usage.traded_e8 = day, traded_e8", "pass"),
     Mutation(
-        "loss: a fill is not looked at", RISK, "if kind is _TRADE and self._losses.on else ()", "if False else ()"
+        "loss: a fill is not looked at", OUTCOMES, "if kind is _TRADE and self._losses.on else ()", "if False else ()"
     ),
     Mutation(
         "loss: one that reduces may place all",
-        RISK,
+        PLACING,
         "if status is _REDUCING or order.reduce_only or",
         "if order.reduce_only or",
     ),
     Mutation(
         "loss: an amendment of one that reduces",
-        RISK,
+        CHANGES,
         "if refusal is None and (account.status is _REDUCING or",
         "if refusal is None and (False or",
     ),
@@ -131,48 +136,48 @@ RISK_MUTATIONS: Final = (
     ),
     Mutation(
         "a timer that was called off runs out",
-        RISK,
+        CHANGES,
         "deadline_us = record.ts_us + command.timeout_s * SECOND_US if command.timeout_s else None",
         "deadline_us = record.ts_us + (command.timeout_s or 0) * SECOND_US",
     ),
-    Mutation(
-        "a restart forgets a timer", RISK, "        self._timers = Timers(self._accounts)\n        for", "        for"
-    ),
     Mutation("a state has no timers", RISK_STATE, "    account.cancel_after_us = item.cancel_after_us\n", ""),
-    Mutation("check: a token is taken", RISK, "if refusal is None and holds:", "if refusal is None:"),
+    Mutation("check: a token is taken", PLACING, "if refusal is None and holds:", "if refusal is None:"),
     Mutation(
         "check: it is remembered",
-        RISK,
+        PLACING,
         "            )\n        if checks:\n",
         "            )\n        account.remember(order)\n        if checks:\n",
     ),
     Mutation("check: losses are looked at", RISK, " and command.kind is not _CHECK_COMMAND:", ":"),
-    Mutation("check: a loss is not foreseen", RISK, "if checks else account.status", "if False else account.status"),
+    Mutation("check: a loss is not foreseen", PLACING, "if checks else account.status", "if False else account.status"),
     Mutation(
         "check: a repetition is a status",
-        RISK,
+        PLACING,
         "        if command.kind is _CHECK_COMMAND:\n            return self._answers.refuse(record, command, why)\n",
         "",
     ),
     Mutation("var: the history is forgotten", RISK_STATE, "    history.load(state.history)\n", ""),
     Mutation(
-        "oco: what was decided is still held", RISK, "            part(account, order, rules)\n", "            pass\n"
+        "oco: what was decided is still held",
+        OUTCOMES,
+        "            part(account, order, rules)\n",
+        "            pass\n",
     ),
     Mutation(
         "oco: an amendment decides a pair",
-        RISK,
+        OUTCOMES,
         "_UNDECIDED: Final = (ExecutionKind.NEW, _AMENDED)",
         "_UNDECIDED: Final = (ExecutionKind.NEW,)",
     ),
-    Mutation("oco: the second one is not asked", RISK, "enumerate((order, stop)):", "enumerate((order,)):"),
-    Mutation("oco: one open order is counted", RISK, "holds=False, ahead=ahead)", "holds=False)"),
+    Mutation("oco: the second one is not asked", PLACING, "enumerate((order, stop)):", "enumerate((order,)):"),
+    Mutation("oco: one open order is counted", PLACING, "holds=False, ahead=ahead)", "holds=False)"),
     Mutation(
         "oco: a quantity is amended",
-        RISK,
+        CHANGES,
         "if order.group_id is not None and command.quantity_e8 is not None and not order.brings():",
         "if False:",
     ),
-    Mutation("oco: the dead one is amended", RISK, "    if not order.leaves_e8:\n", "    if False:\n"),
+    Mutation("oco: the dead one is amended", CHANGES, "    if not order.leaves_e8:\n", "    if False:\n"),
     Mutation(
         "oco: a snapshot forgets pairs",
         RISK_STATE,
@@ -193,14 +198,14 @@ RISK_MUTATIONS: Final = (
     ),
     Mutation(
         "the symbol's open orders are not counted",
-        RISK,
+        PLACING,
         "if rules.open_orders_max is not None:",
         "if rules.open_orders_max:",
     ),
     Mutation("a restart forgets what it looks at", RISK, "        self._sweeps.pending = sweeps\n", ""),
     Mutation(
         "a slid price is off the tick",
-        RISK,
+        OUTCOMES,
         "elif kind is _AMENDED or (order.slide and kind is _NEW):",
         "elif kind is _AMENDED:",
     ),
@@ -212,12 +217,7 @@ RISK_MUTATIONS: Final = (
         "    account.volumes = {volume.currency: volume for volume in item.volumes}\n",
         "",
     ),
-    Mutation(
-        "bracket: its names are anybody's",
-        RISK,
-        "        account.promised.update(names_of(order))\n",
-        "",
-    ),
+    Mutation("bracket: its names are anybody's", PLACING, "        account.promised.update(names_of(order))\n", ""),
     Mutation(
         "bracket: a restart forgets its names",
         RISK_STATE,
@@ -226,12 +226,12 @@ RISK_MUTATIONS: Final = (
     ),
     Mutation(
         "bracket: an amendment need not lie between",
-        RISK,
+        CHANGES,
         "                refusal = apart_refusal(order, command.price_e8)\n",
         "                pass\n",
     ),
-    Mutation("bracket: off the new tick it stays", RISK, '("takes", "tick")', '("takes",)'),
-    Mutation("bracket: of a type not taken it stays", RISK, '("takes", "tick")', '("tick",)'),
+    Mutation("bracket: off the new tick it stays", OUTCOMES, '("takes", "tick")', '("takes",)'),
+    Mutation("bracket: of a type not taken it stays", OUTCOMES, '("takes", "tick")', '("tick",)'),
     Mutation(
         "an initial margin may lie below the maintenance margin",
         CONTROLS,

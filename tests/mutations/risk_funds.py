@@ -209,4 +209,10 @@ RISK_FUNDS_MUTATIONS: Final = (
         "required_e32 < equity_e16 * E8 * account.leverage_e8",
     ),
     Mutation("the initial margin is rounded down", MARGIN, "-(-required_e32 // (", "(required_e32 // ("),
+    Mutation(
+        "a restart forgets a timer",
+        TIMERS,
+        "((a.cancel_after_us, name) for name, a in accounts.items() if a.cancel_after_us is not None)",
+        "()",
+    ),
 )

@@ -7,8 +7,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from schemas.groups import age_of
-from schemas.messages import AccountKind, AccountStatus, SelfTradePrevention, Side
+from schemas.messages import AccountKind, AccountStatus, Reason, SelfTradePrevention, Side
 from workers.risk.orders import RiskOrder
+from workers.risk.refusal import Refusal
 from workers.risk.usage import Bucket, Loss, Usage, Worth
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ hold them."""
 FINAL_ORDERS_MAX: Final = 1_000
 """Final orders remembered of each account, newest first to stay: a client_order_id may be used again after that many
 others have ended."""
+
+TRADES: Final = (AccountStatus.ACTIVE, AccountStatus.REDUCING)
+"""The statuses of an account that may place and amend orders; all others may only cancel."""
 
 
 class Balance:
@@ -256,3 +260,8 @@ class Account:
         if len(self.finals) > FINAL_ORDERS_MAX:
             oldest = self.orders.pop(self.finals.popleft())
             del self.by_client_id[oldest.client_order_id]
+
+
+def stopped(account: Account) -> Refusal:
+    """Why an account may only cancel."""
+    return Refusal(Reason.LIQUIDATION if account.liquidating else Reason.ACCOUNT_SUSPENDED)
