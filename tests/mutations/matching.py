@@ -4,6 +4,7 @@ from typing import Final
 
 from tests.mutations.mutation import Mutation
 
+TRADING = "workers/matching/trading.py"
 MATCHER = "workers/matching/matcher.py"
 EXECUTIONS = "workers/matching/executions.py"
 SELF_TRADE = "workers/matching/self_trade.py"
@@ -34,44 +35,44 @@ MATCHING_MUTATIONS: Final = (
     ),
     Mutation(
         "an aggressor trades beyond its limit",
-        MATCHER,
+        TRADING,
         "while leaves_e8 and keys and keys[-1] >= limit_key and",
         "while leaves_e8 and keys and",
     ),
-    Mutation("an aggressor stops at its limit", MATCHER, "keys[-1] >= limit_key and", "keys[-1] > limit_key and"),
+    Mutation("an aggressor stops at its limit", TRADING, "keys[-1] >= limit_key and", "keys[-1] > limit_key and"),
     Mutation(
         "the newest is filled first",
-        MATCHER,
-        "            maker = level.oldest\n            while",
-        "            maker = level.newest\n            while",
+        TRADING,
+        "        maker = level.oldest\n        while",
+        "        maker = level.newest\n        while",
     ),
     Mutation(
         "the taker pays the maker's fee",
-        MATCHER,
+        TRADING,
         "-(-last_notional_e8 * taker_fee_e8 // E8)",
         "-(-last_notional_e8 * book_fee_e8 // E8)",
     ),
     Mutation(
         "the maker's fee is rounded down",
-        MATCHER,
+        TRADING,
         "-(-last_notional_e8 * (book_fee_e8 if maker_fee_e8 is None else maker_fee_e8) // E8)",
         "last_notional_e8 * (book_fee_e8 if maker_fee_e8 is None else maker_fee_e8) // E8",
     ),
     Mutation(
         "the notional is rounded up",
-        MATCHER,
+        TRADING,
         "last_notional_e8 = price_e8 * last_e8 // E8",
         "last_notional_e8 = -(-price_e8 * last_e8 // E8)",
     ),
     Mutation(
         "a whole fill leaves the maker in the book",
-        MATCHER,
-        "if last_e8 <= leaves_e8:\n                    if maker",
-        "if last_e8 < leaves_e8:\n                    if maker",
+        TRADING,
+        "if last_e8 <= leaves_e8:\n                if maker",
+        "if last_e8 < leaves_e8:\n                if maker",
     ),
-    Mutation("a level keeps what was traded", MATCHER, "                    level.quantity_e8 -= last_e8\n", ""),
+    Mutation("a level keeps what was traded", TRADING, "                level.quantity_e8 -= last_e8\n", ""),
     Mutation(
-        "self-trades happen", MATCHER, "if maker_account == account and prevention is not _PREVENT_NONE:", "if False:"
+        "self-trades happen", TRADING, "if maker_account == account and prevention is not _PREVENT_NONE:", "if False:"
     ),
     Mutation(
         "cancel oldest ends the aggressor too",
@@ -113,9 +114,9 @@ MATCHING_MUTATIONS: Final = (
     ),
     Mutation(
         "an execution id is skipped",
-        MATCHER,
-        "self.execution_id = execution_id + 1\n                taken",
-        "self.execution_id = execution_id + 2\n                taken",
+        TRADING,
+        "matcher.execution_id = execution_id + 1\n            taken",
+        "matcher.execution_id = execution_id + 2\n            taken",
     ),
     Mutation(
         "levels are told from the worst",
@@ -255,17 +256,17 @@ MATCHING_MUTATIONS: Final = (
     Mutation("oco: a killed pair ends twice", REMOVE, "book.find(order.order_id) is order", "True"),
     Mutation(
         "an order trades without end",
-        MATCHER,
-        "and keys[-1] >= limit_key and self.execution_id < last_id:",
+        TRADING,
+        "and keys[-1] >= limit_key and matcher.execution_id < last_id:",
         "and keys[-1] >= limit_key:",
     ),
     Mutation(
         "the parts of one order have no end",
-        MATCHER,
-        "while leaves_e8 and maker is not None and self.execution_id < last_id:",
+        TRADING,
+        "while leaves_e8 and maker is not None and matcher.execution_id < last_id:",
         "while leaves_e8 and maker is not None:",
     ),
-    Mutation("an order rests where it would trade on", MATCHER, "self.why_stopped(book, other, order) or why", "why"),
+    Mutation("an order rests where it would trade on", MATCHER, "why_stopped(self, book, other, order) or why", "why"),
     Mutation(
         "fill or kill counts no trades", BOOK, "                if trades < 0:\n                    return False\n", ""
     ),
@@ -289,7 +290,7 @@ MATCHING_MUTATIONS: Final = (
         "removal.correlation_id)",
     ),
     Mutation(
-        "a maker's tier is not paid", MATCHER, "book_fee_e8 if maker_fee_e8 is None else maker_fee_e8", "book_fee_e8"
+        "a maker's tier is not paid", TRADING, "book_fee_e8 if maker_fee_e8 is None else maker_fee_e8", "book_fee_e8"
     ),
     Mutation(
         "a tier is paid by who takes at once only", MATCHER, "            0,\n            order.maker_fee_e8,\n", ""

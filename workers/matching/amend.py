@@ -17,6 +17,7 @@ from workers.matching.book import Book, Level, OpenOrder
 from workers.matching.executions import standing
 from workers.matching.matcher import Matcher
 from workers.matching.placing import open_order, publish, slide
+from workers.matching.trading import trade, why_stopped
 from workers.matching.waiting import Waiting
 
 _BUY: Final = Side.BUY
@@ -106,9 +107,11 @@ def _move(
     notional_e8 = resting.cumulative_notional_e8
     if continuous:
         matcher.begin_order()
-        order, leaves_e8, notional_e8 = matcher.trade(book, other, order, leaves_e8, notional_e8, ts_us, outputs, taken)
+        order, leaves_e8, notional_e8 = trade(
+            matcher, book, other, order, leaves_e8, notional_e8, ts_us, outputs, taken
+        )
     mine = {before.price_e8: before}
-    stopped = matcher.why_stopped(book, other, order) if leaves_e8 and continuous else None
+    stopped = why_stopped(matcher, book, other, order) if leaves_e8 and continuous else None
     if stopped is not None:
         outputs.append(matcher.close(stopped, order, book.symbol, leaves_e8, notional_e8, ts_us))
     elif leaves_e8:

@@ -1,8 +1,9 @@
-"""One order against one book: what it trades with, what becomes of the rest, and all that must be told about it.
+"""One order against one book: whether it rests or trades, what becomes of the rest, and all that must be told about it.
 
-Resting, cancelling and filling are written out, each in one function, and their messages are made by position in the
-order of the fields of `schemas.messages`: an operation takes 2 us in all, of which a call more would be 0.05 us and an
-execution by name 1.2 us. What happens seldom is told in `workers.matching.executions`.
+Resting and cancelling here, and filling in `workers.matching.trading`, are written out, each in one function, and their
+messages are made by position in the order of the fields of `schemas.messages`: an operation takes 2 us in all, of which
+a call more would be 0.05 us and an execution by name 1.2 us. What happens seldom is told in
+`workers.matching.executions`.
 """
 
 from collections.abc import Sequence
@@ -14,36 +15,29 @@ from schemas.messages import (
     BookChange,
     Execution,
     ExecutionKind,
-    Liquidity,
     Order,
     OrderKind,
     OrderStatus,
     OrderType,
-    Phase,
     Reason,
-    SelfTradePrevention,
     Side,
     TimeInForce,
-    Trade,
 )
 from schemas.units import E8, INT64_MAX, make_id
 from workers.kernel.stage import Output
 from workers.matching.auction import TRADES_MAX
 from workers.matching.book import ORDERS_MAX, Book, BookSide, Level, OpenOrder
-from workers.matching.executions import accepted, ended, is_special, refused, with_terms
+from workers.matching.executions import accepted, ended, refused
 from workers.matching.groups import both, settle, unasked
 from workers.matching.placing import (
     RESTING,
-    interrupt,
     open_order,
     publish,
     slide,
-    takers_fee_e8,
     why_ended,
     worst_e8,
-    would_trade,
 )
-from workers.matching.self_trade import prevent
+from workers.matching.trading import trade, why_stopped
 from workers.matching.waiting import Waiting
 
 # An enum's member is looked up slowly through its class (0.1 us), so hot paths name it once.
@@ -51,40 +45,34 @@ _BUY: Final = Side.BUY
 _SELL: Final = Side.SELL
 _LIMIT: Final = OrderType.LIMIT
 _MARKET: Final = OrderType.MARKET
-_STOP_LIMIT: Final = OrderType.STOP_LIMIT
 _ENTERS: Final = frozenset({_LIMIT, _MARKET, OrderType.LIQUIDATION})
 _GTC: Final = TimeInForce.GTC
 _IOC: Final = TimeInForce.IOC
 _FOK: Final = TimeInForce.FOK
 _GTD: Final = TimeInForce.GTD
 _DAY: Final = TimeInForce.DAY
-_CONTINUOUS: Final = Phase.CONTINUOUS
-_MAKER: Final = Liquidity.MAKER
-_TAKER: Final = Liquidity.TAKER
 _KIND_NEW: Final = ExecutionKind.NEW
-_KIND_TRADE: Final = ExecutionKind.TRADE
 _KIND_CANCELLED: Final = ExecutionKind.CANCELLED
 _STATUS_NEW: Final = OrderStatus.NEW
-_STATUS_PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
-_STATUS_FILLED: Final = OrderStatus.FILLED
 _STATUS_CANCELLED: Final = OrderStatus.CANCELLED
 _NO_REASON: Final = Reason.NONE
 _CANCELLED_BY_CLIENT: Final = Reason.CANCELLED_BY_CLIENT
 _CANCELLED: Final = (ExecutionKind.CANCELLED, Reason.CANCELLED_BY_CLIENT)
-_PREVENT_NONE: Final = SelfTradePrevention.NONE
 
 
 class Matcher:
     """Applies orders to books; counts the executions and trades of its shard."""
 
-    __slots__ = ("_begun_id", "_last_id", "execution_id", "trade_id")
+    __slots__ = ("_begun_id", "execution_id", "last_id", "trade_id")
 
     def __init__(self, shard: int) -> None:
         self.execution_id = make_id(shard, 0)
         """The last one given."""
         self.trade_id = make_id(shard, 0)
         """The last one given."""
-        self._begun_id = self._last_id = self.execution_id
+        self._begun_id = self.execution_id
+        self.last_id = self.execution_id
+        """The last one that the order that trades may be given."""
 
     def begin(self) -> None:
         """A record begins that may be work for many orders: what is made from now on counts against its limits."""
@@ -96,7 +84,7 @@ class Matcher:
 
     def begin_order(self) -> None:
         """An order begins to trade: it does so TRADES_MAX times at most."""
-        self._last_id = self.execution_id + 2 * TRADES_MAX
+        self.last_id = self.execution_id + 2 * TRADES_MAX
 
     def enter(self, book: Book, order: Order, ts_us: int) -> Sequence[Output]:
         """A new order: the answer, its fills, what ends its remainder, and the levels that changed.
@@ -325,9 +313,9 @@ class Matcher:
         leaves_e8, notional_e8 = order.quantity_e8, 0
         self.begin_order()
         if order.time_in_force is not _FOK or other.can_fill(order, worst_e8(book, order, other), TRADES_MAX):
-            order, leaves_e8, notional_e8 = self.trade(book, other, order, leaves_e8, 0, ts_us, outputs, changed)
+            order, leaves_e8, notional_e8 = trade(self, book, other, order, leaves_e8, 0, ts_us, outputs, changed)
         if leaves_e8:
-            why = self.why_stopped(book, other, order) or why_ended(book, order, leaves_e8)
+            why = why_stopped(self, book, other, order) or why_ended(book, order, leaves_e8)
             if why is None:
                 level = book.level(order.side, order.price_e8)
                 book.append(open_order(order, leaves_e8, notional_e8, level))
@@ -337,191 +325,6 @@ class Matcher:
         publish(book, changed, ts_us, outputs)
         if book.session.trades:
             book.assert_uncrossed()
-
-    def why_stopped(self, book: Book, other: BookSide, order: Order) -> tuple[ExecutionKind, Reason] | None:
-        """How what is left of an order ends that has traded as often as it may, and would again; None if not so."""
-        stopped = self.execution_id >= self._last_id and order.time_in_force is not _FOK and would_trade(other, order)
-        return (ExecutionKind.CANCELLED, Reason.TRADES_LIMIT) if stopped and book.session.trades else None
-
-    def trade(
-        self,
-        book: Book,
-        other: BookSide,
-        order: Order,
-        leaves_e8: int,
-        notional_e8: int,
-        ts_us: int,
-        outputs: list[Output],
-        changed: list[Level],
-    ) -> tuple[Order, int, int]:
-        """As `match`; what is left may halt the symbol where its circuit breaker stops the order.
-
-        Beyond the breaker's edge an order that meets one of its account does as its self-trade prevention says, NONE as
-        CANCEL_NEWEST: they do not trade there, and do not halt the symbol.
-        """
-        while True:
-            order, leaves_e8, notional_e8 = self.match(
-                book, other, order, leaves_e8, notional_e8, ts_us, outputs, changed
-            )
-            if book.breaker is None or not leaves_e8 or self.execution_id >= self._last_id:
-                return order, leaves_e8, notional_e8
-            own = interrupt(book, other, order)
-            if own is None:
-                return order, leaves_e8, notional_e8
-            level, shown = own.level, own.level.shown()
-            order, leaves_e8 = prevent(self, book, own, order, leaves_e8, notional_e8, ts_us, outputs)
-            if level.shown() != shown and level not in changed:
-                changed.append(level)
-            if not leaves_e8:
-                return order, leaves_e8, notional_e8
-
-    def match(
-        self,
-        book: Book,
-        other: BookSide,
-        order: Order,
-        leaves_e8: int,
-        cumulative_notional_e8: int,
-        ts_us: int,
-        outputs: list[Output],
-        changed: list[Level],
-    ) -> tuple[Order, int, int]:
-        """Trade what is open of an order with the best prices as far as its limit, in each with the oldest first.
-
-        Returns the order as it then is, what is left open of it, and what the rest was traded for.
-        """
-        order_id, account, client_order_id = order.order_id, order.account, order.client_order_id
-        side, order_type, time_in_force = order.side, order.order_type, order.time_in_force
-        quantity_e8, prevention = order.quantity_e8, order.self_trade_prevention
-        command_us, correlation_id, expire_us = order.command_us, order.correlation_id, order.expire_us
-        limit_e8 = order.price_e8 if order_type is _LIMIT or order_type is _STOP_LIMIT else None
-        symbol, book_fee_e8, taker_fee_e8, last_id = (
-            book.symbol,
-            book.maker_fee_e8,
-            takers_fee_e8(book, order),
-            self._last_id,
-        )
-        keys, limit_key, special = other.keys, worst_e8(book, order, other) * other.sign, is_special(order)
-        while leaves_e8 and keys and keys[-1] >= limit_key and self.execution_id < last_id:
-            level = other.levels[keys[-1] * other.sign]
-            price_e8, level_e8, order_count = level.price_e8, level.quantity_e8, level.order_count
-            maker = level.oldest
-            while leaves_e8 and maker is not None and self.execution_id < last_id:
-                newer, maker_account = maker.newer, maker.account
-                if maker_account == account and prevention is not _PREVENT_NONE:
-                    order, leaves_e8 = prevent(
-                        self, book, maker, order, leaves_e8, cumulative_notional_e8, ts_us, outputs
-                    )
-                    quantity_e8, maker = order.quantity_e8, newer
-                    continue
-                last_e8 = maker.leaves_e8
-                if last_e8 <= leaves_e8:
-                    if maker.hidden_e8:
-                        maker_leaves_e8 = book.refill(maker)
-                    else:
-                        book.remove(maker)
-                        maker_leaves_e8 = 0
-                else:
-                    maker.leaves_e8 = last_e8 - leaves_e8
-                    maker_leaves_e8 = last_e8 - leaves_e8 + maker.hidden_e8
-                    last_e8 = leaves_e8
-                    level.quantity_e8 -= last_e8
-                leaves_e8 -= last_e8
-                book.last_e8 = price_e8
-                last_notional_e8 = price_e8 * last_e8 // E8
-                # No more than a record can say: sums of extreme prices could be more, and must not stop the venue.
-                cumulative_notional_e8 = min(cumulative_notional_e8 + last_notional_e8, INT64_MAX)
-                maker.cumulative_notional_e8 = maker_notional_e8 = min(
-                    maker.cumulative_notional_e8 + last_notional_e8, INT64_MAX
-                )
-                maker_id, maker_quantity_e8, maker_fee_e8 = maker.order_id, maker.quantity_e8, maker.maker_fee_e8
-                self.trade_id = trade_id = self.trade_id + 1
-                execution_id = self.execution_id + 1
-                self.execution_id = execution_id + 1
-                taken = Execution(
-                    _KIND_TRADE,
-                    execution_id,
-                    order_id,
-                    account,
-                    client_order_id,
-                    symbol,
-                    side,
-                    order_type,
-                    time_in_force,
-                    quantity_e8,
-                    _STATUS_PARTIALLY_FILLED if leaves_e8 else _STATUS_FILLED,
-                    leaves_e8,
-                    quantity_e8 - leaves_e8,
-                    cumulative_notional_e8,
-                    _NO_REASON,
-                    command_us,
-                    ts_us,
-                    None,
-                    limit_e8,
-                    price_e8,
-                    last_e8,
-                    last_notional_e8,
-                    -(-last_notional_e8 * taker_fee_e8 // E8),
-                    _TAKER,
-                    trade_id,
-                    correlation_id=correlation_id,
-                    expire_us=expire_us,
-                )
-                made = Execution(
-                    _KIND_TRADE,
-                    execution_id + 1,
-                    maker_id,
-                    maker_account,
-                    maker.client_order_id,
-                    symbol,
-                    maker.side,
-                    maker.order_type,
-                    maker.time_in_force,
-                    maker_quantity_e8,
-                    _STATUS_PARTIALLY_FILLED if maker_leaves_e8 else _STATUS_FILLED,
-                    maker_leaves_e8,
-                    maker_quantity_e8 - maker_leaves_e8,
-                    maker_notional_e8,
-                    _NO_REASON,
-                    maker.command_us,
-                    ts_us,
-                    None,
-                    price_e8,
-                    price_e8,
-                    last_e8,
-                    last_notional_e8,
-                    -(-last_notional_e8 * (book_fee_e8 if maker_fee_e8 is None else maker_fee_e8) // E8),
-                    _MAKER,
-                    trade_id,
-                    correlation_id=maker.correlation_id,
-                    expire_us=maker.expire_us,
-                )
-                if special:
-                    taken = with_terms(taken, order)
-                if maker.terms is not None:
-                    made = with_terms(made, maker.terms)
-                trade = Trade(
-                    trade_id,
-                    symbol,
-                    price_e8,
-                    last_e8,
-                    last_notional_e8,
-                    side,
-                    maker_id,
-                    order_id,
-                    maker_account,
-                    account,
-                    ts_us,
-                )
-                outputs += (
-                    Output("executions", account, taken),
-                    Output("executions", maker_account, made),
-                    Output("trades", symbol, trade),
-                )
-                maker = newer or level.oldest
-            if level.quantity_e8 != level_e8 or level.order_count != order_count:
-                changed.append(level)
-        return order, leaves_e8, cumulative_notional_e8
 
     def close(
         self,
