@@ -311,4 +311,5 @@ MATCHING_MUTATIONS: Final = (
         " or order.group_id is not None or order.strategy\n",
         " or order.group_id is not None\n",
     ),
+    Mutation("a level beyond the edge is told twice", TRADING, " and not (changed and changed[-1] is level)", ""),
 )

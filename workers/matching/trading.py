@@ -66,7 +66,7 @@ def trade(
             return order, leaves_e8, notional_e8
         level, shown = own.level, own.level.shown()
         order, leaves_e8 = prevent(matcher, book, own, order, leaves_e8, notional_e8, ts_us, outputs)
-        if level.shown() != shown and level not in changed:
+        if level.shown() != shown and not (changed and changed[-1] is level):  # prices only become worse
             changed.append(level)
         if not leaves_e8:
             return order, leaves_e8, notional_e8

@@ -35,6 +35,7 @@ from tests.oracle.order_stream import (
 )
 from tests.oracle.session_stream import at, session_control
 from tests.unit.matching.ladder import Market
+from workers.matching.book import Level
 from workers.matching.core import MatchingCore
 
 SECOND_US = 1_000_000
@@ -279,3 +280,21 @@ def test_a_symbol_can_lose_its_breaker() -> None:
     assert trading.buy("zoe", 3, 125)[-1] == "trade 1 at 120"
     reasons = [m.reason for m in said(trading, mark(60, 1)) if isinstance(m, Execution)]
     assert reasons == list[Reason]()
+
+
+def test_own_orders_beyond_the_edge_are_taken_out_without_a_look_at_those_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared: list[Level] = []
+
+    def equal(level: Level, other: object) -> bool:
+        compared.append(level)
+        return level is other
+
+    levels = range(120, 180)
+    halted = market("\n".join(f"{price} 1 zoe, 1 zoe" for price in levels))
+    monkeypatch.setattr(Level, "__eq__", equal)
+    order = new_order(1000, Side.BUY, 200 * E8, E8, account="zoe", prevention=SelfTradePrevention.CANCEL_OLDEST)
+    changes = [each for each in said(halted, order) if isinstance(each, BookChange)]
+    assert [change.price_e8 // E8 for change in changes if change.side is Side.SELL] == [*levels]
+    assert not compared
