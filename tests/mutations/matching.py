@@ -174,7 +174,12 @@ MATCHING_MUTATIONS: Final = (
         "if found is None or found.account != order.account:",
         "if found is None:",
     ),
-    Mutation("a kill is one record's work, however large", REMOVE, "in islice(meant, room):", "in meant:"),
+    Mutation(
+        "a kill is one record's work, however large",
+        REMOVE,
+        "        if matcher.made() >= REMOVALS_MAX:\n            break\n",
+        "",
+    ),
     Mutation("a date has no limit a tick", REMOVE, "while matcher.made() < REMOVALS_MAX and (due", "while (due"),
     Mutation(
         "a book takes more than it may",

@@ -52,7 +52,9 @@ def clear(matcher: Matcher, books: Iterable[Book], ts_us: int) -> list[Output]:
     outputs: list[Output] = []
     room = max(REMOVALS_MAX - matcher.made(), 0)
     meant = ((book, order) for book in books for order in list(islice(book.open_orders(), room)))
-    for book, order in islice(meant, room):
-        if matcher.made() < REMOVALS_MAX and book.find(order.order_id) is order:  # not the other one of a pair
+    for book, order in meant:
+        if matcher.made() >= REMOVALS_MAX:
+            break
+        if book.find(order.order_id) is order:  # not the other one of a pair
             outputs += matcher.end(book, order, _KILLED, ts_us)
     return outputs
