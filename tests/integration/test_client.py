@@ -77,6 +77,7 @@ def test_the_page_says_what_happens(venue: Venue) -> None:
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             exec(compile(text, "docs/client.md", "exec"), known)  # noqa: S102 - our own page
         assert printed.getvalue() == expected, text
+        venue.until_projected()
 
 
 def test_a_stream_goes_on_over_the_death_of_its_gateway(venue: Venue, client: Client) -> None:

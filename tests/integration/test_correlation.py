@@ -52,7 +52,7 @@ def test_one_id_is_found_from_the_request_to_the_database(venue: Venue) -> None:
         order_id = answer.json()["data"]["order_id"]
         trade_id = position = None
         while trade_id is None or position is None:
-            message = json.loads(ws.recv(timeout=20))
+            message = json.loads(ws.recv(timeout=60))
             data = message.get("data") or {}
             if message.get("kind") != "update":
                 continue

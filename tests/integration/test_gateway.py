@@ -77,7 +77,7 @@ class Running:
 
     def token(self, username: str) -> str:
         login = {"username": username, "password": self.passwords[username]}
-        answer = httpx.post(f"{self.url}/auth/login", json=login, trust_env=False)
+        answer = httpx.post(f"{self.url}/auth/login", json=login, trust_env=False, timeout=60)
         assert answer.status_code == 200, answer.text
         token: str = answer.json()["data"]["token"]
         return token
@@ -234,16 +234,16 @@ def report(command_id: int, account: str, kind: str, reason: str = "NONE", **mor
 
 def test_the_id_of_a_repeated_order_names_the_first(running: Running) -> None:
     headers = {"Authorization": f"Bearer {running.token('alice')}"}
-    answer = httpx.get(f"{running.url}/api/v1/orders/4", headers=headers, trust_env=False).json()
+    answer = httpx.get(f"{running.url}/api/v1/orders/4", headers=headers, trust_env=False, timeout=60).json()
     assert answer["data"]["order_id"] == "2"
     assert [execution["kind"] for execution in answer["data"]["executions"]] == ["status"]
-    assert httpx.get(f"{running.url}/api/v1/orders/5", headers=headers, trust_env=False).status_code == 404
+    assert httpx.get(f"{running.url}/api/v1/orders/5", headers=headers, trust_env=False, timeout=60).status_code == 404
 
 
 def test_login_answers_alike_for_a_wrong_password_and_an_unknown_user(running: Running) -> None:
     bodies = []
     for login in ({"username": "alice", "password": "wrong"}, {"username": "nobody", "password": "wrong"}):
-        answer = httpx.post(f"{running.url}/auth/login", json=login, trust_env=False)
+        answer = httpx.post(f"{running.url}/auth/login", json=login, trust_env=False, timeout=60)
         assert answer.status_code == 401
         bodies.append(answer.json()["error"])
     assert bodies[0] == bodies[1]
@@ -253,11 +253,11 @@ def test_login_answers_alike_for_a_wrong_password_and_an_unknown_user(running: R
 def test_a_session_is_refreshed_and_ends_with_its_logout(running: Running) -> None:
     def post(path: str, token: str | None = None, body: Any = None) -> httpx.Response:
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        return httpx.post(f"{running.url}/auth/{path}", json=body, headers=headers, trust_env=False)
+        return httpx.post(f"{running.url}/auth/{path}", json=body, headers=headers, trust_env=False, timeout=60)
 
     def account_status(token: str) -> int:
         headers = {"authorization": f"Bearer {token}"}
-        return httpx.get(f"{running.url}/api/v1/account", headers=headers, trust_env=False).status_code
+        return httpx.get(f"{running.url}/api/v1/account", headers=headers, trust_env=False, timeout=60).status_code
 
     login = {"username": "alice", "password": running.passwords["alice"]}
     first, elsewhere = (post("login", body=login).json()["data"] for _ in range(2))
@@ -371,7 +371,7 @@ def decisions(running: Running) -> dict[int, list[Control]]:
 
 async def test_a_program_trades_with_a_key_until_it_is_revoked(running: Running) -> None:
     person = await asyncio.to_thread(running.bearer, "alice")
-    async with httpx.AsyncClient(base_url=running.url, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=running.url, trust_env=False, timeout=60) as client:
         new = {"name": "a bot", "scopes": ["read", "trade"], "addresses": ["127.0.0.0/8"]}
         made = await client.post("/api/v1/api-keys", json=new, headers=person)
         assert made.status_code == 201
@@ -423,9 +423,9 @@ def test_failed_logins_are_limited_for_a_user_and_good_ones_do_not_count(running
         assert running.token("bob")
     login = {"username": "unlucky", "password": "wrong"}
     for _ in range(limits.LOGIN_FAILURES_PER_USER):
-        assert httpx.post(f"{running.url}/auth/login", json=login, trust_env=False).status_code == 401
+        assert httpx.post(f"{running.url}/auth/login", json=login, trust_env=False, timeout=60).status_code == 401
     right = login | {"password": running.passwords["unlucky"]}
-    answer = httpx.post(f"{running.url}/auth/login", json=right, trust_env=False)
+    answer = httpx.post(f"{running.url}/auth/login", json=right, trust_env=False, timeout=60)
     assert (answer.status_code, answer.json()["error"]["code"]) == (429, "RATE_LIMITED")
     assert 0 < int(answer.headers["retry-after"]) <= limits.LOGIN_WINDOW_S
     assert running.token("bob")
@@ -484,7 +484,7 @@ def test_wait_answers_with_the_execution_from_the_stream(
         running.frame("orders:bob", sequence, told)
 
     async def both() -> httpx.Response:
-        async with httpx.AsyncClient(trust_env=False, timeout=15) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
             asking = client.post(f"{running.url}/api/v1/orders?wait=10000", json=body, headers=headers)
             answer, _ = await asyncio.gather(asking, asyncio.to_thread(risk_and_matching))
             return answer
@@ -496,22 +496,27 @@ def test_wait_answers_with_the_execution_from_the_stream(
 
 def test_reads_show_the_own_account_only(running: Running) -> None:
     headers = running.bearer("alice")
-    listed = httpx.get(f"{running.url}/api/v1/orders", headers=headers, trust_env=False).json()
+    listed = httpx.get(f"{running.url}/api/v1/orders", headers=headers, trust_env=False, timeout=60).json()
     assert [order["order_id"] for order in listed["data"]] == ["2", "1"]
     assert listed["pagination"] == {"page": 1, "page_size": 20, "total": 2, "total_pages": 1}
-    page = httpx.get(f"{running.url}/api/v1/orders?page=2&page_size=1", headers=headers, trust_env=False).json()
+    page = httpx.get(
+        f"{running.url}/api/v1/orders?page=2&page_size=1", headers=headers, trust_env=False, timeout=60
+    ).json()
     assert [order["order_id"] for order in page["data"]] == ["1"]
-    opened = httpx.get(f"{running.url}/api/v1/orders?status=open", headers=headers, trust_env=False).json()
+    opened = httpx.get(f"{running.url}/api/v1/orders?status=open", headers=headers, trust_env=False, timeout=60).json()
     assert [order["order_id"] for order in opened["data"]] == ["1"]
     assert (
-        httpx.get(f"{running.url}/api/v1/orders/1", headers=headers, trust_env=False).json()["data"]["executions"] == []
+        httpx.get(f"{running.url}/api/v1/orders/1", headers=headers, trust_env=False, timeout=60).json()["data"][
+            "executions"
+        ]
+        == []
     )
     for other in ("3", "999"):
-        answer = httpx.get(f"{running.url}/api/v1/orders/{other}", headers=headers, trust_env=False)
+        answer = httpx.get(f"{running.url}/api/v1/orders/{other}", headers=headers, trust_env=False, timeout=60)
         assert answer.status_code == 404
-    bob = httpx.get(f"{running.url}/api/v1/account", headers=running.bearer("bob"), trust_env=False)
+    bob = httpx.get(f"{running.url}/api/v1/account", headers=running.bearer("bob"), trust_env=False, timeout=60)
     assert bob.status_code == 404
-    answer = httpx.get(f"{running.url}/api/v1/account", headers=headers, trust_env=False)
+    answer = httpx.get(f"{running.url}/api/v1/account", headers=headers, trust_env=False, timeout=60)
     assert answer.json()["data"] == {
         "account": "alice",
         "sequence": 2,
@@ -523,17 +528,17 @@ def test_reads_show_the_own_account_only(running: Running) -> None:
         "time": "1970-01-01T00:00:00.000001Z",
     }
     for path in ("positions", "balances", "trades?symbol=BTC-USD", "candles?symbol=BTC-USD"):
-        answer = httpx.get(f"{running.url}/api/v1/{path}", headers=headers, trust_env=False)
+        answer = httpx.get(f"{running.url}/api/v1/{path}", headers=headers, trust_env=False, timeout=60)
         assert (answer.status_code, answer.json()["data"]) == (200, [])
 
 
 def test_symbols_come_from_control_and_a_quiet_book_from_far_back(running: Running) -> None:
-    symbols = httpx.get(f"{running.url}/api/v1/symbols", trust_env=False).json()["data"]
+    symbols = httpx.get(f"{running.url}/api/v1/symbols", trust_env=False, timeout=60).json()["data"]
     assert [symbol["symbol"] for symbol in symbols] == ["BTC-USD", "ETH-USD"]
     book: dict[str, Any] = {}
 
     def known() -> bool:
-        answer = httpx.get(f"{running.url}/api/v1/book/ETH-USD", trust_env=False)
+        answer = httpx.get(f"{running.url}/api/v1/book/ETH-USD", trust_env=False, timeout=60)
         book.update(answer.json().get("data") or {})
         return answer.status_code == 200
 
@@ -542,7 +547,7 @@ def test_symbols_come_from_control_and_a_quiet_book_from_far_back(running: Runni
 
 
 async def hear(ws: ClientConnection) -> dict[str, Any]:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         heard: dict[str, Any] = json.loads(await ws.recv())
         return heard
 
@@ -560,7 +565,7 @@ async def snapshot_at(ws: ClientConnection, channel: str, sequence: int) -> dict
 
 async def test_a_ticket_opens_one_connection(running: Running) -> None:
     headers = await asyncio.to_thread(running.bearer, "viewer")
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
         ticket = (await client.post(f"{running.url}/auth/ticket", headers=headers)).json()["data"]["ticket"]
         assert (await client.post(f"{running.url}/auth/ticket")).status_code == 401
     async with connect(f"{running.ws}?ticket={ticket}") as ws:
@@ -636,11 +641,11 @@ def test_a_gateway_without_a_broker_refuses_within_a_second(running: Running) ->
     try:
         wait_until(lambda: answers(url + "/health/live") == 200)
         started = time.monotonic()
-        answer = httpx.post(f"{url}/api/v1/orders", json=ORDER, headers=headers, trust_env=False)
+        answer = httpx.post(f"{url}/api/v1/orders", json=ORDER, headers=headers, trust_env=False, timeout=60)
         assert time.monotonic() - started < 1
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
         assert answer.headers["retry-after"] == "1"
-        ready = httpx.get(f"{url}/health/ready", trust_env=False)
+        ready = httpx.get(f"{url}/health/ready", trust_env=False, timeout=60)
         assert ready.status_code == 503
         said = ready.json()["data"]["dependencies"]
         assert {name: state["status"] for name, state in said.items()} == {
@@ -650,7 +655,7 @@ def test_a_gateway_without_a_broker_refuses_within_a_second(running: Running) ->
             "valkey": "up",
             "sessions": "up",
         }
-        assert httpx.get(f"{url}/api/v1/orders", headers=headers, trust_env=False).status_code == 200
+        assert httpx.get(f"{url}/api/v1/orders", headers=headers, trust_env=False, timeout=60).status_code == 200
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
@@ -680,7 +685,7 @@ def proc_environment(pid: int) -> list[str]:
 
 def answers(url: str) -> int:
     try:
-        return httpx.get(url, trust_env=False, timeout=5).status_code
+        return httpx.get(url, trust_env=False, timeout=60).status_code
     except httpx.HTTPError:
         return 0
 

@@ -470,7 +470,7 @@ def test_without_a_key_nobody_is_enrolled(identity: Identity, monkeypatch: pytes
 async def waits(identity: Identity) -> None:
     """Until a gateway waits for somebody's lock."""
     query = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'tradsys-gateway' AND wait_event_type = 'Lock'"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not identity.execute(query):  # noqa: ASYNC110 - the database gives no event
             await asyncio.sleep(0.01)
 

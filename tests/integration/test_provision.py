@@ -26,7 +26,7 @@ def admin(stack: Any) -> AdminClient:
 def config(stack: Any, topic: str) -> dict[str, str]:
     client = admin(stack)  # its futures live as long as it does
     (future,) = client.describe_configs([ConfigResource(ResourceType.TOPIC, topic)]).values()
-    return {name: entry.value for name, entry in future.result(timeout=10).items()}
+    return {name: entry.value for name, entry in future.result(timeout=60).items()}
 
 
 def test_a_fresh_cluster_agrees_after_one_run_and_a_second_changes_nothing(stack: Any, topic_prefix: str) -> None:
@@ -35,13 +35,13 @@ def test_a_fresh_cluster_agrees_after_one_run_and_a_second_changes_nothing(stack
     assert not planned.agrees
     assert {difference.action for difference in planned.differences} == {Action.CREATE}
     assert len(planned.differences) == planned.topic_count + planned.subject_count == 2 * len(all_topics())
-    assert not [name for name in admin(stack).list_topics(timeout=10).topics if name.startswith(topic_prefix)]
+    assert not [name for name in admin(stack).list_topics(timeout=60).topics if name.startswith(topic_prefix)]
 
     assert provision(*arguments).differences == planned.differences
     assert check(*arguments).agrees
     assert provision(*arguments).agrees
 
-    topics = admin(stack).list_topics(timeout=10).topics
+    topics = admin(stack).list_topics(timeout=60).topics
     for topic in all_topics():
         assert len(topics[topic_prefix + topic.name].partitions) == DEFAULT_SHARDS
     with Registry(stack.registry_url) as registry:
@@ -90,9 +90,9 @@ def test_what_is_missing_is_added_beside_what_is_there(stack: Any, topic_prefix:
     provision(*arguments)
     client = admin(stack)
     for future in client.delete_topics([f"{topic_prefix}tickers"]).values():
-        future.result(timeout=10)
+        future.result(timeout=60)
     deadline_s = time.monotonic() + 20
-    while f"{topic_prefix}tickers" in client.list_topics(timeout=10).topics:  # deleting goes on after the answer
+    while f"{topic_prefix}tickers" in client.list_topics(timeout=60).topics:  # deleting goes on after the answer
         assert time.monotonic() < deadline_s
         time.sleep(0.05)
     (difference,) = provision(*arguments).differences
@@ -114,7 +114,7 @@ def test_another_number_of_shards_is_refused(stack: Any, topic_prefix: str) -> N
 def test_too_few_replicas_are_refused(stack: Any, topic_prefix: str) -> None:
     client = admin(stack)
     for future in client.create_topics([NewTopic(f"{topic_prefix}commands", 1, 1)]).values():
-        future.result(timeout=10)
+        future.result(timeout=60)
     with pytest.raises(ProvisionError, match=r"commands has 1 replicas, but 3 are asked for\. Move the partitions"):
         provision(stack.bootstrap, stack.registry_url, topic_prefix, 1, replication=3)
 
@@ -158,4 +158,4 @@ def test_a_compatible_schema_becomes_a_version(stack: Any, topic_prefix: str, mo
 def test_a_registry_that_is_down_is_named(stack: Any, topic_prefix: str) -> None:
     with pytest.raises(ProvisionError, match=r"schema registry at http://127\.0\.0\.1:1 does not answer: .*refused"):
         provision(stack.bootstrap, "http://127.0.0.1:1", topic_prefix, 1)
-    assert not [name for name in admin(stack).list_topics(timeout=10).topics if name.startswith(topic_prefix)]
+    assert not [name for name in admin(stack).list_topics(timeout=60).topics if name.startswith(topic_prefix)]

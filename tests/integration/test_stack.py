@@ -73,6 +73,6 @@ def test_postgres_and_valkey_answer_to_their_passwords(stack: Any, topic_prefix:
 def _post(url: str, schema: dict[str, Any]) -> dict[str, Any]:
     body = json.dumps({"schema": json.dumps(schema)}).encode()
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"}, method="POST")  # noqa: S310 - loopback
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - loopback
         parsed: dict[str, Any] = json.load(answer)
         return parsed

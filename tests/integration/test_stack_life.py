@@ -220,7 +220,7 @@ def test_fresh_starts_over(running: Platform) -> None:
     assert _first_value(running.addresses["kafka_bootstrap"]) == b"kept"
     running.up("--fresh", "--yes", "--free-ports")
     admin = AdminClient({"bootstrap.servers": running.addresses["kafka_bootstrap"]})
-    assert TOPIC not in admin.list_topics(timeout=10).topics
+    assert TOPIC not in admin.list_topics(timeout=60).topics
 
 
 def _first_value(bootstrap: str) -> bytes | None:
@@ -242,6 +242,6 @@ def _eventually(true: Callable[[], bool]) -> None:
 
 def _json(url: str, body: bytes | None = None) -> dict[str, Any]:
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - loopback
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - loopback
         parsed: dict[str, Any] = json.load(answer)
         return parsed

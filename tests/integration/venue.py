@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import psutil
+import psycopg
 from confluent_kafka import Consumer, Producer, TopicPartition
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import create_engine
@@ -37,6 +38,7 @@ from schemas.registry import connect
 from schemas.seal import seal_ed25519, seal_headers
 from schemas.units import E8, make_id, split_id
 from stream_topology.sharding import partition_of
+from stream_topology.stages import STAGES
 from stream_topology.subjects import subjects
 from tradsys import platform
 from tradsys.audit.kafka_log import KafkaLog
@@ -45,6 +47,7 @@ from tradsys.demo.venue import controls
 from tradsys.settings import Settings, free_ports, load
 from tradsys.stack.processes import process_parts
 from tradsys.stack.supervision import Supervision
+from workers.projections.verify import offsets
 
 PEOPLE = ("alice", "bob")
 BOTS = ("bot-01", "bot-02", "bot-03")
@@ -301,6 +304,18 @@ class Venue:
 
         until(is_ready, "the gateway is not ready")
 
+    def until_projected(self) -> None:
+        """The rows are as far as the log was when this was asked for."""
+        topics = STAGES["projections"].inputs
+        ends = {(self.log.prefix + name, shard): end for (name, shard), end in self.log.ends(topics).items()}
+        with psycopg.connect(self.settings.db_dsn, autocommit=True) as connection:
+
+            def is_there() -> bool:
+                rows = offsets(connection)
+                return all(rows.get(place, 0) >= end for place, end in ends.items())
+
+            until(is_there, "the rows are behind the log")
+
     def _bearer(self, username: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.tokens[username]}"}
 
@@ -339,7 +354,7 @@ def open_venue() -> Iterator[Venue]:
 
 def _venue(settings: Settings) -> Venue:
     codec = connect(settings.schema_registry_url, subjects(settings.topic_prefix))
-    rest = httpx.Client(base_url=settings.gateway_url, timeout=30, trust_env=False)
+    rest = httpx.Client(base_url=settings.gateway_url, timeout=60, trust_env=False)
     passwords = {name: secrets.token_urlsafe(12) for name in PEOPLE}
     return Venue(settings, codec, rest, passwords, {name: Ed25519PrivateKey.generate() for name in BOTS})
 

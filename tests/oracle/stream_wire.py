@@ -100,5 +100,5 @@ class Connection:
         """The client goes."""
         self._events.put_nowait({"type": "websocket.disconnect", "code": 1001})
         self.reads.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await self.task

@@ -291,7 +291,7 @@ async def served() -> AsyncIterator[Served]:
 
 @pytest.fixture
 async def client(served: Served) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=served.http, trust_env=False) as opened:
+    async with httpx.AsyncClient(base_url=served.http, trust_env=False, timeout=60) as opened:
         yield opened
 
 

@@ -28,7 +28,7 @@ async def ask(connection: ClientConnection, **message: Any) -> dict[str, Any]:
 
 
 async def hear(connection: ClientConnection) -> dict[str, Any]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         heard: dict[str, Any] = json.loads(await connection.recv())
         return heard
 
@@ -594,7 +594,7 @@ async def test_what_was_conflated_and_unsubscribed_is_not_told(
 
 
 async def until(condition: Any) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - the condition is another part's
             await asyncio.sleep(0.005)
 

@@ -32,7 +32,7 @@ async def test_each_dialog_is_as_the_page_says(served: Any) -> None:
                 if line.startswith("> "):
                     await ws.send(line[2:].replace("$TOKEN", served.token()))
                     continue
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(60):
                     said = json.loads(await ws.recv())
                 assert like(said, json.loads(line)), (said, line)
 
