@@ -49,6 +49,7 @@ class Heads(msgspec.Struct):
     transfer_encoding: bytes | None = None
     correlation_id: bytes | None = None
     accept: bytes | None = None
+    accept_encoding: bytes | None = None
     origin: bytes | None = None
     idempotency_key: bytes | None = None
 
@@ -57,23 +58,17 @@ class Heads(msgspec.Struct):
         """Read them once."""
         heads = cls()
         for name, value in headers:
-            if name == b"authorization":
-                heads.authorization = value
-            elif name == b"content-type":
-                heads.content_type = value
-            elif name == b"content-length":
-                heads.content_length = value
-            elif name == b"transfer-encoding":
-                heads.transfer_encoding = value
-            elif name == b"x-correlation-id":
-                heads.correlation_id = value
-            elif name == b"accept":
-                heads.accept = value
-            elif name == b"origin":
-                heads.origin = value
-            elif name == b"idempotency-key":
-                heads.idempotency_key = value
+            field = _FIELDS.get(name)
+            if field is not None:
+                setattr(heads, field, value)
         return heads
+
+
+_FIELDS: Final = {
+    (b"x-correlation-id" if field == "correlation_id" else field.replace("_", "-").encode()): field
+    for field in Heads.__struct_fields__
+}
+"""By the header's name."""
 
 
 class Request(msgspec.Struct):
@@ -85,7 +80,7 @@ class Request(msgspec.Struct):
     correlation_id: str
     body: bytes
     identity: Identity
-    """Who asks, and has the right to."""
+    """Who asks, and has the right to; NOBODY where everybody may."""
     address: str
     """Whence it came, as budgets count."""
 

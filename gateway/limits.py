@@ -38,6 +38,10 @@ CANDLES_MAX: Final = 1_000
 """Most candles of one answer."""
 BOOK_DEPTH_DEFAULT: Final = 20
 BOOK_DEPTH_MAX: Final = 5_000
+BOOKS_KEPT_MAX: Final = 1_000
+"""Answers with a book that are kept until it changes; those that nobody asked for go first."""
+BOOK_KEPT_BYTES_MAX: Final = 16_384
+"""A larger one is made anew each time."""
 
 # Orders
 CLIENT_ORDER_ID_MAX: Final = 64
@@ -90,6 +94,7 @@ QUERY_PARAMETERS_MAX: Final = 32
 """Of a request's target; beyond either 414."""
 GZIP_BYTES_MIN: Final = 1_400
 """An answer that fits into one packet is not made smaller."""
+GZIP_LEVEL: Final = 4
 RATE_CALLERS_MAX: Final = 50_000
 """Callers whose tokens one process remembers; those that were quiet for longest are forgotten first."""
 RATE_AHEAD_PART: Final = 50

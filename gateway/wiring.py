@@ -18,7 +18,7 @@ from gateway import catalogue, limits, swagger
 from gateway.admin import routes as admin_routes
 from gateway.admin.desk import AdminDesk
 from gateway.admin.users import users_router
-from gateway.app import Gateway, make_application
+from gateway.app import Gateway
 from gateway.auth import key_routes
 from gateway.auth import routes as auth_routes
 from gateway.auth.attempts import Attempts
@@ -36,10 +36,13 @@ from gateway.breakers import Breaker
 from gateway.broker import UNREACHABLE
 from gateway.database import Database, database_is_away
 from gateway.decisions import DecisionDesk
+from gateway.framework import make_application
 from gateway.guard import Budgets, Guard
 from gateway.health import routes as health_routes
 from gateway.health.checks import Check, Health
 from gateway.idempotency import Repeats
+from gateway.lean import LeanRoutes
+from gateway.market import books
 from gateway.market import routes as market_routes
 from gateway.market.symbols import Symbols
 from gateway.metrics import Metrics
@@ -140,7 +143,7 @@ def assemble(parts: Parts, lifespan: Lifespan) -> Gateway:
     application.include_router(key_routes.signing_router(parts.signing_keys))
     application.include_router(orders_routes.router(parts.database, parts.symbols))
     application.include_router(history.router(parts.database))
-    application.include_router(market_routes.router(database=parts.database, symbols=parts.symbols, hub=parts.hub))
+    application.include_router(market_routes.router(database=parts.database, symbols=parts.symbols))
     application.include_router(pairs_routes.router(parts.pairs, parts.symbols, parts.database))
     application.include_router(admin_routes.router(parts.admin))
     application.include_router(admin_routes.limits_router(parts.admin))
@@ -148,7 +151,14 @@ def assemble(parts: Parts, lifespan: Lifespan) -> Gateway:
     application.include_router(health_routes.router(Health(parts.checks), parts.metrics))
     application.include_router(catalogue.router())
     application.include_router(swagger.router(application.openapi))
-    return Gateway(application, LeanOrders(desk, guard), door, guard, parts.repeats, parts.metrics)
+    lean = LeanRoutes(
+        {
+            **LeanOrders(desk, guard).handlers(),
+            books.BOOK + "{symbol}": {"GET": books.Books(parts.symbols, parts.hub).get},
+            health_routes.LIVE: {"GET": health_routes.live},
+        }
+    )
+    return Gateway(application, lean, door, guard, parts.repeats, parts.metrics)
 
 
 def build(settings: Settings, codec: Codec) -> Gateway:

@@ -32,6 +32,10 @@ class Identity(msgspec.Struct, frozen=True):
     rights: frozenset[Right]
 
 
+NOBODY: Final = Identity("", "", "", None, "", frozenset())
+"""Who need not say who he is."""
+
+
 class Tokens:
     """Issues and verifies access tokens. Verified ones are remembered until they expire."""
 

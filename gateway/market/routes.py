@@ -1,4 +1,4 @@
-"""Public market data: symbols and books from memory, trades and candles from the read models."""
+"""Public market data: symbols from memory, trades and candles from the read models."""
 
 from datetime import datetime
 from typing import Annotated, Final, Literal
@@ -10,12 +10,10 @@ from gateway import limits
 from gateway.cursors import Cursor, MaybeLimit, Since, Until, answer_newest, microseconds
 from gateway.database import Database
 from gateway.envelope import Pagination
-from gateway.errors import ApiError, Code
 from gateway.market.symbols import Symbols
 from gateway.orders.values import SYMBOL
 from gateway.pages import Page, PageSize, answer, answer_or_unchanged, require_window
 from gateway.rows import Renderer
-from gateway.stream.hub import Hub
 from schemas.tables import candles, trades
 
 INTERVALS_S: Final = {"1s": 1, "1m": 60, "5m": 300, "1h": 3_600, "1d": 86_400}
@@ -30,7 +28,7 @@ SymbolPath = Annotated[str, Path(pattern=SYMBOL, description="The instrument, su
 SymbolQuery = Annotated[str, Query(pattern=SYMBOL, description="The instrument, such as BTC-USD")]
 
 
-def router(*, database: Database, symbols: Symbols, hub: Hub) -> APIRouter:
+def router(*, database: Database, symbols: Symbols) -> APIRouter:
     """The routes under /api/v1 that everybody may read."""
     routes = APIRouter(prefix="/api/v1", tags=["market"])
 
@@ -38,14 +36,6 @@ def router(*, database: Database, symbols: Symbols, hub: Hub) -> APIRouter:
     async def list_symbols(request: Request) -> Response:
         """Every instrument with its rules."""
         return answer_or_unchanged(request, symbols.all())
-
-    @routes.get("/book/{symbol}")
-    async def get_book(
-        symbol: SymbolPath, depth: Annotated[int, Query(ge=1, le=limits.BOOK_DEPTH_MAX)] = limits.BOOK_DEPTH_DEFAULT
-    ) -> Response:
-        """The best levels of a book, best first, as [price, quantity]."""
-        _require(symbols, symbol)
-        return answer(hub.book(symbol, depth))
 
     @routes.get("/trades")
     async def list_trades(
@@ -61,7 +51,7 @@ def router(*, database: Database, symbols: Symbols, hub: Hub) -> APIRouter:
 
         In pages, which reach the newest 10,000 and move as trades happen; with a `limit` or a `cursor` all of them.
         """
-        _require(symbols, symbol)
+        symbols.require(symbol)
         reached = select(trades).where(trades.c.symbol == symbol)
         if since is not None:
             reached = reached.where(trades.c.ts_us >= microseconds(since, "since"))
@@ -87,7 +77,7 @@ def router(*, database: Database, symbols: Symbols, hub: Hub) -> APIRouter:
 
         Where a range has more than `limit`, ask again with `before` the oldest one's `open_time`.
         """
-        _require(symbols, symbol)
+        symbols.require(symbol)
         statement = select(*_CANDLE.columns).where(
             candles.c.symbol == symbol, candles.c.interval_s == INTERVALS_S[interval]
         )
@@ -99,8 +89,3 @@ def router(*, database: Database, symbols: Symbols, hub: Hub) -> APIRouter:
         return answer([{"symbol": symbol, "interval": interval} | _CANDLE(row) for row in rows])
 
     return routes
-
-
-def _require(symbols: Symbols, symbol: str) -> None:
-    if symbol not in symbols:
-        raise ApiError(Code.NOT_FOUND, f"There is no symbol {symbol}; GET /api/v1/symbols lists them.")

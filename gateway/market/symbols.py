@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
+from gateway.errors import ApiError, Code
 from schemas.controls import FeeTier, control_error, fee_tiers
 from schemas.messages import Control, ControlKind
 from schemas.units import format_e8
@@ -41,6 +42,11 @@ class Symbols:
 
     def __contains__(self, symbol: str) -> bool:
         return symbol in self._controls
+
+    def require(self, symbol: str) -> None:
+        """Raises ApiError for what is no instrument."""
+        if symbol not in self._controls:
+            raise ApiError(Code.NOT_FOUND, f"There is no symbol {symbol}; GET /api/v1/symbols lists them.")
 
     def quotes(self) -> dict[str, str]:
         """The currency that each is traded for, in name order."""

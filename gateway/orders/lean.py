@@ -5,6 +5,7 @@ and DELETE /api/v1/orders/{id}.
 """
 
 from asyncio import Future
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -15,6 +16,7 @@ from gateway.asgi import Reply, Request, require_json
 from gateway.envelope import encode
 from gateway.errors import ApiError, Code, violation
 from gateway.guard import Guard
+from gateway.lean import Handlers
 from gateway.orders.answers import Report, report_of
 from gateway.orders.desk import OrderDesk
 from gateway.orders.refusals import sentence
@@ -46,6 +48,16 @@ class LeanOrders:
         """Where orders go, and how many may."""
         self._guard = guard
         self._desk = desk
+
+    def handlers(self) -> Mapping[str, Handlers]:
+        """By template and method."""
+        return {
+            ORDERS: {"POST": self.place, "DELETE": self.cancel_all},
+            ORDER + "{order_id}": {"PATCH": self.amend, "DELETE": self.cancel},
+            CANCEL_AFTER: {"POST": self.cancel_after},
+            CHECK: {"POST": self.check},
+            BATCH: {"POST": self.batch},
+        }
 
     async def place(self, request: Request) -> Reply:
         """POST /api/v1/orders."""

@@ -256,3 +256,23 @@ async def test_symbols_and_an_empty_book_come_from_memory(client: Any) -> None:
     assert (symbol["order_types"], symbol["times_in_force"], symbol["max_open_orders"]) == (None, ["gtc", "ioc"], 7)
     book = (await client.get("/api/v1/book/BTC-USD")).json()["data"]
     assert (book["bids"], book["asks"], book["sequence"]) == ([], [], 0)
+
+
+async def test_a_book_is_answered_as_it_is_now(served: Any, client: Any, frame: Any) -> None:
+    """However often it was asked for before; and made smaller where that pays, for those who can read it."""
+    channel = "book:BTC-USD"
+    bids = ",".join(f'["{price}","1"]' for price in range(200, 0, -1))
+    served.hub.apply([frame(channel, 1, f'{{"bids":[{bids}],"asks":[]}}'.encode(), snapshot=True)])
+    best = "/api/v1/book/BTC-USD?depth=1"
+    for _ in range(2):
+        assert (await client.get(best)).json()["data"]["bids"] == [["200", "1"]]
+    served.hub.apply([frame(channel, 2, b'{"bids":[["200","0"]],"asks":[]}')])
+    assert (await client.get(best)).json()["data"]["bids"] == [["199", "1"]]
+    whole = "/api/v1/book/BTC-USD?depth=5000"
+    plain = await client.get(whole, headers={"accept-encoding": "identity"})
+    packed = await client.get(whole)
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.json() == plain.json()
+    assert len(plain.json()["data"]["bids"]) == 199
+    assert {plain.headers["vary"], packed.headers["vary"]} == {"accept-encoding"}

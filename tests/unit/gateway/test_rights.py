@@ -9,7 +9,6 @@ from fastapi.routing import iter_route_contexts
 from websockets.asyncio.client import connect
 
 from gateway import rights
-from gateway.orders.lean import openapi_paths
 from gateway.rights import ACTIONS, CHANNELS, EVERYBODY, ROLES, ROUTES
 from gateway.stream import requests
 
@@ -45,9 +44,10 @@ def served_routes(served: Any) -> Iterator[tuple[str, str]]:
     for route in iter_route_contexts(served.gateway._application.routes):
         for method in route.methods - {"HEAD"}:
             yield method, route.path
-    for path, operations in openapi_paths()[0].items():
-        for method in operations:
-            yield method.upper(), path
+    lean = served.gateway._lean
+    for template, handlers in [*lean._exact.values(), *lean._under.values()]:
+        for method in handlers:
+            yield method, template
 
 
 def expected(right: rights.Right | None, role: str | None) -> set[int]:
