@@ -141,7 +141,8 @@ _WITHOUT_NUMBERS: Final[dict[str, str]] = {
     Reason.TRAIL_INVALID: "A trailing_stop order has a trail or a trail rate, and no other order has",
     Reason.GROUP_INVALID: (
         "A pair is a limit order that may rest, shows all, is not post-only and waits for no trigger, and a stop "
-        "order; a bracket's entry is a limit or market order that waits for no trigger and is not reduce-only"
+        "order; a bracket's entry is a limit or market order that waits for no trigger, does not slide and is not "
+        "reduce-only"
     ),
     Reason.PRICE_OUTSIDE_BAND: "{symbol} has no price band with a tick in it: it takes no orders without a limit",
 }

@@ -297,4 +297,5 @@ RISK_ORDER_MUTATIONS: Final = (
         "    worst_price_e8: int = 0\n",
         "    newer_e8: int = 0\n    worst_price_e8: int = 0\n",
     ),
+    Mutation("bracket: its entry slides", BRACKETS, " or entry.slide:", ":"),
 )

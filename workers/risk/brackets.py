@@ -109,7 +109,8 @@ class Brackets:
             return Refusal(Reason.CLIENT_ORDER_ID_INVALID, *numbers)
         if any(name in account.by_client_id for name in names):
             return Refusal(Reason.CLIENT_ORDER_ID_REUSED)
-        if entry.order_type not in _ENTERS or entry.trigger is not None or entry.reduce_only:
+        # One that slid could come to rest beyond its own stop.
+        if entry.order_type not in _ENTERS or entry.trigger is not None or entry.reduce_only or entry.slide:
             return Refusal(Reason.GROUP_INVALID)
         near, limit_e8 = replace(rules), self._fat_finger_e8(account, entry)
         near.set_mark(entry.price_e8 or rules.mark_e8)

@@ -71,7 +71,6 @@ def venue() -> Venue:
         {"time_in_force": TimeInForce.IOC},
         {"order_type": OrderType.MARKET, "time_in_force": TimeInForce.IOC},
         {"order_type": OrderType.MARKET, "time_in_force": TimeInForce.FOK, "notional_e8": 200 * E8},
-        {"post_only": True, "slide": True},
         {"display_e8": E8},
         {"time_in_force": TimeInForce.DAY},
     ],

@@ -287,6 +287,7 @@ def test_an_account_that_a_loss_makes_reducing_with_the_fill_is_protected(desk: 
     ("changes", "refusal"),
     [
         ({"reduce_only": True}, (Reason.GROUP_INVALID, None, None)),
+        ({"post_only": True, "slide": True}, (Reason.GROUP_INVALID, None, None)),
         ({"order_type": OrderType.STOP_LIMIT}, (Reason.GROUP_INVALID, None, None)),
         ({"take_profit_price_e8": 1000 * E8}, (Reason.GROUP_INVALID, 1000 * E8, 1000 * E8)),
         ({"trigger_price_e8": 1000 * E8}, (Reason.GROUP_INVALID, 1000 * E8, 1000 * E8)),
