@@ -79,6 +79,10 @@ DECISIONS_WAITING_MAX: Final = 8
 """Decisions of one process that wait for the log; beyond it 503."""
 DECIDE_S: Final = 5.0
 """A decision stands in the log, and was read back, by then; beyond it the outcome is unknown."""
+TIMETABLE_PHASES_MAX: Final = 20
+"""Phases of a day, in a timetable."""
+HOLIDAYS_MAX: Final = 400
+"""Dates that a timetable leaves out."""
 PAIRS_MAX: Final = 1_000
 """Pairs of symbols that were not taken away."""
 

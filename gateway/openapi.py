@@ -87,7 +87,15 @@ ANSWERS: Final[Mapping[tuple[str, str], Said]] = {
     ("get", "/api/v1/admin/limits"): Said(reference("Limits"), is_list=True, others=(Code.FORBIDDEN,)),
     ("put", "/api/v1/admin/limits"): Said(decision("Limits"), others=(*_DECISION, Code.NOT_FOUND)),
     ("patch", "/api/v1/admin/symbols/{symbol}"): Said(decision("Symbol"), others=(*_DECISION, Code.CONFLICT)),
+    ("get", "/api/v1/admin/sessions"): Said(reference("Next"), is_list=True, is_paged=True, others=(Code.FORBIDDEN,)),
+    ("post", "/api/v1/admin/sessions"): Said(decision("Symbols"), others=_DECISION),
+    ("get", "/api/v1/admin/symbols/{symbol}/sessions"): Said(reference("Planned"), others=(Code.FORBIDDEN,)),
     ("post", "/api/v1/admin/symbols/{symbol}/sessions"): Said(decision("Planned"), others=_DECISION),
+    ("post", "/api/v1/admin/symbols/{symbol}/timetable"): Said(decision("Planned"), others=_DECISION),
+    ("get", "/api/v1/admin/strategies"): Said(
+        reference("Strategy"), is_list=True, is_paged=True, others=(Code.FORBIDDEN,)
+    ),
+    ("put", "/api/v1/admin/strategies"): Said(decision("Strategy"), others=(*_DECISION, Code.NOT_FOUND)),
     ("post", "/api/v1/admin/kill"): Said(decision("Stopped"), others=(*_DECISION, Code.NOT_FOUND)),
     ("post", "/api/v1/admin/deposits"): Said(decision("Moved"), others=(*_DECISION, Code.NOT_FOUND)),
     ("post", "/api/v1/admin/withdrawals"): Said(decision("Moved"), others=(*_DECISION, Code.NOT_FOUND)),

@@ -8,6 +8,7 @@ from gateway.rights import ROLES
 from schemas.decided import LIMIT_COUNTS, LIMIT_NUMBERS
 
 _COUNT: Final[JsonObject] = {"type": "integer"}
+_PHASE: Final[JsonObject] = object_of(at=TIME, phase=TEXT)
 _MOVED: Final[JsonObject] = {"account": TEXT, "currency": TEXT, "amount": NUMBER}
 
 ADMIN_SCHEMAS: Final[JsonObject] = {
@@ -41,7 +42,10 @@ ADMIN_SCHEMAS: Final[JsonObject] = {
         **{name.removesuffix("_e8"): or_null(NUMBER) for name in LIMIT_NUMBERS},
         **{name: or_null(_COUNT) for name in LIMIT_COUNTS},
     ),
-    "Planned": object_of(symbol=TEXT, planned={"type": "array", "items": object_of(at=TIME, phase=TEXT)}),
+    "Planned": object_of(symbol=TEXT, planned={"type": "array", "items": _PHASE}),
+    "Next": object_of(symbol=TEXT, next=or_null(_PHASE)),
+    "Symbols": object_of(symbols={"type": "array", "items": TEXT}),
+    "Strategy": object_of(account=TEXT, strategy=TEXT, status=or_null(TEXT)),
     "Stopped": object_of(stopped={"type": "array", "items": TEXT}),
     "Moved": object_of(**_MOVED),
     "Moving": object_of(**_MOVED, to_account=TEXT),
@@ -67,6 +71,23 @@ BODIES: Final[Mapping[tuple[str, str], JsonObject]] = {
         "at once": {"phase": "auction"},
         "planned": {"phase": "closed", "at": "2090-01-31T17:30:00Z"},
         "withdrawn": {},
+    },
+    ("post", "/api/v1/admin/sessions"): {"a halt": {"phase": "halted"}},
+    ("post", "/api/v1/admin/symbols/{symbol}/timetable"): {
+        "a week": {
+            "timetable": [
+                {"at": "08:50", "phase": "auction"},
+                {"at": "09:00", "phase": "continuous"},
+                {"at": "17:30", "phase": "auction"},
+                {"at": "17:35", "phase": "closed"},
+            ],
+            "zone": "Europe/Berlin",
+            "days": 5,
+            "holidays": ["2090-12-25"],
+        }
+    },
+    ("put", "/api/v1/admin/strategies"): {
+        "goes on": {"account": "desk-1", "strategy": "trend", "status": "active"},
     },
     ("patch", "/api/v1/admin/accounts/{account}"): {
         "new": {"kind": "margin", "leverage": "3"},

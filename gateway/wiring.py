@@ -16,6 +16,7 @@ from valkey.exceptions import ValkeyError
 
 from gateway import catalogue, limits, swagger
 from gateway.admin import routes as admin_routes
+from gateway.admin import sessions as session_routes
 from gateway.admin.desk import AdminDesk
 from gateway.admin.users import users_router
 from gateway.app import Gateway
@@ -146,6 +147,7 @@ def assemble(parts: Parts, lifespan: Lifespan) -> Gateway:
     application.include_router(market_routes.router(database=parts.database, symbols=parts.symbols))
     application.include_router(pairs_routes.router(parts.pairs, parts.symbols, parts.database))
     application.include_router(admin_routes.router(parts.admin))
+    application.include_router(session_routes.router(parts.admin))
     application.include_router(admin_routes.limits_router(parts.admin))
     application.include_router(users_router(parts.identity))
     application.include_router(health_routes.router(Health(parts.checks), parts.metrics))

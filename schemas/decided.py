@@ -129,6 +129,12 @@ class Decided:
         if name is not None and name not in known:
             raise ChangeError(f"There is no {what} {name}; there are {', '.join(sorted(known)) or 'none'}")
 
+    def every_symbol(self) -> list[str]:
+        """All symbols of the venue, by name. Raises ChangeError where it has none."""
+        if not self.symbols:
+            raise ChangeError("The venue has no symbols")
+        return sorted(self.symbols)
+
     def stops(self, what: str, name: str | None, strategy: str | None, status: AccountStatus) -> list[Stop]:
         """The decisions that stop a symbol, an account, a strategy, or all of the venue, and take out what rests.
 

@@ -3,18 +3,16 @@
 A field that is left out stays as it is; null takes a rule away.
 """
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway import limits
-from gateway.cursors import microseconds
 from gateway.errors import ApiError, Code, Violation, violation
 from gateway.orders.values import SYMBOL
 from gateway.strict import refused
 from schemas.decided import LIMIT_COUNTS, LIMIT_NUMBERS, SYMBOL_NUMBERS
-from schemas.messages import AccountKind, AccountStatus, Phase, SelfTradePrevention, SymbolStatus
+from schemas.messages import AccountKind, AccountStatus, SelfTradePrevention, SymbolStatus
 from schemas.units import UnitError, parse_e8
 
 Decimal = Annotated[str, Field(max_length=40, description="A decimal number")]
@@ -24,11 +22,13 @@ Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Fraction = Annotated[Decimal, Field(description="A fraction: 0.1 is 10 %")]
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
+    """Takes what it names, and nothing else."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class Breaker(_Body):
+class Breaker(Body):
     """A circuit breaker."""
 
     move: Annotated[Decimal, Field(description="How far a trade may be from the first price of the window, a fraction")]
@@ -36,7 +36,7 @@ class Breaker(_Body):
     halt_s: Count
 
 
-class Tier(_Body):
+class Tier(Body):
     """Fees from a volume of 30 days on."""
 
     volume: Decimal
@@ -44,7 +44,7 @@ class Tier(_Body):
     taker_fee: Decimal
 
 
-class SymbolChange(_Body):
+class SymbolChange(Body):
     """The rules of a symbol; a new one needs tick and lot."""
 
     base: Annotated[Currency | None, Field(description="Else what stands before the dash of the name")] = None
@@ -96,7 +96,7 @@ class SymbolChange(_Body):
         return fields
 
 
-class AccountChange(_Body):
+class AccountChange(Body):
     """What an account may do; a new one needs its kind."""
 
     kind: Literal["cash", "margin"] | None = None
@@ -125,7 +125,7 @@ class AccountChange(_Body):
         return fields
 
 
-class Limits(_Body):
+class Limits(Body):
     """All limits of an account, of a symbol, of both, or of everybody; what is left out or null is not limited."""
 
     account: Annotated[Name | None, Field(description="Whose; null: of every account")] = None
@@ -152,21 +152,7 @@ class Limits(_Body):
         return fields
 
 
-class Session(_Body):
-    """A phase of a symbol, at once or at a time; without a phase what is planned is withdrawn."""
-
-    phase: Literal["pre_open", "auction", "continuous", "halted", "closed"] | None = None
-    at: Annotated[datetime | None, Field(strict=False, description="With its zone; null: at once, or all")] = None
-
-    def fields(self) -> dict[str, Any]:
-        """As a record says it. Raises ApiError."""
-        return {
-            "phase": None if self.phase is None else Phase(self.phase.upper()),
-            "effective_us": None if self.at is None else microseconds(self.at, "at"),
-        }
-
-
-class Kill(_Body):
+class Kill(Body):
     """What is stopped. An account and its strategies, or all accounts of the venue, may be left to reduce."""
 
     what: Literal["symbol", "account", "strategy", "venue"]
@@ -185,7 +171,7 @@ class Kill(_Body):
         return AccountStatus.REDUCING if self.reducing else AccountStatus.SUSPENDED
 
 
-class Funds(_Body):
+class Funds(Body):
     """Funds of an account."""
 
     account: Name
@@ -208,7 +194,20 @@ class TransferBody(Funds):
     to_account: Name
 
 
-class NewUserBody(_Body):
+class StrategyChange(Body):
+    """What a strategy of an account may do."""
+
+    account: Name
+    strategy: Annotated[Name, Field(description="As orders name it")]
+    status: Literal["active", "reducing", "suspended"]
+
+    def fields(self) -> dict[str, Any]:
+        """As a record says it."""
+        status = AccountStatus(self.status.upper())
+        return {"account": self.account, "strategy": self.strategy, "account_status": status}
+
+
+class NewUserBody(Body):
     """Who may log in."""
 
     username: Name
@@ -217,7 +216,7 @@ class NewUserBody(_Body):
     role: Literal["admin", "trader", "viewer"]
 
 
-class UserChange(_Body):
+class UserChange(Body):
     """Another role, or whether the user may log in."""
 
     role: Literal["admin", "trader", "viewer"] | None = None

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple
 
@@ -15,7 +15,7 @@ from gateway.decisions import DecisionDesk
 from gateway.errors import ApiError, Code
 from schemas.controls import CONTROL_ID_CHARACTERS_MAX
 from schemas.decided import KEPT, ChangeError, Decided, Stop
-from schemas.messages import Control, ControlKind
+from schemas.messages import Control, ControlKind, Phase
 
 _log: Final = structlog.get_logger("gateway.admin")
 
@@ -86,12 +86,23 @@ class AdminDesk:
             controls.append(replace(before, control_id=control_id, **stop.fields))
         return await self._made(identity, controls, changes)
 
-    async def plan(self, identity: Identity, token: str, fields: Mapping[str, Any]) -> Decision:
-        """Set, plan or withdraw a phase of a symbol. Raises ApiError."""
+    async def plan(
+        self, identity: Identity, token: str, symbols: Iterable[str], steps: Sequence[tuple[int | None, Phase | None]]
+    ) -> Decision:
+        """Set, plan or withdraw phases of symbols, all of them or none. Raises ApiError.
+
+        A step is when, in microseconds since 1970 UTC, and which phase begins; None is at once, and none.
+        """
         kind = ControlKind.SESSION
-        control = Control(kind=kind, control_id=_id(kind, token), **fields)
-        self.asked(lambda: self.decided.require_room([control], time.time_ns() // 1_000))
-        return await self._made(identity, [control])
+        planned = [(symbol, *step) for symbol in symbols for step in steps]
+        controls = [
+            Control(
+                kind=kind, control_id=f"{_id(kind, token)}-{number}", symbol=symbol, phase=phase, effective_us=at_us
+            )
+            for number, (symbol, at_us, phase) in enumerate(planned)
+        ]
+        self.asked(lambda: self.decided.require_room(controls, time.time_ns() // 1_000))
+        return await self._made(identity, controls)
 
     def asked(self, change: Callable[[], Any]) -> Any:
         """What a change comes to. Raises ApiError where it cannot be as things stand, or nobody knows how they do."""

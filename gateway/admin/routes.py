@@ -4,10 +4,10 @@ from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from gateway import limits
-from gateway.admin.bodies import AccountChange, Funds, Kill, Limits, Session, SymbolChange, TransferBody
+from gateway.admin.bodies import AccountChange, Funds, Kill, Limits, StrategyChange, SymbolChange, TransferBody
 from gateway.admin.desk import AdminDesk, Decision
 from gateway.auth.routes import BEARER, Caller
 from gateway.envelope import Pagination
@@ -17,7 +17,7 @@ from gateway.orders.values import SYMBOL
 from gateway.pages import Page, PageSize, answer, require_window
 from schemas.decided import LIMIT_COUNTS, LIMIT_NUMBERS
 from schemas.messages import Control, ControlKind
-from schemas.units import format_e8, format_us
+from schemas.units import format_e8
 
 SymbolPath = Annotated[str, Path(pattern=SYMBOL)]
 AccountPath = Annotated[str, Path(max_length=64)]
@@ -49,7 +49,7 @@ def limits_router(desk: AdminDesk) -> APIRouter:
 
 
 def _add_instruments(routes: APIRouter, desk: AdminDesk) -> None:
-    """Symbols, their sessions, and the kill switch."""
+    """Symbols, strategies, and the kill switch."""
 
     @routes.patch("/symbols/{symbol}")
     async def change_symbol(identity: Caller, token: DecisionToken, symbol: SymbolPath, body: SymbolChange) -> Response:
@@ -60,15 +60,26 @@ def _add_instruments(routes: APIRouter, desk: AdminDesk) -> None:
             decision = await desk.decide(identity, token, ControlKind.SYMBOL, fields, changes)
         return _told(decision, shown_symbol(desk.decided.symbols[symbol]))
 
-    @routes.post("/symbols/{symbol}/sessions")
-    async def set_session(identity: Caller, token: DecisionToken, symbol: SymbolPath, body: Session) -> Response:
-        """Set or plan a phase of a symbol, or withdraw what is planned."""
+    @routes.get("/strategies")
+    async def list_strategies(
+        account: Annotated[str | None, Query(max_length=64)] = None,
+        page: Page = 1,
+        page_size: PageSize = limits.PAGE_SIZE_DEFAULT,
+    ) -> Response:
+        """The strategies about which something was decided, by account and name; all others are active."""
+        require_window(page, page_size)
+        known = [names for names in sorted(desk.decided.strategies) if account in {None, names[0]}]
+        begin = (page - 1) * page_size
+        data = [_shown_strategy(desk.decided.strategies[names]) for names in known[begin : begin + page_size]]
+        return answer(data, Pagination.of(page, page_size, len(known)))
+
+    @routes.put("/strategies")
+    async def put_strategy(identity: Caller, token: DecisionToken, body: StrategyChange) -> Response:
+        """Let a strategy of an account go on, or take no new orders. What rests stays, other than with a kill."""
         async with desk.turn():
-            desk.asked(partial(desk.decided.require, "symbol", symbol))
-            decision = await desk.plan(identity, token, {"symbol": symbol, **body.fields()})
-        planned = desk.decided.planned(symbol, 0)
-        shown = [{"at": format_us(at_us), "phase": phase.lower()} for at_us, phase in planned]
-        return _told(decision, {"symbol": symbol, "planned": shown})
+            desk.asked(partial(desk.decided.require, "account", body.account))
+            decision = await desk.decide(identity, token, ControlKind.STRATEGY, body.fields())
+        return _told(decision, _shown_strategy(desk.decided.strategies[body.account, body.strategy]))
 
     @routes.post("/kill")
     async def kill(identity: Caller, token: DecisionToken, body: Kill) -> Response:
@@ -161,6 +172,15 @@ def _shown_account(control: Control) -> dict[str, Any]:
         "leverage": None if control.leverage_e8 is None else format_e8(control.leverage_e8),
         "open_orders_max": control.open_orders_max,
         "self_trade_prevention": prevention,
+    }
+
+
+def _shown_strategy(control: Control) -> dict[str, Any]:
+    status = control.account_status
+    return {
+        "account": control.account,
+        "strategy": control.strategy,
+        "status": None if status is None else status.lower(),
     }
 
 

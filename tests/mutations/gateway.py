@@ -25,6 +25,7 @@ DECISIONS = "gateway/decisions.py"
 REPEATS = "gateway/idempotency.py"
 ADMIN = "gateway/admin/desk.py"
 ADMIN_ROUTES = "gateway/admin/routes.py"
+SESSION_ROUTES = "gateway/admin/sessions.py"
 
 GATEWAY_MUTATIONS: Final = (
     Mutation("an unknown user costs nothing", PASSWORDS, "password_hash or NOBODY", 'password_hash or ""'),
@@ -87,6 +88,11 @@ GATEWAY_MUTATIONS: Final = (
         "if error := self.decided.gate.error(",
         "if error := (lambda _: None)(",
     ),
+    Mutation("a timetable has room without end", ADMIN, "self.decided.require_room(controls", "print(controls"),
+    Mutation("what has been stays planned", SESSION_ROUTES, "return time.time_ns() // 1_000", "return 0"),
+    Mutation("one halt is that of one symbol", SESSION_ROUTES, "names, [body.step()]", "names[:1], [body.step()]"),
+    Mutation("a timetable is of any order", SESSION_ROUTES, "        require_order(timetable)\n", ""),
+    Mutation("strategies of others are listed", ADMIN_ROUTES, "if account in {None, names[0]}", "if True"),
     Mutation(
         "a withdrawal deposits", ADMIN_ROUTES, "move(identity, token, body, -1)", "move(identity, token, body, 1)"
     ),

@@ -4,7 +4,7 @@ What it does stands in pure code, once: calls and how answers are read (`wire`, 
 call is repeated (`rules`), sessions (`session`), the stream (`stream`, `channels`). The shells do only I/O.
 """
 
-from tradsys.client.admin_calls import AccountChange, SymbolChange
+from tradsys.client.admin_calls import AccountChange, PhaseOfDay, SymbolChange, Timetable
 from tradsys.client.async_client import AsyncClient
 from tradsys.client.book import Book
 from tradsys.client.client import Client
@@ -78,6 +78,7 @@ __all__ = [
     "OutcomeUnknownError",
     "Password",
     "PhaseChanged",
+    "PhaseOfDay",
     "Placed",
     "PortfolioChanged",
     "PositionsChanged",
@@ -87,6 +88,7 @@ __all__ = [
     "StopOrder",
     "SymbolChange",
     "TickerChanged",
+    "Timetable",
     "TradesHappened",
     "UnauthorizedError",
     "UnavailableError",

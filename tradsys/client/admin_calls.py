@@ -4,7 +4,7 @@ In changes a field that is left out stays as it is, and None takes a rule away.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
 from urllib.parse import quote
@@ -14,13 +14,15 @@ import msgspec
 from tradsys.client.listings import Listing
 from tradsys.client.messages import Limits, Message
 from tradsys.client.requests import Number, SelfTradePrevention, text
-from tradsys.client.wire import Call, as_it_is
+from tradsys.client.wire import Answer, Call, Envelope, as_it_is
 
 ADMIN: Final = "/api/v1/admin"
 UNSET: Final = msgspec.UNSET
 Unset = msgspec.UnsetType
 Role = Literal["admin", "trader", "viewer"]
 Phases = Literal["pre_open", "auction", "continuous", "halted", "closed"]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+Status = Literal["active", "reducing", "suspended"]
 
 
 class Breaker(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +71,7 @@ class AccountChange(msgspec.Struct, frozen=True, kw_only=True):
     """What an account may do; a new one needs its kind."""
 
     kind: Literal["cash", "margin"] | Unset | None = UNSET
-    status: Literal["active", "reducing", "suspended"] | Unset | None = UNSET
+    status: Status | Unset | None = UNSET
     leverage: Number | Unset | None = UNSET
     open_orders_max: int | Unset | None = UNSET
     self_trade_prevention: SelfTradePrevention | Unset | None = UNSET
@@ -96,6 +98,51 @@ class AccountRules(Message, frozen=True, kw_only=True):
     self_trade_prevention: str | None = None
 
 
+class Planned(Message, frozen=True, kw_only=True):
+    """A phase that a symbol will have."""
+
+    at: datetime
+    phase: str
+
+
+class NextPhase(Message, frozen=True, kw_only=True):
+    """What is planned next for a symbol; None where nothing is."""
+
+    symbol: str
+    next: Planned | None = None
+
+
+class _PlannedOf(Message, frozen=True, kw_only=True):
+    planned: list[Planned]
+
+
+class PhaseOfDay(msgspec.Struct, frozen=True, kw_only=True):
+    """A phase, and when it begins in local time, such as 09:00 or 09:00:30."""
+
+    at: str
+    phase: Phases
+
+
+class Timetable(msgspec.Struct, frozen=True, kw_only=True):
+    """A day's phases, for the next days that have not begun."""
+
+    timetable: tuple[PhaseOfDay, ...]
+    zone: str = "UTC"
+    """Whose local time it is, such as Europe/Berlin."""
+    days: int = 1
+    weekdays: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri")
+    holidays: tuple[date, ...] = ()
+    """Left out."""
+
+
+class StrategyStatus(Message, frozen=True, kw_only=True):
+    """What was decided about a strategy of an account."""
+
+    account: str
+    strategy: str
+    status: str | None = None
+
+
 class User(Message, frozen=True, kw_only=True):
     """Who may log in."""
 
@@ -115,10 +162,40 @@ def change_symbol(symbol: str, change: SymbolChange) -> Call[Decision]:
     return _change("PATCH", f"symbols/{quote(symbol, safe='')}", _body(change))
 
 
-def set_session(symbol: str, phase: Phases | None, at: datetime | None) -> Call[Decision]:
-    """Set or plan a phase of a symbol, or withdraw what is planned."""
+def set_session(symbol: str | None, phase: Phases | None, at: datetime | None) -> Call[Decision]:
+    """Set or plan a phase of a symbol or of all, or withdraw what is planned."""
     body = {"phase": phase, "at": None if at is None else text(at)}
-    return _once(f"symbols/{quote(symbol, safe='')}/sessions", body)
+    return _once("sessions" if symbol is None else f"symbols/{quote(symbol, safe='')}/sessions", body)
+
+
+def plan_days(symbol: str, timetable: Timetable) -> Call[Decision]:
+    """Plan a day's phases for so many days."""
+    return _once(f"symbols/{quote(symbol, safe='')}/timetable", msgspec.to_builtins(timetable))
+
+
+def planned(symbol: str) -> Call[list[Planned]]:
+    """What is planned for a symbol."""
+
+    def read(_: Answer, envelope: Envelope) -> list[Planned]:
+        return msgspec.json.decode(envelope.data, type=_PlannedOf).planned
+
+    return Call(method="GET", path=f"{ADMIN}/symbols/{quote(symbol, safe='')}/sessions", read=read)
+
+
+def planned_next() -> Listing[NextPhase]:
+    """What is planned next for each symbol."""
+    return Listing(f"{ADMIN}/sessions", NextPhase, {}, lambda row: row.symbol)
+
+
+def strategies(account: str | None) -> Listing[StrategyStatus]:
+    """Strategies about which something was decided."""
+    query = {} if account is None else {"account": account}
+    return Listing(f"{ADMIN}/strategies", StrategyStatus, query, lambda row: (row.account, row.strategy))
+
+
+def put_strategy(account: str, strategy: str, status: Status) -> Call[Decision]:
+    """Say what a strategy of an account may do."""
+    return _change("PUT", "strategies", {"account": account, "strategy": strategy, "status": status})
 
 
 def change_account(account: str, change: AccountChange) -> Call[Decision]:

@@ -5,7 +5,20 @@ from datetime import datetime
 from typing import Any, Literal
 
 from tradsys.client import admin_calls
-from tradsys.client.admin_calls import AccountChange, AccountRules, Decision, Phases, Role, SymbolChange, User
+from tradsys.client.admin_calls import (
+    AccountChange,
+    AccountRules,
+    Decision,
+    NextPhase,
+    Phases,
+    Planned,
+    Role,
+    Status,
+    StrategyStatus,
+    SymbolChange,
+    Timetable,
+    User,
+)
 from tradsys.client.listings import Listing
 from tradsys.client.messages import Limits
 from tradsys.client.requests import Number
@@ -30,6 +43,34 @@ class AsyncAdmin:
     async def set_session(self, symbol: str, phase: Phases | None, *, at: datetime | None = None) -> Decision:
         """Set a phase of a symbol at once, or plan it; None withdraws what is planned."""
         decision: Decision = await self._perform(admin_calls.set_session(symbol, phase, at))
+        return decision
+
+    async def set_every_session(self, phase: Phases | None, *, at: datetime | None = None) -> Decision:
+        """Set a phase of every symbol at once, or plan it; None withdraws what is planned."""
+        decision: Decision = await self._perform(admin_calls.set_session(None, phase, at))
+        return decision
+
+    async def plan_days(self, symbol: str, timetable: Timetable) -> Decision:
+        """Plan a day's phases of a symbol for so many days; what is planned for the same times is replaced."""
+        decision: Decision = await self._perform(admin_calls.plan_days(symbol, timetable))
+        return decision
+
+    async def planned(self, symbol: str) -> list[Planned]:
+        """Read the phases that are planned for a symbol, soonest first."""
+        planned: list[Planned] = await self._perform(admin_calls.planned(symbol))
+        return planned
+
+    def planned_next(self) -> AsyncIterator[NextPhase]:
+        """Read what is planned next for each symbol, by name."""
+        return self._all(admin_calls.planned_next())
+
+    def strategies(self, account: str | None = None) -> AsyncIterator[StrategyStatus]:
+        """Read the strategies about which something was decided; all others are active."""
+        return self._all(admin_calls.strategies(account))
+
+    async def set_strategy(self, account: str, strategy: str, status: Status) -> Decision:
+        """Say what a strategy of an account may do; what rests stays, other than with `kill`."""
+        decision: Decision = await self._perform(admin_calls.put_strategy(account, strategy, status))
         return decision
 
     async def change_account(self, account: str, change: AccountChange) -> Decision:

@@ -17,7 +17,7 @@ from tradsys.errors import CommandError
 from tradsys.operator.calendars import exchange_changes
 from tradsys.operator.decisions import Decisions
 from tradsys.operator.sessions import told_sessions
-from tradsys.operator.timetable import changes, typed_dates, typed_timetable, typed_weekdays, typed_zone
+from tradsys.operator.timetable import typed_days, typed_timetable
 from tradsys.operator.typed import EXIT_USAGE, decidable, shown_e8, typed_choice
 from tradsys.settings import environment_of
 
@@ -65,8 +65,7 @@ def command(
     elif at is not None:
         raise CommandError("--at goes with --phase or --withdraw.", exit_code=EXIT_USAGE)
     if timetable is not None:
-        when = typed_weekdays(weekdays), typed_dates(holidays), time.time_ns() // 1_000
-        steps += changes(typed_timetable(timetable), typed_zone(zone), days, *when)
+        steps += typed_days(typed_timetable(timetable), zone, days, weekdays, holidays, time.time_ns() // 1_000)
     if calendar is not None:
         steps += exchange_changes(calendar, days, auction, time.time_ns() // 1_000)
     if sum((chosen is not None, withdraw, timetable is not None, calendar is not None)) > 1:

@@ -2,14 +2,14 @@
 
 import inspect
 from dataclasses import fields
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, get_args, get_type_hints
 
 import msgspec
 import pytest
 
-from gateway.admin import bodies
+from gateway.admin import bodies, sessions
 from gateway.openapi_admin import ADMIN_SCHEMAS
 from gateway.openapi_objects import SCHEMAS
 from gateway.orders.groups import BracketRequest, StopRequest
@@ -66,6 +66,8 @@ OBJECTS = {
     "Fees": messages.Fees,
     "Limits": messages.Limits,
     "AccountRules": admin_calls.AccountRules,
+    "Next": admin_calls.NextPhase,
+    "Strategy": admin_calls.StrategyStatus,
     "User": admin_calls.User,
     "Trade": messages.Trade,
     "Candle": messages.Candle,
@@ -119,6 +121,12 @@ def _words(hint: Any) -> set[Any]:
     """The words of a Literal, however deep."""
     arguments = get_args(hint)
     return {hint} if not arguments else set().union(*(_words(argument) for argument in arguments))
+
+
+def test_every_field_of_a_timetable_can_be_said() -> None:
+    assert [*TIMETABLE.__struct_fields__] == [*sessions.TimetableBody.model_fields]
+    sent = msgspec.json.decode(msgspec.json.encode(admin_calls.plan_days("B", TIMETABLE).body))
+    assert sessions.TimetableBody.model_validate(sent).model_dump(mode="json") == sent
 
 
 def test_every_field_of_a_pair_can_be_said() -> None:
@@ -181,6 +189,9 @@ class Recorder:
         raise LookupError
 
 
+TIMETABLE = admin_calls.Timetable(
+    timetable=(admin_calls.PhaseOfDay(at="09:00", phase="auction"),), holidays=(date(2090, 12, 25),)
+)
 PAIR = pairs.NewPair(symbol1="B", symbol2="C", status="active", lookback_period=20)
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "place": (NewOrder(symbol="B", side="buy", type="market", quantity=1),),
@@ -190,6 +201,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "cancel_after": (7,),
     "put_limits": (messages.Limits(),),
     "change_symbol": ("X1", admin_calls.SymbolChange()),
+    "plan_days": ("X1", TIMETABLE),
     "change_account": ("X1", admin_calls.AccountChange()),
     "deposit": ("a", "USD", 1),
     "withdraw": ("a", "USD", 1),

@@ -1,15 +1,18 @@
 """What admins decide over REST is what the operator's commands decide: the same records, checked alike."""
 
 import asyncio
+from datetime import UTC, datetime
 from ipaddress import ip_network
 from types import SimpleNamespace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from msgspec.structs import replace
 
 from gateway.auth.users import Listed, UserError
 from schemas.messages import AccountStatus, Control, ControlKind, OrderType, Phase, SymbolStatus
+from schemas.timetable import WEEKDAYS
 from schemas.units import E8, make_id
 
 ADMIN = "/api/v1/admin"
@@ -249,6 +252,94 @@ async def test_sessions_are_set_planned_and_withdrawn(served: Any, ask: Any) -> 
     ]
     assert (await ask("POST", path, {"phase": "auction", "at": "2090-01-31T17:30:00"})).status_code == 422
     assert (await ask("POST", "/symbols/NO-SUCH/sessions", {"phase": "auction"})).status_code == 404
+
+
+async def test_a_timetable_is_planned_shown_and_made_once(served: Any, ask: Any) -> None:
+    path = "/symbols/BTC-USD/timetable"
+    week = {
+        "timetable": [{"at": "09:00", "phase": "auction"}, {"at": "17:30:30", "phase": "closed"}],
+        "zone": "Europe/Berlin",
+        "days": 3,
+        "weekdays": ["mon", "wed"],
+    }
+    key = {"idempotency-key": "a-key-of-this-test"}
+    planned = (await ask("POST", path, week, **key)).json()["data"]
+    assert [step["phase"] for step in planned["planned"]] == ["auction", "closed"] * 3
+    moments = [datetime.fromisoformat(step["at"]).astimezone(ZoneInfo("Europe/Berlin")) for step in planned["planned"]]
+    assert {moment.time().isoformat() for moment in moments} == {"09:00:00", "17:30:30"}
+    assert {moment.weekday() for moment in moments} == {0, 2}
+    assert moments == sorted(moments)
+    assert moments[0] > datetime.now(UTC)
+    served.kept.values.clear()
+    assert (await ask("POST", path, week, **key)).json()["data"]["position"] is None
+    assert [record.effective_us for record in served.decided] == [int(m.timestamp()) * 1_000_000 for m in moments]
+    assert len({record.control_id for record in served.decided}) == 6
+    left_out = week | {"holidays": [moments[0].date().isoformat()], "days": 1}
+    await ask("POST", "/symbols/BTC-USD/sessions", {})
+    shown = (await ask("POST", path, left_out)).json()["data"]["planned"]
+    assert [step["at"] for step in shown] == [step["at"] for step in planned["planned"][2:4]]
+    listed = await ask("GET", "/symbols/BTC-USD/sessions")
+    assert listed.json()["data"] == {"symbol": "BTC-USD", "planned": shown}
+    assert (await ask("GET", "/sessions")).json()["data"] == [{"symbol": "BTC-USD", "next": shown[0]}]
+    assert (await ask("GET", "/symbols/NO-SUCH/sessions")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"timetable": []}, "timetable: "),
+        ({"timetable": [{"at": "9:00", "phase": "auction"}]}, "timetable: '9:00' is not a time of day"),
+        ({"timetable": [{"at": "09:00", "phase": "auction"}] * 2}, "timetable: each time must be after the one before"),
+        ({"timetable": [{"at": "09:00", "phase": "open"}]}, "timetable.0.phase: "),
+        ({"timetable": [{"at": f"09:{minute}", "phase": "auction"} for minute in range(10, 31)]}, "timetable: "),
+        ({"zone": "Mars/Olympus"}, "zone: there is no time zone"),
+        ({"weekdays": []}, "weekdays: "),
+        ({"holidays": ["tomorrow"]}, "holidays.0: "),
+        ({"days": 0}, "days: "),
+        ({"days": 1_000, "weekdays": list(WEEKDAYS)}, "BTC-USD would have 3000 changes planned; 2000 are the most."),
+    ],
+)
+async def test_what_is_no_timetable_is_said_and_plans_nothing(served: Any, ask: Any, change: Any, said: str) -> None:
+    day = [{"at": f"0{hour}:00", "phase": "auction"} for hour in range(3)]
+    answer = await ask("POST", "/symbols/BTC-USD/timetable", {"timetable": day} | change)
+    assert answer.status_code == 422
+    assert said in answer.json()["error"]["message"]
+    assert not served.decided
+
+
+async def test_every_symbol_is_halted_at_once(served: Any, ask: Any) -> None:
+    await ask("PATCH", "/symbols/ETH-USD", RULES)
+    served.decided.clear()
+    halted = await ask("POST", "/sessions", {"phase": "halted"})
+    assert halted.json()["data"]["symbols"] == ["BTC-USD", "ETH-USD"]
+    assert [(record.symbol, record.phase, record.effective_us) for record in served.decided] == [
+        ("BTC-USD", Phase.HALTED, None),
+        ("ETH-USD", Phase.HALTED, None),
+    ]
+    served.admin.decided.symbols.clear()
+    assert (await ask("POST", "/sessions", {"phase": "halted"})).status_code == 422
+
+
+async def test_a_strategy_is_stopped_shown_and_goes_on(served: Any, ask: Any) -> None:
+    trend = {"account": "bob", "strategy": "trend"}
+    await ask("POST", "/kill", {"what": "strategy", "name": "bob", "strategy": "trend"})
+    await ask("PUT", "/strategies", {"account": "alice", "strategy": "a/b c", "status": "reducing"})
+    told = await ask("PUT", "/strategies", trend | {"status": "active"})
+    assert told.json()["data"].items() >= (trend | {"status": "active"}).items()
+    assert [(record.account_status, record.cancel_open) for record in served.decided] == [
+        (AccountStatus.SUSPENDED, True),
+        (AccountStatus.REDUCING, False),
+        (AccountStatus.ACTIVE, False),
+    ]
+    listed = (await ask("GET", "/strategies")).json()
+    assert [(each["account"], each["strategy"], each["status"]) for each in listed["data"]] == [
+        ("alice", "a/b c", "reducing"),
+        ("bob", "trend", "active"),
+    ]
+    assert listed["pagination"]["total"] == 2
+    assert (await ask("GET", "/strategies?account=bob")).json()["data"] == [trend | {"status": "active"}]
+    for wrong, status in (({"account": "zoe"}, 404), ({"status": "killed"}, 422), ({"strategy": "naïve"}, 422)):
+        assert (await ask("PUT", "/strategies", trend | {"status": "active"} | wrong)).status_code == status
 
 
 async def test_users_are_made_listed_and_changed(served: Any, ask: Any) -> None:

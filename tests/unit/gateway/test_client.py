@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -25,10 +26,12 @@ from tradsys.client import (
     NewOrder,
     NotFoundError,
     OutcomeUnknownError,
+    PhaseOfDay,
     RateLimitedError,
     StopOrder,
     SymbolChange,
     TickerChanged,
+    Timetable,
     UnauthorizedError,
     UnavailableError,
     UnreachableError,
@@ -249,6 +252,15 @@ async def test_an_admin_decides(served: Any) -> None:
         await admin.transfer("alice", "bob", "USD", 2)
         await admin.put_limits(Limits(account="alice", max_leverage=Decimal(2), max_open_orders=5))
         await admin.set_session("NEW-USD", "auction")
+        await admin.set_session("NEW-USD", "closed", at=datetime(2090, 1, 31, 17, 30, tzinfo=UTC))
+        await admin.plan_days("NEW-USD", Timetable(timetable=(PhaseOfDay(at="09:00", phase="auction"),), days=2))
+        planned = await admin.planned("NEW-USD")
+        assert [(step.phase, step.at.hour) for step in planned] == [("auction", 9), ("auction", 9), ("closed", 17)]
+        assert [row.next async for row in admin.planned_next()] == planned[:1]
+        assert (await admin.set_every_session(None)).position is not None
+        assert await admin.planned("NEW-USD") == []
+        await admin.set_strategy("bob", "trend", "reducing")
+        assert [row.status async for row in admin.strategies("bob")] == ["reducing"]
         killed = await admin.kill("account", "bob", reducing=True)
         assert (killed.decision_id != made.decision_id, len(killed.stopped)) == (True, 1)
         accounts = [account async for account in admin.accounts()]

@@ -1,17 +1,19 @@
 """A timetable in local time: which days, which moments, and what cannot be one."""
 
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from schemas.messages import Phase
+from schemas.timetable import changes, weekdays_of
 from tradsys.errors import CommandError
-from tradsys.operator.timetable import changes, typed_dates, typed_timetable, typed_weekdays, typed_zone
+from tradsys.operator.timetable import typed_days, typed_timetable
 
 DAY = typed_timetable("09:00 auction, 09:05:30 Continuous, 17:30 closed")
 BERLIN = ZoneInfo("Europe/Berlin")
-WORKDAYS = typed_weekdays("mon,tue,wed,thu,fri")
+WORKDAYS = weekdays_of(["mon", "tue", "wed", "thu", "fri"])
 
 
 def us(text: str) -> int:
@@ -20,7 +22,7 @@ def us(text: str) -> int:
 
 def starts(now: str, days: int, holidays: str | None = None) -> list[str]:
     """When the auctions begin, in UTC."""
-    steps = changes(DAY, BERLIN, days, WORKDAYS, typed_dates(holidays), us(now))
+    steps = typed_days(DAY, "Europe/Berlin", days, "mon,tue, Wed,thu,fri", holidays, us(now))
     assert len(steps) == 3 * days
     return [
         datetime.fromtimestamp(at // 1_000_000, ZoneInfo("UTC")).isoformat()[:16]
@@ -49,15 +51,14 @@ def test_local_time_goes_with_the_clocks() -> None:
 
 
 def test_today_is_that_of_the_zone() -> None:
-    tokyo = typed_zone("Asia/Tokyo")
-    steps = changes(DAY, tokyo, 1, WORKDAYS, frozenset(), us("2030-06-30T20:00:00+00:00"))
+    steps = changes(DAY, ZoneInfo("Asia/Tokyo"), 1, WORKDAYS, frozenset(), us("2030-06-30T20:00:00+00:00"))
     assert steps[0][0] == us("2030-07-01T00:00:00+00:00")
 
 
 def test_a_change_of_clocks_that_swaps_times_is_said() -> None:
     night = typed_timetable("02:30 auction, 03:00 continuous")
     with pytest.raises(CommandError, match="on 2030-03-31 a change of clocks puts its times out of order"):
-        changes(night, BERLIN, 1, typed_weekdays("sun"), frozenset(), us("2030-03-30T12:00:00+00:00"))
+        typed_days(night, "Europe/Berlin", 1, "sun", None, us("2030-03-30T12:00:00+00:00"))
 
 
 @pytest.mark.parametrize(
@@ -77,14 +78,19 @@ def test_what_is_no_timetable_is_said(text: str, said: str) -> None:
     assert said in error.value.sentence
 
 
-def test_other_options_that_cannot_be_are_said() -> None:
-    for attempt, said in (
-        (lambda: typed_zone("Mars/Olympus"), "there is no time zone 'Mars/Olympus'"),
-        (lambda: typed_zone("../etc/passwd"), "there is no time zone"),
-        (lambda: typed_weekdays("mon,someday"), "'someday' is none of mon"),
-        (lambda: typed_dates("tomorrow"), "2030-12-25 is a day"),
-        (lambda: changes(DAY, BERLIN, 0, WORKDAYS, frozenset(), 0), "--days is 0"),
-    ):
-        with pytest.raises(CommandError) as error:
-            attempt()  # type: ignore[no-untyped-call]
-        assert said in error.value.sentence
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"zone": "Mars/Olympus"}, "--zone: there is no time zone 'Mars/Olympus'"),
+        ({"zone": "../etc/passwd"}, "--zone: there is no time zone"),
+        ({"weekdays": "mon,someday"}, "--weekdays: 'someday' is none of mon"),
+        ({"holidays": "tomorrow"}, "2030-12-25 is a day"),
+        ({"days": 0}, "--days is 0"),
+        ({"days": 1_001}, "--days is 1001; it must be from 1 to 1000"),
+    ],
+)
+def test_other_options_that_cannot_be_are_said(options: Any, said: str) -> None:
+    given: dict[str, Any] = {"zone": "UTC", "days": 1, "weekdays": "mon", "holidays": None} | options
+    with pytest.raises(CommandError) as error:
+        typed_days(DAY, **given, now_us=0)
+    assert said in error.value.sentence
