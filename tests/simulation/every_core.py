@@ -35,6 +35,7 @@ def run(batch_records: int) -> MemoryVenue:
         log.now_us = max(log.now_us, START_US + event.at_us)
         venue.send(command_of(event, "run"))
         if number % EVENTS_A_TICK == 0:
+            settle()  # what a tick tells is then the same, however it was read
             log.now_us += TICK_US
             venue.tick()
         settle()
