@@ -215,4 +215,10 @@ RISK_FUNDS_MUTATIONS: Final = (
         "((a.cancel_after_us, name) for name, a in accounts.items() if a.cancel_after_us is not None)",
         "()",
     ),
+    Mutation(
+        "what a bracket brings is as old as its entry",
+        ACCOUNTS,
+        "(order.command_us, age_of(order.order_id))",
+        "age_of(order.order_id)",
+    ),
 )

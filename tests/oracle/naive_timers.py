@@ -19,9 +19,8 @@ class NaiveTimers:
         return self.deadlines.get(account)
 
     def cancel_all(self, account: str, open_orders: Iterable[tuple[int, str]]) -> list[int]:
-        """The account's orders that nobody has taken out, of all (order id, account)."""
-        mine = (number for number, owner in open_orders if owner == account and number not in self.leaving)
-        meant = sorted(mine, key=lambda number: (number % 2**45, number))
+        """The account's orders that nobody has taken out, of all (order id, account), oldest first."""
+        meant = [number for number, owner in open_orders if owner == account and number not in self.leaving]
         self.leaving.update(meant)
         return meant
 

@@ -274,7 +274,7 @@ class RandomMarket:
         self.timers.leaving.update(order.order_id for order in self.desk.removed)
         owners = [(number, account) for number, owner in self._owners() if owner == account and kills]
         meant = [(number, owner) for number, owner in owners if self.tags[number] == strategy]
-        assert sorted(each.order_id for each in removed) == sorted(self.timers.cancel_all(account, meant))
+        assert [each.order_id for each in removed] == self.timers.cancel_all(account, meant)
 
     def _strategy_refusal(self, strategy: str | None, new: OpenOrder, before: OpenOrder | None) -> Why:
         status = self.stopped.get((new.account, strategy), AccountStatus.ACTIVE)
@@ -701,7 +701,7 @@ class RandomMarket:
             if bool(quantities) is began:
                 self.losses.liquidating ^= {account}
             if quantities and (meant := self.timers.cancel_all(account, self._owners())):
-                assert sorted(removed[: len(meant)]) == sorted(meant)
+                assert removed[: len(meant)] == meant
                 removed = removed[len(meant) :]
             elif quantities and not (began or self._refused_lately(account) or account in owners):
                 expected += [(account, symbol, self._at_most(symbol, step_e8)) for symbol, step_e8 in quantities]
@@ -908,8 +908,6 @@ def _removed(outputs: Sequence[Output]) -> list[Told]:
         kind, account, reason, _, orders = found[-1]
         assert (message.account, message.reason or Reason.NONE) == (account, reason), kind
         orders.append(message.order_id)
-    for *_, orders in found:
-        orders.sort(key=lambda order_id: (order_id % 2**45, order_id))
     for output, told in zip((o for o in outputs if isinstance(o.message, Execution)), found, strict=True):
         assert isinstance(output.message, Execution)
         assert told[0] is ExecutionKind.CANCEL_AFTER_SET or output.message.actual_e8 == len(told[-1]) * E8

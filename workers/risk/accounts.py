@@ -221,7 +221,10 @@ class Account:
 
     def _removable_of(self, symbol: str | None, side: Side | None = None) -> Iterable[RiskOrder]:
         meant = [orders for (at, way), orders in self.removable.items() if symbol in {None, at} and side in {None, way}]
-        return merge(*(orders.values() for orders in meant), key=lambda order: age_of(order.order_id))
+        # What a bracket brings has ids of its entry's age, and the time at which it came.
+        return merge(
+            *(orders.values() for orders in meant), key=lambda order: (order.command_us, age_of(order.order_id))
+        )
 
     def take_out_reduce_only(self, symbol: str, side: Side) -> list[RiskOrder]:
         """The reduce-only orders to take out of one side of a book; those that leave already are left out."""

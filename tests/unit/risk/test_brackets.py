@@ -462,3 +462,18 @@ def test_a_smaller_largest_quantity_is_asked_of_the_entry_alone(desk: Desk) -> N
     assert not desk.symbol(notional_min_e8=1_900 * E8)
     assert len(desk.symbol(order_types="LIMIT")) == 1
     restarted(desk)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_what_came_of_an_entry_is_cancelled_after_the_orders_that_came_before_it(desk: Desk, *, restarts: bool) -> None:
+    desk.funds("alice", "BTC", 5 * E8)
+    entry = desk.placed(**BUY, client_order_id="in")
+    sell, buy = desk.placed(side=Side.SELL, price_e8=1040 * E8), desk.placed(price_e8=990 * E8)
+    desk.filled(entry, 2 * E8, 1000 * E8)
+    profit, stop = brought(desk)
+    last = desk.placed(price_e8=980 * E8)
+    if restarts:
+        restarted(desk)
+    _, *removals = desk.send(Command(CommandKind.CANCEL_ALL, "alice"))
+    ids = [output.message.order_id for output in removals if isinstance(output.message, Order)]
+    assert ids == [order.order_id for order in (sell, buy, profit, stop, last)]
