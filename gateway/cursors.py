@@ -59,7 +59,9 @@ async def answer_newest(
 ) -> Response:
     """The rows after a cursor that fit, newest first, and the cursor of those that follow. Raises ApiError."""
     if cursor is not None:
-        reached = reached.where(tuple_(*order) < tuple_(*_after(cursor)))
+        first, second = _after(cursor)
+        # The second condition follows from the first, but PostgreSQL sees only by it which partitions are newer.
+        reached = reached.where(tuple_(*order) < tuple_(first, second), order[0] <= first)
     rows = await database.rows(page_that_fits(reached, filters, shown.columns, order, limit + 1))
     found = [row for row in rows if not row.is_end]
     page = found[:limit]

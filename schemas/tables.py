@@ -7,6 +7,7 @@ again changes nothing. Money and quantities are BIGINT of 10^-8 (`_e8`), times B
 `users`, `sessions` and `api_keys` belong to the gateway; all other tables are written by the projections only.
 """
 
+import re
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -27,12 +28,15 @@ from sqlalchemy import (
 
 METADATA: Final = MetaData(naming_convention={"pk": "pk_%(table_name)s"})
 
-REVISION: Final = "0016"
+REVISION: Final = "0017"
 """The migration that these tables are the result of."""
 
 NEWEST_BY: Final = "newest_by"
 """Key of `Table.info`: the columns that say how new a row is. A row is replaced by one that is at least as new; where
 they are empty, a row never changes."""
+
+BY_TIME: Final = "RANGE (ts_us)"
+"""How tables of `PARTITIONED` are divided. PostgreSQL asks for the time in their keys; a record's never changes."""
 
 ORDER_IS_OPEN: Final = text("orders.status IN ('NEW', 'PARTIALLY_FILLED')")
 """Condition for orders that are in a book. Written out, not bound, so that the planner sees that `ix_orders_open` fits.
@@ -124,7 +128,7 @@ Index(
 executions: Final = Table(
     "executions",
     METADATA,
-    _id("execution_id", primary_key=True),
+    _id("execution_id"),
     _text("kind"),
     _id("command_id", nullable=True),
     _id("order_id"),
@@ -163,8 +167,10 @@ executions: Final = Table(
     _id("group_id", nullable=True),
     Column("reduce_only", Boolean, nullable=False, server_default=false()),
     _text("strategy", nullable=True),
+    PrimaryKeyConstraint("execution_id", "ts_us"),
     info={NEWEST_BY: ()},
     comment="Everything that happened to orders and commands",
+    postgresql_partition_by=BY_TIME,
 )
 # Several shards write one account's executions: time comes before the id.
 Index("ix_executions_account", executions.c.account, executions.c.ts_us, executions.c.execution_id)
@@ -174,8 +180,8 @@ Index("ix_executions_repeated", executions.c.command_id, postgresql_where=EXECUT
 trades: Final = Table(
     "trades",
     METADATA,
-    _id("trade_id", primary_key=True),
-    _key("symbol"),
+    _id("trade_id"),
+    _text("symbol"),
     _e8("price_e8"),
     _e8("quantity_e8"),
     _e8("notional_e8"),
@@ -185,13 +191,12 @@ trades: Final = Table(
     _text("maker_account"),
     _text("taker_account"),
     _us("ts_us"),
-    # A symbol's trades are of one shard, so a larger trade_id is a newer trade. The id alone would be key enough, but
-    # then PostgreSQL may read the newest trades of all symbols to find those of one that has not traded for long.
-    PrimaryKeyConstraint("symbol", "trade_id"),
+    # In the order in which they are listed, so that they need no other index.
+    PrimaryKeyConstraint("symbol", "ts_us", "trade_id"),
     info={NEWEST_BY: ()},
     comment="Matches",
+    postgresql_partition_by=BY_TIME,
 )
-Index("ix_trades_time", trades.c.symbol, trades.c.ts_us, trades.c.trade_id)
 
 positions: Final = Table(
     "positions",
@@ -364,6 +369,14 @@ projection_offsets: Final = Table(
     comment="How far the rows are in each partition (topic with its prefix); epoch counts who took it over",
 )
 
+projection_retention: Final = Table(
+    "projection_retention",
+    METADATA,
+    _key("table_name"),
+    _us("kept_from_us"),
+    comment="From when on rows of a partitioned table are kept: older ones were dropped and are written no more",
+)
+
 projection_dead_letters: Final = Table(
     "projection_dead_letters",
     METADATA,
@@ -392,3 +405,9 @@ PROJECTED: Final = (
     projection_dead_letters,
 )
 """What the projections write, beside `projection_offsets`."""
+
+PARTITIONED: Final = (executions, trades)
+"""Those of them that are divided by `ts_us`, a partition for each month; see `workers.projections.partitions`."""
+
+PARTITION_NAME: Final = re.compile(rf"({'|'.join(table.name for table in PARTITIONED)})_(\d{{4}})_(\d\d)")
+"""A partition's name: table, year, month."""

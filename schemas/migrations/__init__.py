@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from schemas.tables import PROJECTED, projection_offsets
+from schemas.tables import PARTITION_NAME, PROJECTED, projection_offsets
 
 CONNECT_TIMEOUT_S: Final = 5
 
@@ -132,6 +132,11 @@ def write(dsn: str, does: str) -> Path:
     assert script is not None
     assert not isinstance(script, list)
     return Path(script.path)
+
+
+def is_compared(name: str | None, kind: str, _parents: object = None) -> bool:
+    """Whether Alembic compares this with `schemas/tables.py`: partitions come and go."""
+    return kind != "table" or name is None or PARTITION_NAME.fullmatch(name) is None
 
 
 def _migrate(dsn: str, revision: str, *, up: bool) -> str | None:

@@ -17,5 +17,5 @@ else:
     connection = context.config.attributes["connection"]
     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
     connection.execute(text(f"SET LOCAL lock_timeout = '{migrations.LOCK_TIMEOUT_S}s'"))
-    context.configure(connection=connection, target_metadata=METADATA)
+    context.configure(connection=connection, target_metadata=METADATA, include_name=migrations.is_compared)
 context.run_migrations()

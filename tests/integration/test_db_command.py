@@ -83,12 +83,43 @@ def test_rows_are_lost_only_when_the_operator_says_so(shell: Shell, empty_databa
     assert migrations.current(empty_database) is None
 
 
+def test_old_months_go_only_when_the_operator_says_so(shell: Shell, empty_database: str) -> None:
+    migrations.upgrade(empty_database)
+    fill(empty_database)  # in January 1970
+    months = ["executions_1970_01", "trades_1970_01"]
+    code, said, listed = shell("prune", "400", "--dry-run")
+    assert (code, said[:42]) == (0, "Would be dropped: 2 partitions from before")
+    assert [line.split()[:2] for line in listed.splitlines()[1:]] == [["1970-01", "executions"], ["1970-01", "trades"]]
+    code, said, asked = shell("prune", "400", typed="n\n")
+    assert (code, said.strip()) == (1, "")
+    assert "They stand in the log only then. Drop them?" in asked
+    told = json.loads(shell("prune", "400", "--dry-run", "--json")[1])
+    assert (told["dropped"], [one["partition"] for one in told["partitions"]]) == (False, months)
+    assert all(one["month"] == "1970-01" and one["size_bytes"] > 8_192 for one in told["partitions"])
+    with psycopg.connect(empty_database) as connection:
+        assert connection.execute("SELECT count(*) FROM executions").fetchone() == (50,)
+    code, said, _ = shell("prune", "400", "--json", "--yes")
+    told = json.loads(said)
+    assert (code, told["dropped"], [one["partition"] for one in told["partitions"]]) == (0, True, months)
+    assert shell("prune", "400")[:2] == (0, f"Dropped: 0 partitions from before {told['kept_from']}, 0 bytes.\n")
+    with psycopg.connect(empty_database) as connection:
+        assert connection.execute("SELECT count(*) FROM executions").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM orders").fetchone() == (50,)
+
+
 def test_what_cannot_be_is_said_in_a_sentence(shell: Shell, empty_database: str) -> None:
     for words, code, sentence in (
         (("downgrade",), 2, "Down to which revision?"),
         (("revision",), 2, "What does it do?"),
         (("rebuild", "0003"), 2, "rebuild takes nothing more."),
         (("current", "0003"), 2, "current takes nothing more."),
+        (("prune",), 2, "How many days are to be kept?"),
+        (("prune", "30"), 2, "a whole number from 31 on"),
+        (("prune", "-40"), 2, "No such option"),
+        (("prune", "a year"), 2, "a whole number from 31 on"),
+        (("prune", "9" * 7), 2, "a whole number from 31 on"),
+        (("rebuild", "--dry-run"), 2, "--dry-run is for prune only."),
+        (("prune", "400"), 1, "The database has no tables; this release needs revision"),
         (("upgrade", "9999"), 1, f"There is no revision 9999; this release has 0001 to {tables.REVISION}."),
         (("downgrade", "0003"), 1, "The database has revision base: 0003 lies up from there."),
     ):
@@ -96,6 +127,7 @@ def test_what_cannot_be_is_said_in_a_sentence(shell: Shell, empty_database: str)
         assert ended == code, said
         assert sentence in said
     assert "The database could not be migrated: " in shell("current", DB_PORT="1")[2]
+    assert "Nothing was dropped: " in shell("prune", "400", DB_PORT="1")[2]
     assert "DB_PASSWORD is not set" in shell("current", DB_PASSWORD="")[2]
     migrations.upgrade(empty_database)
     with psycopg.connect(empty_database) as connection:

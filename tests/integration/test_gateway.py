@@ -38,6 +38,7 @@ from schemas.seal import verify_hmac
 from stream_topology.provision import provision
 from stream_topology.sharding import partition_of
 from stream_topology.subjects import subjects
+from workers.projections.partitions import Month, make_missing
 
 SHARDS = 2
 ROLES = {"viewer": "viewer", "root": "admin"}
@@ -134,6 +135,8 @@ def run_gateway(stack: Any, settings: Mapping[str, str]) -> Iterator[Running]:
         dsn = httpx.URL(stack.db_dsn).copy_with(path=f"/{database}")
         try:
             migrations.upgrade(str(dsn))
+            with psycopg.connect(str(dsn)) as made:
+                make_missing(made, "executions", {Month.of(0)})
             passwords = {name: secrets.token_urlsafe(12) for name in ("alice", "bob", "viewer", "unlucky", "root")}
             engine = create_engine(str(dsn).replace("postgresql://", "postgresql+psycopg://", 1))
             seed(

@@ -13,15 +13,16 @@ from fastapi import FastAPI
 from sqlalchemy import Engine, create_engine, delete, insert, make_url
 
 from gateway import limits
-from gateway.app import make_application
 from gateway.auth.callers import Callers
 from gateway.auth.keys import ApiKeys
 from gateway.auth.revocations import Revocations
 from gateway.auth.token_keys import TokenKeys, shared_secret
 from gateway.auth.tokens import Tokens
 from gateway.database import Database
+from gateway.framework import make_application
 from gateway.orders import history
 from schemas import migrations, tables
+from workers.projections.partitions import Month, make_missing
 
 SECRET = "a secret of this test, and of nothing else"
 TOKENS = Tokens(TokenKeys([shared_secret(SECRET)]), 3_600)
@@ -75,6 +76,8 @@ def engine(stack: Any) -> Iterator[Engine]:
         connection.execute(f"CREATE DATABASE {name}".encode())
         dsn = str(httpx.URL(stack.db_dsn).copy_with(path=f"/{name}"))
         migrations.upgrade(dsn)
+        with psycopg.connect(dsn) as made:
+            make_missing(made, "executions", {Month.of(BEGIN_US), Month.of(BEGIN_US + 10**12)})
         opened = create_engine(dsn.replace("postgresql://", "postgresql+psycopg://", 1))
         with opened.begin() as rows:
             rows.execute(insert(tables.executions), [execution(number) for number in range(1, 101)])

@@ -12,7 +12,6 @@ from fastapi import FastAPI
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import Engine, create_engine, insert, make_url
 
-from gateway.app import make_application
 from gateway.auth.callers import Callers
 from gateway.auth.keys import ApiKeys
 from gateway.auth.revocations import Revocations
@@ -20,13 +19,14 @@ from gateway.auth.token_keys import TokenKeys, shared_secret
 from gateway.auth.tokens import Tokens
 from gateway.auth.users import NewUser, UserError, create, listed, set_role
 from gateway.database import Database
+from gateway.framework import make_application
 from gateway.market import routes as market_routes
 from gateway.market.symbols import Symbols
 from gateway.orders import routes as order_routes
-from gateway.stream.hub import Hub
 from schemas import migrations, tables
 from schemas.messages import Control, ControlKind, SymbolStatus
 from schemas.units import format_us
+from workers.projections.partitions import Month, make_missing
 
 TOKENS = Tokens(TokenKeys([shared_secret("a secret of this test, and of nothing else")]), 3_600)
 BEGIN_US = 1_896_000_000_000_000
@@ -89,6 +89,8 @@ def engine(stack: Any) -> Iterator[Engine]:
         connection.execute(f"CREATE DATABASE {name}".encode())
         dsn = str(httpx.URL(stack.db_dsn).copy_with(path=f"/{name}"))
         migrations.upgrade(make_conninfo(stack.db_dsn, dbname=name))
+        with psycopg.connect(dsn) as made:
+            make_missing(made, "trades", {Month.of(BEGIN_US)})
         opened = create_engine(dsn.replace("postgresql://", "postgresql+psycopg://", 1))
         write_orders(opened, range(1, 61))
         write_orders(opened, range(1_001, 1_011), "bob")
@@ -113,7 +115,7 @@ async def client(engine: Engine) -> AsyncIterator[httpx.AsyncClient]:
     await revocations.look(database)
     application = make_application(lifespan, Callers(TOKENS, ApiKeys(database, revocations), revocations))
     application.include_router(order_routes.router(database, symbols))
-    application.include_router(market_routes.router(database=database, symbols=symbols, hub=Hub(lambda _: None)))
+    application.include_router(market_routes.router(database=database, symbols=symbols))
     headers = {"authorization": f"Bearer {TOKENS.issue('alice', 'alice', 'viewer', 'a-session')[0]}"}
     transport = httpx.ASGITransport(application)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers) as opened:

@@ -16,6 +16,7 @@ from schemas.codec import local_codec
 from schemas.migrations import Loss, MigrationError
 from tests.oracle.projected_history import History, log_of
 from workers.projections.fold import Rows
+from workers.projections.partitions import Month, make_missing
 from workers.projections.verify import compare_database
 from workers.projections.writer import Writer
 
@@ -144,20 +145,32 @@ def test_a_migration_waits_for_a_table_only_for_a_time_and_then_changes_nothing(
     assert migrations.downgrade(database, migrations.NOTHING) is None
 
 
+def _tables(connection: psycopg.Connection) -> list[str]:
+    """The tables' names, without those of partitions."""
+    found = connection.execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
+        " AND NOT relispartition AND relname <> 'alembic_version'"
+    )
+    return [name for (name,) in found]
+
+
 def schema(dsn: str) -> set[tuple[object, ...]]:
     """Every column, index and comment of the tables."""
     with psycopg.connect(dsn) as connection:
         columns = connection.execute(
             "SELECT table_name, column_name, ordinal_position, data_type, is_nullable, column_default"
-            " FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'alembic_version'"
+            " FROM information_schema.columns WHERE table_name = ANY(%s)",
+            [_tables(connection)],
         ).fetchall()
         indexes = connection.execute(
-            "SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+            "SELECT tablename, indexdef FROM pg_indexes WHERE tablename = ANY(%s)", [_tables(connection)]
         ).fetchall()
         comments = connection.execute(
             "SELECT objoid::regclass::text, description FROM pg_description"
             " WHERE classoid = 'pg_class'::regclass AND objoid::regclass::text NOT LIKE '%.%'"
         ).fetchall()
+        divided = connection.execute("SELECT partrelid::regclass::text, partattrs::text FROM pg_partitioned_table")
+        comments += divided.fetchall()
     return {_in_order(columns, row) for row in columns} | set(indexes) | set(comments)
 
 
@@ -181,6 +194,8 @@ def fill(dsn: str) -> None:
         for table, columns in _columns(connection).items():
             if connection.execute(SQL("SELECT FROM {} LIMIT 1").format(Identifier(table))).fetchone() is None:
                 listed = SQL(", ").join(SQL(values[kind]) for kind in columns.values())
+                if (table,) in connection.execute("SELECT partrelid::regclass::text FROM pg_partitioned_table"):
+                    make_missing(connection, table, [Month(1970, 1)])
                 connection.execute(
                     SQL("INSERT INTO {} SELECT {} FROM generate_series(1, 50) AS number").format(
                         Identifier(table), listed
@@ -208,7 +223,8 @@ def _columns(connection: psycopg.Connection) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for table, column, kind in connection.execute(
         "SELECT table_name, column_name, data_type FROM information_schema.columns"
-        " WHERE table_schema = 'public' AND table_name <> 'alembic_version' ORDER BY table_name, ordinal_position"
+        " WHERE table_name = ANY(%s) ORDER BY table_name, ordinal_position",
+        [_tables(connection)],
     ):
         found.setdefault(table, {})[column] = kind
     return found
@@ -217,5 +233,7 @@ def _columns(connection: psycopg.Connection) -> dict[str, dict[str, str]]:
 def differences(dsn: str) -> list[object]:
     engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(dsn), poolclass=NullPool)
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "include_name": migrations.is_compared}
+        )
         return list(compare_metadata(context, tables.METADATA))

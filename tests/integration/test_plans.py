@@ -18,7 +18,6 @@ from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, event, make_url
 
 from gateway import limits
-from gateway.app import make_application
 from gateway.auth import users
 from gateway.auth.callers import Callers
 from gateway.auth.keys import ApiKeys
@@ -29,6 +28,7 @@ from gateway.auth.tokens import Identity, Tokens
 from gateway.database import Database
 from gateway.decisions import DecisionDesk
 from gateway.errors import ApiError
+from gateway.framework import make_application
 from gateway.market import routes as market_routes
 from gateway.market.symbols import Symbols
 from gateway.orders import history
@@ -37,10 +37,11 @@ from gateway.pairs import routes as pairs_routes
 from gateway.pairs.pairs import Pairs
 from gateway.rights import ROLES
 from gateway.stream import snapshots
-from gateway.stream.hub import Hub
 from schemas import migrations, tables
 from schemas.codec import local_codec
 from schemas.messages import Control, ControlKind, PairStatus, SymbolStatus
+from schemas.units import DAY_US
+from workers.projections.partitions import Month, make_missing, partitions
 
 ROWS = 80_000
 """In each large table."""
@@ -55,6 +56,9 @@ TOUCHED_MAX = 2 * SEARCHED_MAX + 2 * WINDOW_MAX
 """Rows that all statements of one request may touch."""
 
 TOKENS = Tokens(TokenKeys([shared_secret("a secret of this test, and of nothing else")]), 3_600)
+
+START_US, STEP_US = 1_896_000_000_000_000, 400_000_000
+"""From 30 January 2030 on rows are of 14 months, most of which have 6,000."""
 
 PAIR = Control(
     ControlKind.PAIR,
@@ -79,7 +83,7 @@ _NUMBERS = {
     "command_id": "number",
     "entry_id": "number",
     "trade_id": "number",
-    "ts_us": "1896000000000000 + number * 1000",
+    "ts_us": f"{START_US} + number * {STEP_US}",
     "open_us": "number * 1000000",
     "pair_version": "number",
     "interval_s": "CASE WHEN number % 2 = 0 THEN 60 ELSE 1 END",
@@ -139,6 +143,9 @@ def dsn(stack: Any) -> Iterator[str]:
                 )
                 values = [_value(table.name, column.name, kinds[column.name]) for column in table.columns]
                 rows = 500 if table.name in SMALL else ROWS
+                if table in tables.PARTITIONED:
+                    times = range(START_US, START_US + ROWS * STEP_US, DAY_US)
+                    make_missing(connection, table.name, {Month.of(ts_us) for ts_us in times})
                 made_up = f"SELECT {', '.join(values)} FROM generate_series(1::bigint, {rows}) AS number"  # noqa: S608 - of this file
                 connection.execute(f"INSERT INTO {table.name} {made_up} ON CONFLICT DO NOTHING".encode())
             connection.execute("VACUUM ANALYZE")
@@ -211,7 +218,7 @@ async def client(asked: Asked) -> AsyncIterator[httpx.AsyncClient]:
     pairs = Pairs(DecisionDesk(local_codec(), lambda _: [], lambda: True))
     pairs.apply_all([PAIR])
     application.include_router(pairs_routes.router(pairs, symbols, database))
-    application.include_router(market_routes.router(database=database, symbols=symbols, hub=Hub(lambda _: None)))
+    application.include_router(market_routes.router(database=database, symbols=symbols))
     asked.statements.clear()
     headers = {"authorization": f"Bearer {TOKENS.issue('alice', 'alice', 'viewer', 'a-session')[0]}"}
     transport = httpx.ASGITransport(application)
@@ -275,7 +282,7 @@ PATHS = [
     "/orders/700",
     "/orders/150000",
     "/executions",
-    "/executions?cursor=6bc6f93c5e400-7530",
+    "/executions?cursor=6c750de3b4000-7530",
     "/executions?symbol=ETH-USD",
     "/executions?symbol=NONE-USD",
     "/executions?kind=expired",
@@ -284,7 +291,7 @@ PATHS = [
     "/executions?order_id=0",
     "/executions?since=2000-01-01T00:00:00Z&until=2001-01-01T00:00:00Z",
     "/executions?since=2060-01-01T00:00:00Z&kind=new",
-    "/executions?until=2060-01-01T00:00:00Z&symbol=NONE-USD&cursor=6bc6f93c5e400-7530",
+    "/executions?until=2060-01-01T00:00:00Z&symbol=NONE-USD&cursor=6c750de3b4000-7530",
     "/ledger",
     "/ledger?cursor=7530-7530",
     "/ledger?kind=deposit",
@@ -302,8 +309,8 @@ PATHS = [
     "/fees",
     "/trades?symbol=ETH-USD",
     "/trades?symbol=BTC-USD&limit=100",
-    "/trades?symbol=BTC-USD&cursor=6bc6f93c5e400-7530",
-    "/trades?symbol=BTC-USD&since=2030-01-31T00:00:00Z&until=2030-01-31T00:00:01Z&limit=10",
+    "/trades?symbol=BTC-USD&cursor=6c750de3b4000-7530",
+    "/trades?symbol=BTC-USD&since=2030-03-31T00:00:00Z&until=2030-04-01T00:00:00Z&limit=10",
     "/trades?symbol=ETH-USD&since=2060-01-31T00:00:00Z",
     "/trades?symbol=ETH-USD&until=2000-01-31T00:00:00Z",
     "/trades?symbol=BTC-USD&page=10&page_size=100",
@@ -321,6 +328,38 @@ async def test_a_route_reads_by_indexes_and_not_much(
     answer = await client.get(f"/api/v1{path}")
     assert answer.status_code in {200, 404}, answer.text
     require_indexes(dsn, asked, path)
+
+
+@pytest.mark.parametrize(
+    ("path", "months"),
+    [
+        ("/executions?since=2030-03-02T00:00:00Z&until=2030-03-09T00:00:00Z", 1),
+        ("/executions?since=2030-03-02T00:00:00Z&until=2030-03-09T00:00:00Z&kind=new", 1),
+        (f"/executions?cursor={START_US + 30_000 * STEP_US:x}-7530&limit=10", 1),
+        ("/trades?symbol=BTC-USD&limit=10", 1),
+        ("/trades?symbol=BTC-USD&since=2030-03-02T00:00:00Z&until=2030-04-09T00:00:00Z&page_size=5", 2),
+        (f"/trades?symbol=BTC-USD&cursor={START_US + 30_000 * STEP_US:x}-7530&limit=10", 1),
+    ],
+)
+async def test_what_a_page_shows_is_read_from_its_months_only(
+    client: httpx.AsyncClient, asked: Asked, dsn: str, path: str, months: int
+) -> None:
+    answer = await client.get(f"/api/v1{path}")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["data"]
+    with psycopg.connect(dsn) as connection:
+        assert len(partitions(connection, "executions")) == 14
+        for statement, values in asked.statements:
+            explained = connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}".encode(), values).fetchone()
+            assert explained is not None
+            read = read_partitions(explained[0][0]["Plan"])
+            assert 1 <= len(read) <= months, f"{sorted(read)} are read:\n{statement}"
+
+
+def read_partitions(plan: dict[str, Any]) -> set[str]:
+    """The partitions that a plan has really read."""
+    here = {plan["Relation Name"]} if "Relation Name" in plan and plan["Actual Loops"] else set()
+    return here.union(*(read_partitions(inner) for inner in plan.get("Plans", ())))
 
 
 async def test_the_stream_reads_its_snapshots_by_indexes(asked: Asked, dsn: str) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy import URL, select
 
 from gateway.database import Database
 from schemas import tables
+from schemas.units import DAY_US
 from tests.integration.test_migrations import differences as differences_of_the_schema
 from tests.integration.test_projections import (  # noqa: F401 - fixtures
     SHARDS,
@@ -31,6 +32,8 @@ from tests.integration.test_projections import (  # noqa: F401 - fixtures
 from tradsys.audit.contents import Contents
 from tradsys.audit.rows import rows_rule
 from workers.projections import rebuild
+from workers.projections.partitions import partitions
+from workers.projections.prune import Pruning
 from workers.projections.rebuild import Rebuild
 from workers.shell.endings import WorkerError
 
@@ -45,8 +48,10 @@ HARM = (
 
 @pytest.fixture
 def log(venue: Venue, database: str, start: Any) -> Iterator[subprocess.Popen[bytes]]:  # noqa: F811 - the fixtures
-    """A log with rows of it that were harmed since, and the projections, which go on."""
-    venue.write(3_000)
+    """A log of two months with rows of it that were harmed since, and the projections, which go on."""
+    venue.write(1_500)
+    venue.history.now_us += 70 * DAY_US
+    venue.write(1_500)
     process = start(0)
     wait_for_the_end(venue, database)
     with psycopg.connect(database) as connection:
@@ -125,6 +130,9 @@ def test_readers_and_projections_go_on_while_the_tables_are_made_anew(
     tmp_path: Path,
 ) -> None:
     words, environment = command(venue, database, tmp_path)
+    assert Pruning(database, 31, venue.history.now_us).run()
+    with psycopg.connect(database) as connection:
+        kept = [partitions(connection, table.name) for table in tables.PARTITIONED]
     with reading(database) as found:
         with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True) as running:
             while running.poll() is None:
@@ -145,6 +153,9 @@ def test_readers_and_projections_go_on_while_the_tables_are_made_anew(
     assert list(rows_rule(venue.log, venue.codec, database).check(Contents())) == []
     assert differences_of_the_schema(database) == []
     with psycopg.connect(database) as connection:
+        assert [partitions(connection, table.name) for table in tables.PARTITIONED] == kept, (
+            "what was let go of is back"
+        )
         left = "SELECT nspname FROM pg_namespace WHERE nspname IN ('rebuilt', 'replaced')"
         assert connection.execute(left).fetchall() == []
 

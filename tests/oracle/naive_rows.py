@@ -20,11 +20,11 @@ def naive_rows(messages: Iterable[tuple[str, str, Message]]) -> dict[str, dict[t
         row = {name: getattr(message, name) for name in message.__struct_fields__}
         match topic:
             case "executions":
-                tables["executions"][row["execution_id"],] = row
+                tables["executions"][row["execution_id"], row["ts_us"]] = row
                 if row["kind"] not in NOTHING_HAPPENS:
                     tables["orders"][row["order_id"],] = row
             case "trades":
-                tables["trades"][row["symbol"], row["trade_id"]] = row
+                tables["trades"][row["symbol"], row["ts_us"], row["trade_id"]] = row
             case "positions":
                 tables["positions"][row["account"], row["symbol"]] = row
             case "ledger":

@@ -21,9 +21,10 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateSchema
 
 from schemas.codec import Codec
-from schemas.tables import METADATA, PROJECTED, projection_offsets
+from schemas.tables import METADATA, PARTITIONED, PROJECTED, projection_offsets
 from workers.kernel.stage import Record
 from workers.projections.fold import STAGE, Rows
+from workers.projections.partitions import partitions
 from workers.projections.reader import BATCH_RECORDS_MAX, LINGER_S
 from workers.projections.verify import offsets
 from workers.projections.writer import Partition, Writer, check_revision
@@ -96,7 +97,7 @@ class Rebuild:
         ):
             locked = connection.execute("SELECT pg_try_advisory_lock(%s)", [REBUILD_LOCK]).fetchone()
             if locked != (True,):
-                raise WorkerError(Exit.UNUSABLE, "Another rebuild of this database runs; let it end.")
+                raise WorkerError(Exit.UNUSABLE, "Another rebuild of this database runs, or old rows go; let it end.")
             check_revision(connection)
             _drop(connection)
             self._make_tables()
@@ -213,12 +214,20 @@ class Rebuild:
             connection.execute(SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(SQL(", ").join(names)))
             check_revision(connection)
             connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(REPLACED)))
-            for name in names:
-                move = SQL("ALTER TABLE {}.{} SET SCHEMA {}")
-                connection.execute(move.format(Identifier(IN_USE), name, Identifier(REPLACED)))
-                connection.execute(move.format(Identifier(BESIDE), name, Identifier(IN_USE)))
+            _move(connection, IN_USE, REPLACED)
+            _move(connection, BESIDE, IN_USE)
         self._done.waited_ms = round((monotonic() - begun_s) * 1_000)
         return True
+
+
+def _move(connection: psycopg.Connection, schema: str, to: str) -> None:
+    """All tables into another schema; a table's partitions do not follow it."""
+    names = [table.name for table in PROJECTED]
+    for table in PARTITIONED:
+        names += [name for _, name in partitions(connection, table.name, schema)]
+    for name in names:
+        move = SQL("ALTER TABLE {}.{} SET SCHEMA {}")
+        connection.execute(move.format(Identifier(schema), Identifier(name), Identifier(to)))
 
 
 def _drop(connection: psycopg.Connection) -> None:

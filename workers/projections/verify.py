@@ -14,6 +14,7 @@ from sqlalchemy import Table
 
 from schemas.tables import PROJECTED
 from workers.projections.fold import Row, Rows
+from workers.projections.partitions import kept_from
 
 DIFFERENCES_MAX: Final = 100
 """Differences that are listed for each table; all are counted."""
@@ -92,10 +93,22 @@ def compare_database(rows: Rows, connection: psycopg.Connection) -> list[Compari
     """Compare the fold of whole topics with every projected table, as of one moment.
 
     The projections must have come to the end of what was folded (see `offsets`); what they have not read is missing.
+    Rows from before the time from which a table keeps them (see `kept_from`) are expected to be gone.
     """
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        return [compare_rows(table, rows.of(table), read_rows(connection, table)) for table in PROJECTED]
+        kept = kept_from(connection)
+        return [
+            compare_rows(table, _since(table, rows.of(table), kept.get(table.name)), read_rows(connection, table))
+            for table in PROJECTED
+        ]
+
+
+def _since(table: Table, rows: Iterable[Row], kept_from_us: int | None) -> Iterable[Row]:
+    if kept_from_us is None:
+        return rows
+    at = table.columns.keys().index("ts_us")
+    return (row for row in rows if row[at] >= kept_from_us)
 
 
 def read_rows(connection: psycopg.Connection, table: Table) -> Iterator[Row]:

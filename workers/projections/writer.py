@@ -11,7 +11,8 @@ import psycopg
 from psycopg.sql import SQL, Composed, Identifier
 from sqlalchemy import Table
 
-from schemas.tables import NEWEST_BY, PROJECTED, REVISION
+from schemas.tables import NEWEST_BY, PARTITIONED, PROJECTED, REVISION
+from workers.projections import partitions
 from workers.projections.fold import Rows
 from workers.shell.endings import Exit, WorkerError
 
@@ -137,6 +138,8 @@ class Writer:
                 table.copy(connection, rows)
             self._advance(connection, positions)  # before any row: it waits for, or finds out, another writer
             for table in written:
+                table.make_room(connection)  # before any row, too: who waits for another's months holds none of them
+            for table in written:
                 table.merge(connection)
         for partition, next_offset in positions.items():
             self._claims[partition] = self._claims[partition]._replace(next_offset=next_offset)
@@ -186,7 +189,8 @@ class _TableWriter:
 
     def __init__(self, table: Table) -> None:
         self.table = table
-        name, beside = Identifier(table.name), Identifier(f"new_{table.name}")
+        self._beside = f"new_{table.name}"
+        name, beside = Identifier(table.name), Identifier(self._beside)
         columns = [Identifier(column.name) for column in table.columns]
         key = [Identifier(column.name) for column in table.primary_key.columns]
         listed = SQL(", ").join(columns)
@@ -203,6 +207,10 @@ class _TableWriter:
             write_row = copy.write_row
             for row in rows.of(self.table):
                 write_row(row)
+
+    def make_room(self, connection: psycopg.Connection) -> None:
+        if self.table in PARTITIONED:
+            partitions.prepare(connection, self.table, self._beside)
 
     def merge(self, connection: psycopg.Connection) -> None:
         connection.execute(self._merge)
