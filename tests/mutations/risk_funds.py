@@ -73,7 +73,7 @@ RISK_FUNDS_MUTATIONS: Final = (
         "margin[0] * (1 if account.liquidating else LEVEL_PARTS) >= margin[1]",
         "(margin[0] * LEVEL_PARTS >= margin[1] and not account.liquidating)",
     ),
-    Mutation("a refused step is tried at once", LIQUIDATION, "and now_us - last.command_us < AGAIN_US", "and False"),
+    Mutation("a refused step is tried at once", LIQUIDATION, "now_us - order.command_us >= AGAIN_US:", "order:"),
     Mutation("less than a lot is liquidated", LIQUIDATION, "abs(held_e8) >= rules.lot_e8:", "held_e8:"),
     Mutation("a halted symbol is liquidated", LIQUIDATION, "            if rules.trading:\n", "            if True:\n"),
     Mutation(
@@ -221,4 +221,5 @@ RISK_FUNDS_MUTATIONS: Final = (
         "(order.command_us, age_of(order.order_id))",
         "age_of(order.order_id)",
     ),
+    Mutation("one symbol's refusal holds back all", LIQUIDATION, "and rules.symbol not in refused", "and not refused"),
 )

@@ -4,6 +4,7 @@ It knows nothing of how pre-trade risk does it: no equity that moves along, no h
 """
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -124,7 +125,7 @@ class NaiveLosses:
                     found = "DRAWDOWN_LIMIT", currency, drawdown, fallen
         return found
 
-    def to_reduce(self, account: str) -> list[tuple[str, int]]:
+    def to_reduce(self, account: str, without: Collection[str] = ()) -> list[tuple[str, int]]:
         """Symbols and quantities of the next orders of a liquidation, negative to sell; empty where none is to be."""
         found: list[tuple[str, int]] = []
         bases: set[str] = set()
@@ -134,7 +135,7 @@ class NaiveLosses:
                 pairs = sorted(
                     (base, symbol)
                     for symbol, (base, other) in self.limits.funds.pairs.items()
-                    if other == quote and base not in bases
+                    if other == quote and base not in bases and symbol not in without
                 )
                 bases |= {base for base, _ in pairs}
                 held = [(symbol, self.limits.funds.total(account, base)) for base, symbol in pairs]

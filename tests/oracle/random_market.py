@@ -67,8 +67,8 @@ class RandomMarket:
         """The strategy that each order named."""
         self.stopped: dict[tuple[str, str | None], AccountStatus] = {}
         """What the operator decided about strategies, by account and name."""
-        self.ended: dict[str, tuple[OrderStatus | None, Order | None]] = {}
-        """By account: how its order ended that ended last; one that was refused counts as none."""
+        self.refused: dict[str, dict[str, int]] = {}
+        """By account and symbol: when the step of a liquidation was placed that the book refused; until others end."""
         self.entries: dict[int, tuple[int, int, int | None]] = {}
         """Of each open entry of a bracket: where its profit is taken, the trigger of its stop, the limit of that."""
         self.rates: dict[str, int] = {}
@@ -155,6 +155,7 @@ class RandomMarket:
         tiers = self.tiers[symbol] = [
             (volume, self.rng.choice(RATES), self.rng.choice(RATES)) for volume in sorted(volumes)
         ]
+        self.timers.leaving.update(order.order_id for order in self.desk.removed)
         before, known = self.largest.get(symbol), symbol in self.largest
         largest = self.largest[symbol] = self.rng.choice((None, None, None, 3 * E8, 2 * E8))
         removed = self.desk.symbol(
@@ -422,7 +423,7 @@ class RandomMarket:
         else:
             assert isinstance(answer, Execution)
             if answer.reason is not Reason.LIQUIDATION:
-                self.ended[new.account] = None, None
+                self._over(new.account)
             assert (answer.reason, answer.limit_e8, answer.actual_e8) == expected
 
     def _pair(self) -> None:
@@ -465,7 +466,7 @@ class RandomMarket:
             expected = expected or self._account_refusal(new, strategy, priced=priced, ahead=ahead)
         if isinstance(answer, Execution):
             if answer.reason is not Reason.LIQUIDATION:
-                self.ended[account] = None, None
+                self._over(account)
             assert (answer.reason, answer.limit_e8, answer.actual_e8) == expected
             assert checked in {None, expected}
             return
@@ -570,7 +571,7 @@ class RandomMarket:
         why = self._withheld(entry, reason, asked=asked) or (None if room_e8 > 0 else ("REDUCE_ONLY", 0, filled_e8))
         if why is not None:
             assert [_why_not(each) for each in told] == [(entry.order_id + number * 2**45, *why) for number in (2, 1)]
-            self.ended[account] = None, None
+            self._over(account)
             return
         if limit_e8 is None:
             self.limits.fat_finger(stop, priced=False)
@@ -612,7 +613,7 @@ class RandomMarket:
         assert self.desk.amend(order.account, order_id=order_id, price_e8=1).reason is why
         self.losses.look(order.account, self.desk.ts_us)
         self.desk.ended(order, reason=Reason.ONE_CANCELS_OTHER)
-        self.ended[order.account] = None, None
+        self._over(order.account, order)
         self.amends.pop(order_id, None)
 
     def _repeat(self) -> None:
@@ -680,10 +681,16 @@ class RandomMarket:
         ]
         self._liquidate(rest)
 
-    def _refused_lately(self, account: str) -> bool:
-        ended, order = self.ended.get(account, (None, None))
-        steps = order is not None and order.order_type is OrderType.LIQUIDATION and ended is OrderStatus.REJECTED
-        return steps and order is not None and self.desk.ts_us - order.command_us < 60_000_000
+    def _over(self, account: str, order: Order | None = None, *, refused: bool = False) -> None:
+        """An order has ended; None is one that was not accepted."""
+        if order is None or order.order_type is not OrderType.LIQUIDATION:
+            self.refused.pop(account, None)
+        elif refused:
+            self.refused.setdefault(account, {})[order.symbol] = order.command_us
+
+    def _refused_lately(self, account: str) -> set[str]:
+        refused = self.refused.get(account, {})
+        return {symbol for symbol, placed_us in refused.items() if self.desk.ts_us - placed_us < 60_000_000}
 
     def _liquidate(self, outputs: Sequence[Output]) -> None:
         """What becomes of those whose margin is called, with a tick."""
@@ -703,8 +710,9 @@ class RandomMarket:
             if quantities and (meant := self.timers.cancel_all(account, self._owners())):
                 assert removed[: len(meant)] == meant
                 removed = removed[len(meant) :]
-            elif quantities and not (began or self._refused_lately(account) or account in owners):
-                expected += [(account, symbol, self._at_most(symbol, step_e8)) for symbol, step_e8 in quantities]
+            elif quantities and not (began or account in owners):
+                steps = self.losses.to_reduce(account, self._refused_lately(account))
+                expected += [(account, symbol, self._at_most(symbol, step_e8)) for symbol, step_e8 in steps]
         assert removed == []
         signs = {Side.BUY: 1, Side.SELL: -1}
         assert [(order.account, order.symbol, signs[order.side] * order.quantity_e8) for order in placed] == expected
@@ -778,7 +786,7 @@ class RandomMarket:
         if kind is ExecutionKind.AMENDED and leaves_e8 <= 0:
             self.desk.ended(order, command_id=amended.command_id, cumulative_e8=filled_e8)
             del self.open[order_id], self.naive.orders[order_id]
-            self.ended[order.account] = None, None
+            self._over(order.account, order)
             self._brought(order, filled_e8)
         elif kind is ExecutionKind.AMENDED:
             status = OrderStatus.PARTIALLY_FILLED if filled_e8 else OrderStatus.NEW
@@ -823,7 +831,7 @@ class RandomMarket:
         self.filled[order.order_id] += quantity_e8
         if order.order_id not in self.naive.orders:
             del self.open[order.order_id]
-            self.ended[order.account] = None, None
+            self._over(order.account, order)
             self.amends.pop(order.order_id, None)
             self._brought(order, self.filled[order.order_id])
 
@@ -842,7 +850,7 @@ class RandomMarket:
         self.desk.ended(order, status, cumulative_e8=self.filled[order.order_id], reason=reason, command_id=command_id)
         self._cancelled(self.naive.part(order.order_id))
         del self.open[order.order_id], self.naive.orders[order.order_id]
-        self.ended[order.account] = status, order
+        self._over(order.account, order, refused=status is OrderStatus.REJECTED)
         self.amends.pop(order.order_id, None)
         self._brought(order, self.filled[order.order_id], reason, asked=asked)
 

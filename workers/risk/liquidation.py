@@ -37,7 +37,7 @@ STEP_PARTS: Final = 4
 """One step is this part of what is held: a quarter, in whole lots, and one lot at least."""
 
 AGAIN_US: Final = 60 * SECOND_US
-"""After the book has refused a step, because its symbol does not trade, the next one waits so long."""
+"""After the book has refused a step, because its symbol does not trade, the next one in that symbol waits so long."""
 
 OUTPUTS_MAX: Final = 10_000
 """Removals and orders of one tick; the next one goes on, in the order of the accounts' names."""
@@ -73,11 +73,12 @@ class Liquidations:
         if account.removable and holdings:
             removals = account.take_out(most=max(room, 0))
             return [removal(account.name, order, Reason.LIQUIDATION, now_us) for order in removals]
-        if account.open_count() or _refused_lately(account, now_us):
+        if account.open_count():
             return []
         steps: dict[str, tuple[SymbolRules, int]] = {}
+        refused = _refused_lately(account, now_us) if holdings else ()
         for rules, held_e8 in holdings:
-            if rules.trading:
+            if rules.trading and rules.symbol not in refused:
                 steps.setdefault(rules.base, (rules, held_e8))  # in one symbol at a time: two could turn it round
         return [self._order(account, rules, held_e8, now_us) for rules, held_e8 in steps.values()]
 
@@ -123,12 +124,13 @@ class Liquidations:
         return to_book(OrderKind.NEW, order_id, account.name, order, None, now_us)
 
 
-def _refused_lately(account: Account, now_us: int) -> bool:
-    """Whether the order that ended last was a step that the book did not take."""
-    last = account.orders[account.finals[-1]] if account.finals else None
-    return (
-        last is not None
-        and bool(last.order_id & RISK_BIT)
-        and last.status is OrderStatus.REJECTED
-        and now_us - last.command_us < AGAIN_US
-    )
+def _refused_lately(account: Account, now_us: int) -> set[str]:
+    """The symbols of the steps that the book did not take; while an account is liquidated nothing else of it ends."""
+    symbols = set()
+    for order_id in reversed(account.finals):
+        order = account.orders[order_id]
+        if not order_id & RISK_BIT or now_us - order.command_us >= AGAIN_US:
+            break
+        if order.status is OrderStatus.REJECTED:
+            symbols.add(order.symbol)
+    return symbols

@@ -258,6 +258,35 @@ def test_a_step_that_the_book_refuses_is_tried_again_a_minute_later() -> None:
     assert told(at.tick()) == [("NEW", Side.SELL, E8)]
 
 
+def test_a_symbol_that_refuses_its_step_does_not_hold_back_the_others() -> None:
+    at = desk()
+    at.symbol(**RULES, symbol="ETH-USD", base="ETH")
+    at.mark(10 * E8, symbol="ETH-USD")
+    at.aside(at.funds("alice", "ETH", 4 * E8))
+    begun(at, 770)
+    bitcoin, ether = orders(at.tick())
+    at.ended(bitcoin, OrderStatus.REJECTED, reason=Reason.NOT_CONTINUOUS)
+    at.filled(ether, E8, 10 * E8)
+    (ether,) = orders(at.tick())
+    assert (ether.symbol, ether.quantity_e8) == ("ETH-USD", 3 * E8 // 4)
+    at.ended(ether, OrderStatus.EXPIRED)
+    at.ts_us = bitcoin.command_us + 60 * SECOND_US
+    assert [order.symbol for order in orders(at.tick())] == ["BTC-USD", "ETH-USD"]
+
+
+def test_what_one_symbol_does_not_take_is_sold_in_another() -> None:
+    at = Desk()
+    for quote in ("EUR", "USD"):
+        at.symbol(**RULES, symbol=f"BTC-{quote}", quote=quote)
+        at.mark(1000 * E8, symbol=f"BTC-{quote}")
+    at.account(**MARGIN, funds={"BTC": 4 * E8, "USD": -3990 * E8, "EUR": -3990 * E8})
+    at.tick()
+    (euro,) = orders(at.tick())
+    assert euro.symbol == "BTC-EUR"
+    at.ended(euro, OrderStatus.REJECTED, reason=Reason.NOT_CONTINUOUS)
+    assert [order.symbol for order in orders(at.tick())] == ["BTC-USD"]
+
+
 def test_the_operator_ends_it_by_asking_for_no_margin() -> None:
     at = desk()
     begun(at)
