@@ -36,6 +36,7 @@ class Budgets(NamedTuple):
     """All that comes from one address."""
     routes: Sequence[tuple[str, Budget]] = (
         ("/auth/login", Budget("login", 100, 10)),
+        ("/auth/totp", Budget("login", 100, 10)),
         ("/api/v1/trades", Budget("trades", 300, 10)),
         ("/api/v1/candles", Budget("candles", 300, 10)),
     )

@@ -126,6 +126,8 @@ HASH_WAITING_MAX: Final = 64
 LOGIN_WINDOW_S: Final = 300
 LOGIN_FAILURES_PER_USER: Final = 10
 LOGIN_FAILURES_PER_IP: Final = 50
+ENROLMENT_MAX: Final = 256
+"""Characters of an enrolment."""
 CODE_WINDOW_S: Final = 86_400
 CODE_FAILURES_PER_USER: Final = 20
 """Wrong codes of a user, with the right password, in a day; beyond it 429. Of a million codes two are good."""

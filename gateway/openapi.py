@@ -31,6 +31,7 @@ _ORDER_WITH_EXECUTIONS: Final = {
 }
 _REVOKED: Final = object_of(key_id=TEXT, status={"const": "revoked"})
 _DELETED: Final = object_of(pair_id=TEXT, status={"const": "deleted"})
+_ENDED: Final = object_of(sessions_ended={"type": "integer"}, keys_revoked={"type": "integer"})
 _DECISION: Final = (Code.FORBIDDEN, Code.OUTCOME_UNKNOWN)
 _COMMAND: Final = (Code.FORBIDDEN, Code.OUTCOME_UNKNOWN)
 ANSWERS: Final[Mapping[tuple[str, str], Said]] = {
@@ -53,6 +54,11 @@ ANSWERS: Final[Mapping[tuple[str, str], Said]] = {
     ("post", "/auth/refresh"): Said(reference("Login"), others=(Code.UNAUTHORIZED,)),
     ("post", "/auth/logout"): Said(object_of(sessions_ended={"type": "integer"}), others=(Code.FORBIDDEN,)),
     ("post", "/auth/ticket"): Said(object_of(ticket=TEXT, expires_in_s={"type": "integer"}), others=(Code.FORBIDDEN,)),
+    ("post", "/auth/totp"): Said(
+        object_of(secret=TEXT, uri=TEXT, enrolment=TEXT), others=(Code.FORBIDDEN, Code.CONFLICT)
+    ),
+    ("post", "/auth/totp/confirm"): Said(_ENDED, others=(*_COMMAND, Code.CONFLICT)),
+    ("post", "/auth/totp/remove"): Said(_ENDED, others=(*_COMMAND, Code.CONFLICT)),
     ("post", "/api/v1/api-keys"): Said(reference("NewApiKeyAnswer"), others=(Code.FORBIDDEN, Code.LIMIT_EXCEEDED)),
     ("get", "/api/v1/api-keys"): Said(reference("ApiKey"), is_list=True, others=(Code.FORBIDDEN,)),
     ("delete", "/api/v1/api-keys/{key_id}"): Said(_REVOKED, others=(Code.FORBIDDEN,)),
@@ -156,6 +162,9 @@ _BODIES: Final[Mapping[tuple[str, str], JsonObject]] = {
     },
     ("post", "/auth/refresh"): {"refresh": {"refresh_token": "as the last answer gave it"}},  # nosec B105
     ("post", "/auth/logout"): {"here": {}, "everywhere": {"everywhere": True}},
+    ("post", "/auth/totp"): {"begin": {"password": "as at login"}},  # nosec B105
+    ("post", "/auth/totp/confirm"): {"confirm": {"enrolment": "ab" * 48, "code": "123456"}},
+    ("post", "/auth/totp/remove"): {"remove": {"code": "123456"}},
     ("post", "/auth/login"): {"login": {"username": "alice", "password": "as the operator gave it"}},  # nosec B105
 }
 """Examples of what is sent."""

@@ -20,10 +20,11 @@ from gateway.admin import sessions as session_routes
 from gateway.admin.desk import AdminDesk
 from gateway.admin.users import users_router
 from gateway.app import Gateway
-from gateway.auth import key_routes
+from gateway.auth import enrolment, key_routes
 from gateway.auth import routes as auth_routes
 from gateway.auth.attempts import Attempts
 from gateway.auth.callers import Callers
+from gateway.auth.enrolment import Enrolments
 from gateway.auth.keys import ApiKeys, Network
 from gateway.auth.logins import Logins
 from gateway.auth.passwords import Passwords
@@ -126,20 +127,18 @@ def assemble(parts: Parts, lifespan: Lifespan) -> Gateway:
         guard=guard,
         shares=Shares(),
     )
+    second_factor = SecondFactor(parts.identity, parts.attempts, parts.vault)
+    logins = Logins(parts.identity, parts.passwords, parts.attempts, second_factor)
     application = make_application(lifespan, callers)
     application.include_router(
         auth_routes.router(
-            logins=Logins(
-                parts.identity,
-                parts.passwords,
-                parts.attempts,
-                SecondFactor(parts.identity, parts.attempts, parts.vault),
-            ),
+            logins=logins,
             sessions=Sessions(parts.identity, parts.revocations),
             tokens=parts.tokens,
             tickets=parts.tickets,
         )
     )
+    application.include_router(enrolment.router(Enrolments(parts.identity, logins, second_factor, parts.vault)))
     application.include_router(key_routes.router(keys))
     application.include_router(key_routes.signing_router(parts.signing_keys))
     application.include_router(orders_routes.router(parts.database, parts.symbols))

@@ -123,6 +123,22 @@ def set_totp(engine: Engine, username: str, locked: str | None) -> Ended:
     return _change(engine, username, "totp", totp_secret=locked, totp_step=None)
 
 
+def enroll(engine: Engine, username: str, session_id: str, locked: str, step: int) -> Ended:
+    """As `set_totp`, asked by the user in a session that goes on, with the step of the first code, which is used up.
+
+    Raises UserError, also where the user is enrolled already.
+    """
+    return _change_own(engine, username, session_id, None, totp_secret=locked, totp_step=step)
+
+
+def give_up_codes(engine: Engine, username: str, session_id: str, locked: str | None) -> Ended:
+    """As `set_totp` with None, asked by the user in a session that goes on, with a code of this secret.
+
+    Raises UserError.
+    """
+    return _change_own(engine, username, session_id, locked, totp_secret=None, totp_step=None)
+
+
 def enable(engine: Engine, username: str) -> None:
     """Let a user who was disabled log in again. Raises UserError."""
     enabled = update(users).values(disabled_us=None).where(users.c.username == username).returning(users.c.username)
@@ -155,6 +171,19 @@ def _change(engine: Engine, username: str, because: str, **values: object) -> En
     with engine.begin() as connection:
         _require(connection, username, changed)
         return _end(connection, username, because)
+
+
+def _change_own(engine: Engine, username: str, session_id: str, seen: str | None, **values: object) -> Ended:
+    """Change the codes of who asks, unless that session has ended meanwhile, or the codes are others than were seen."""
+    mine = users.c.username == username
+    goes_on = select(sessions.c.session_id).where(sessions.c.session_id == session_id, *_goes_on())
+    with engine.begin() as connection:
+        found = connection.execute(select(users.c.totp_secret).where(mine).with_for_update()).first()
+        # A look of its own, after the lock: whoever changes a user ends the sessions before anybody else comes by.
+        if found is None or found.totp_secret != seen or connection.execute(goes_on).first() is None:
+            raise UserError("You were changed meanwhile, or have logged out; nothing was done.")
+        connection.execute(update(users).values(**values).where(mine))
+        return _end(connection, username, "totp")
 
 
 def _require(connection: Connection, username: str, changed: ReturningUpdate[Any]) -> None:

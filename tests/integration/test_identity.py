@@ -27,6 +27,7 @@ from valkey.asyncio import Valkey
 
 from gateway import limits
 from gateway.auth.attempts import Attempts
+from gateway.auth.enrolment import Enrolments
 from gateway.auth.keys import ApiKeys
 from gateway.auth.logins import Logins
 from gateway.auth.passwords import Passwords
@@ -437,6 +438,103 @@ async def test_codes_are_not_guessed(identity: Identity, monkeypatch: pytest.Mon
     assert (error.code, int(error.headers["retry-after"]) > 3_600) == (Code.RATE_LIMITED, True)
     again = Authenticator(identity)
     assert (await again.log_in(again.code())).account == "account-1"
+
+
+class Enrolled:
+    """Alice takes on codes by herself, and a clock."""
+
+    def __init__(self, identity: Identity) -> None:
+        self.identity = identity
+        self.now_s = 1_800_000_000
+        self.vault = Vault(read_keys(TOTP_KEYS))
+        self.factor = identity.logins._second_factor
+        self.factor._clock = lambda: self.now_s
+        database = identity.one.database
+        self.enrolments = Enrolments(database, identity.logins, self.factor, self.vault, lambda: self.now_s)
+        self.secret = ""
+
+    async def begin(self, who: Caller, password: str = "alice's password") -> str:  # noqa: S107 - a test's
+        begun = await self.enrolments.begin(who, password, "10.9.0.1")
+        self.secret = begun["secret"]
+        assert parse_qs(urlsplit(begun["uri"]).query)["secret"] == [self.secret]
+        return begun["enrolment"]
+
+    def code(self, steps: int = 0) -> str:
+        codes = TOTP(base64.b32decode(self.secret), 6, SHA1(), 30)  # noqa: S303 - as the gateway
+        return codes.generate(self.now_s + steps * 30).decode()
+
+    async def log_in(self, code: str | None) -> User:
+        return await self.identity.logins.user("alice", "alice's password", "10.9.0.2", code)
+
+
+async def test_a_person_takes_on_codes_and_gives_them_up(
+    identity: Identity, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alice, other = await caller(identity), await caller(identity)
+    keys = ApiKeys(identity.one.database, identity.one.revocations)
+    _, key = await keys.make(alice, "a bot", frozenset({Right.READ}), [])
+    mine = Enrolled(identity)
+    wrong = await refused(mine.begin(alice, "wrong"))
+    assert (wrong.code, wrong.field) == (Code.VALIDATION_FAILED, "password")
+    enrolment = await mine.begin(alice)
+    for who, asked, code in (
+        (alice, enrolment, mine.code(steps=2)),
+        (other, enrolment, mine.code()),
+        (alice, enrolment[:-2] + ("00" if enrolment[-2:] != "00" else "11"), mine.code()),
+        (alice, "ab", mine.code()),
+        (alice, "abc", mine.code()),
+    ):
+        assert (await refused(mine.enrolments.confirm(who, asked, code))).code is Code.VALIDATION_FAILED
+    assert (await mine.log_in(None)).totp_secret is None  # nothing holds yet
+    first = mine.code()
+    assert await mine.enrolments.confirm(alice, enrolment, first) == (2, 1)
+    for ended in (alice.session_id, other.session_id, key.key_id):
+        assert await identity.other.refuses(ended)
+    assert (await refused(mine.log_in(None))).field == "code"
+    assert "used before" in (await refused(mine.log_in(first))).message
+    mine.now_s += 30
+    seen = await mine.log_in(mine.code())
+    again = Caller(
+        "alice", "account-1", "trader", None, (await identity.one.sessions.begin("alice", seen))[0], frozenset()
+    )
+    assert (await refused(mine.begin(again))).code is Code.CONFLICT
+    for code in (mine.code(), mine.code(steps=3)):  # used, and of another time
+        error = await refused(mine.enrolments.give_up(again, code))
+        assert (error.code, error.field) == (Code.VALIDATION_FAILED, "code")
+    mine.now_s += 30
+    assert await mine.enrolments.give_up(again, mine.code()) == (1, 0)
+    assert (await mine.log_in(None)).totp_secret is None
+    assert (await refused(mine.enrolments.give_up(again, mine.code()))).code is Code.CONFLICT
+    said = "".join(capsys.readouterr())
+    assert "codes_taken_on" in said
+    assert "codes_given_up" in said
+    for secret in (mine.secret, base64.b32decode(mine.secret).hex(), enrolment, first, "alice's password"):
+        assert secret not in said
+
+
+async def test_codes_are_taken_on_and_given_up_in_a_session_that_goes_on(identity: Identity) -> None:
+    mine = Enrolled(identity)
+    alice = await caller(identity)
+    enrolment = await mine.begin(alice)
+    with psycopg.connect(identity.dsn) as operator:  # a new password is under way
+        operator.execute("UPDATE users SET password_hash = 'another'")
+        operator.execute("UPDATE sessions SET revoked_us = 1")
+        under_way = asyncio.create_task(mine.enrolments.confirm(alice, enrolment, mine.code()))
+        await waits(identity)
+        operator.commit()
+    assert (await refused(under_way)).code is Code.CONFLICT
+    assert identity.execute("SELECT totp_secret, totp_step FROM users") == [(None, None)]
+
+
+async def test_of_two_enrolments_one_holds(identity: Identity) -> None:
+    mine = Enrolled(identity)
+    alice = await caller(identity)
+    made = []
+    for _ in range(2):
+        enrolment = await mine.begin(alice)
+        made.append((enrolment, mine.code()))
+    answers = await asyncio.gather(*(mine.enrolments.confirm(alice, *each) for each in made), return_exceptions=True)
+    assert len([each for each in answers if isinstance(each, ApiError) and each.code is Code.CONFLICT]) == 1
 
 
 async def test_the_key_of_secrets_is_rotated_by_logging_in(identity: Identity) -> None:

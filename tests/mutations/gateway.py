@@ -15,6 +15,7 @@ RIGHTS = "gateway/rights.py"
 KEYS = "gateway/auth/keys.py"
 
 TOTP = "gateway/auth/totp.py"
+ENROLMENT = "gateway/auth/enrolment.py"
 
 LOOKUPS = "gateway/auth/lookups.py"
 
@@ -58,6 +59,15 @@ GATEWAY_MUTATIONS: Final = (
     Mutation("an address looks up all it wants", LOOKUPS, " or not self._places.take(address, 1, most)", ""),
     Mutation("a code is good for a minute more", TOTP, "STEPS_BACK: Final = 1", "STEPS_BACK: Final = 3"),
     Mutation("a code must be typed at once", TOTP, "STEPS_BACK: Final = 1", "STEPS_BACK: Final = 0"),
+    Mutation("an enrolment is good in every session", ENROLMENT, "session {identity.session_id} of", "session of"),
+    Mutation("an enrolment is good for everybody", ENROLMENT, " of {identity.username}", ""),
+    Mutation("who has codes is enrolled again", ENROLMENT, "user is not None and user.totp_secret", "False and user"),
+    Mutation(
+        "any code confirms",
+        ENROLMENT,
+        "        if step is None:\n            raise ApiError(Code.VAL",
+        "        if False:\n            raise ApiError(Code.VAL",
+    ),
     Mutation("a secret is anybody's", TOTP, "secret, username.encode())).hex()", 'secret, b"")).hex()'),
     Mutation("signing keys without a limit", SIGNING, ">= limits.SIGNING_KEYS_PER_ACCOUNT", "> 1_000_000"),
     Mutation("a signing key is replaced", SIGNING, " or keys.get(key_id, public_key) != public_key", ""),

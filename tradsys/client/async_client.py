@@ -13,7 +13,7 @@ import msgspec
 from tradsys.client import limits, order_calls, other_calls, pairs
 from tradsys.client.async_admin import AsyncAdmin
 from tradsys.client.async_streaming import AsyncOpenStream
-from tradsys.client.door import ErrorEntry, Health, KeyInfo, NewKey, SigningKey
+from tradsys.client.door import Enrolment, ErrorEntry, Health, KeyInfo, NewKey, SigningKey
 from tradsys.client.errors import ApiError, ClientError, OutcomeUnknownError
 from tradsys.client.listings import Listing, Piece
 from tradsys.client.messages import (
@@ -240,8 +240,21 @@ class AsyncClient:
     async def logout(self, *, everywhere: bool = False) -> None:
         """End the session, or all sessions of the user. The next call that needs it logs in again."""
         await self._perform(other_calls.logout(everywhere=everywhere))
-        if self._session is not None:
-            self._session.forget()
+        self._forget()
+
+    async def begin_codes(self, password: str) -> Enrolment:
+        """Make a secret for an authenticator. It holds once `confirm_codes` has a code of it."""
+        return await self._perform(other_calls.begin_codes(password))
+
+    async def confirm_codes(self, enrolment: Enrolment, code: str) -> None:
+        """Log in with codes from now on; all sessions and keys of the user end."""
+        await self._perform(other_calls.confirm_codes(enrolment, code))
+        self._forget()
+
+    async def remove_codes(self, code: str) -> None:
+        """Log in with the password alone from now on; all sessions and keys of the user end."""
+        await self._perform(other_calls.remove_codes(code))
+        self._forget()
 
     async def make_api_key(self, name: str, scopes: Sequence[Scope], *, addresses: Sequence[str] = ()) -> NewKey:
         """Make a key for a program. Its secret is told this once."""
@@ -295,6 +308,11 @@ class AsyncClient:
 
     async def _perform(self, call: Call[T]) -> T:
         return await self._run(perform(call, self._session, self._means))
+
+    def _forget(self) -> None:
+        """The session has ended."""
+        if self._session is not None:
+            self._session.forget()
 
     async def _all(self, listing: Listing[Row]) -> AsyncIterator[Row]:
         call: Call[Piece[Row]] | None = listing.first

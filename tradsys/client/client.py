@@ -13,7 +13,7 @@ import msgspec
 
 from tradsys.client import limits, order_calls, other_calls, pairs
 from tradsys.client.admin import Admin
-from tradsys.client.door import ErrorEntry, Health, KeyInfo, NewKey, SigningKey
+from tradsys.client.door import Enrolment, ErrorEntry, Health, KeyInfo, NewKey, SigningKey
 from tradsys.client.errors import ApiError, ClientError, OutcomeUnknownError
 from tradsys.client.listings import Listing, Piece
 from tradsys.client.messages import (
@@ -237,8 +237,21 @@ class Client:
     def logout(self, *, everywhere: bool = False) -> None:
         """End the session, or all sessions of the user. The next call that needs it logs in again."""
         self._perform(other_calls.logout(everywhere=everywhere))
-        if self._session is not None:
-            self._session.forget()
+        self._forget()
+
+    def begin_codes(self, password: str) -> Enrolment:
+        """Make a secret for an authenticator. It holds once `confirm_codes` has a code of it."""
+        return self._perform(other_calls.begin_codes(password))
+
+    def confirm_codes(self, enrolment: Enrolment, code: str) -> None:
+        """Log in with codes from now on; all sessions and keys of the user end."""
+        self._perform(other_calls.confirm_codes(enrolment, code))
+        self._forget()
+
+    def remove_codes(self, code: str) -> None:
+        """Log in with the password alone from now on; all sessions and keys of the user end."""
+        self._perform(other_calls.remove_codes(code))
+        self._forget()
 
     def make_api_key(self, name: str, scopes: Sequence[Scope], *, addresses: Sequence[str] = ()) -> NewKey:
         """Make a key for a program. Its secret is told this once."""
@@ -292,6 +305,11 @@ class Client:
 
     def _perform(self, call: Call[T]) -> T:
         return self._run(perform(call, self._session, self._means))
+
+    def _forget(self) -> None:
+        """The session has ended."""
+        if self._session is not None:
+            self._session.forget()
 
     def _all(self, listing: Listing[Row]) -> Iterator[Row]:
         call: Call[Piece[Row]] | None = listing.first

@@ -54,6 +54,21 @@ class SigningKey(Message, frozen=True, kw_only=True):
     """Ed25519, 64 hexadecimal digits."""
 
 
+class Enrolment(Message, frozen=True, kw_only=True):
+    """A new secret for an authenticator, which holds once a code of it has confirmed it."""
+
+    secret: str
+    """For who types it, base32. It is told this once."""
+    uri: str
+    """For the authenticator, mostly as a QR code; it holds the secret."""
+    enrolment: str
+    """What confirms it, in the same session."""
+
+    def __repr__(self) -> str:
+        """Without the secret."""
+        return "Enrolment()"
+
+
 class ErrorEntry(Message, frozen=True, kw_only=True):
     """What an error code means."""
 

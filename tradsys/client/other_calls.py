@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final, TypeVar
 from urllib.parse import quote
 
-from tradsys.client.door import ErrorEntry, Health, KeyInfo, NewKey, SigningKey, Ticket
+from tradsys.client.door import Enrolment, ErrorEntry, Health, KeyInfo, NewKey, SigningKey, Ticket
 from tradsys.client.listings import Listing
 from tradsys.client.messages import (
     Account,
@@ -127,6 +127,21 @@ def logout(*, everywhere: bool) -> Call[None]:
     return Call(method="POST", path="/auth/logout", body={"everywhere": everywhere}, read=lambda *_: None, changes=True)
 
 
+def begin_codes(password: str) -> Call[Enrolment]:
+    """Make a secret for an authenticator; one that is lost with its answer holds for nothing."""
+    return Call(method="POST", path="/auth/totp", body={"password": password}, read=as_it_is(Enrolment))
+
+
+def confirm_codes(enrolment: Enrolment, code: str) -> Call[None]:
+    """Log in with codes from now on. A second time is refused, which would hide that the first time did it."""
+    return _codes("confirm", {"enrolment": enrolment.enrolment, "code": code})
+
+
+def remove_codes(code: str) -> Call[None]:
+    """Log in with the password alone from now on, as `confirm_codes`."""
+    return _codes("remove", {"code": code})
+
+
 def make_api_key(name: str, scopes: Sequence[Scope], addresses: Sequence[str]) -> Call[NewKey]:
     """Make a key for a program."""
     body = {"name": name, "scopes": list(scopes), "addresses": list(addresses)}
@@ -168,6 +183,11 @@ def revoke_signing_key(key_id: str) -> Call[None]:
 
 def _public(path: str, kind: type[T], **query: Number | datetime | str | None) -> Call[T]:
     return Call(method="GET", path=path, query=as_query(query), read=as_it_is(kind), needs_login=False)
+
+
+def _codes(what: str, body: dict[str, str]) -> Call[None]:
+    path = f"/auth/totp/{what}"
+    return Call(method="POST", path=path, body=body, read=lambda *_: None, changes=True, is_repeatable=False)
 
 
 def _delete(path: str) -> Call[None]:

@@ -208,6 +208,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "transfer": ("a", "b", "USD", 1),
     "create_pair": (PAIR,),
     "update_pair": ("X1", 1, PAIR),
+    "confirm_codes": (door.Enrolment(secret="S", uri="U", enrolment="E"), "123456"),
     "make_api_key": ("n", ["read"]),
     "register_signing_key": ("X1", bytes(32)),
 }

@@ -152,6 +152,7 @@ class Served:
     """Set for a gateway that is served; a test that clears it goes back to its beginning."""
     kept: Any = field(default_factory=StandInValkey)
     admin_networks: list[Any] = field(default_factory=lambda: [ip_network("127.0.0.0/8")])
+    totp_keys: Sequence[bytes] = ()
     decision_error: Exception | None = None
     is_current: bool = True
     """Whether all decisions were read."""
@@ -258,7 +259,7 @@ def make_gateway(behind: Served) -> Gateway:
         "revocations": behind.revocations,
         "passwords": passwords,
         "attempts": StandInStores(),
-        "vault": Vault([]),
+        "vault": Vault(behind.totp_keys),
         "tickets": StandInStores(),
         "database": behind.database,
         "identity": behind.database,

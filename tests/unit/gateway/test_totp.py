@@ -1,11 +1,16 @@
 """Codes that change every 30 s, and how their secrets are kept."""
 
+import base64
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.auth.attempts import Attempt
+from gateway.auth.enrolment import Enrolments
+from gateway.auth.tokens import Identity
 from gateway.auth.totp import SecondFactor, TotpKeyError, Vault, new_secret, read_keys, step_of
 from gateway.auth.users import User
 from gateway.errors import ApiError, Code, unavailable
@@ -101,3 +106,65 @@ async def test_an_outage_is_no_wrong_code() -> None:
     with pytest.raises(ApiError) as refused:
         await factor.require("ann", user, "005925")
     assert (refused.value.code, len(counted.attempts)) == (Code.UNAUTHORIZED, 1)
+
+
+class Known:
+    """A database with one user, whose password is right."""
+
+    def __init__(self, locked: str | None) -> None:
+        self.user = User("", "ann", "trader", None, locked)
+
+    async def rows(self, _statement: Any) -> list[Any]:
+        return [self.user]
+
+    async def user_of(self, *_: Any) -> User:
+        return self.user
+
+
+def enrolments(keys: list[bytes], locked: str | None = None) -> Enrolments:
+    known: Any = Known(locked)
+    logins: Any = SimpleNamespace(user=known.user_of)
+    vault = Vault(keys)
+    return Enrolments(known, logins, SecondFactor(known, known, vault), vault, lambda: 1_234_567_890)
+
+
+ANN = Identity("ann", "ann", "trader", None, "1", frozenset())
+
+
+async def test_an_enrolment_is_good_in_its_session_for_its_user_only() -> None:
+    begun = await enrolments([OLD]).begin(ANN, "password", "10.0.0.1")
+    assert begun["secret"] in begun["uri"]
+    assert base64.b32decode(begun["secret"]).hex() not in begun["enrolment"]
+    for other in (replace(ANN, session_id="2"), replace(ANN, username="bob")):
+        with pytest.raises(ApiError) as refused:
+            await enrolments([OLD]).confirm(other, begun["enrolment"], "000000")
+        assert (refused.value.code, refused.value.field) == (Code.VALIDATION_FAILED, "enrolment")
+    with pytest.raises(ApiError) as refused:
+        await enrolments([OLD]).confirm(ANN, begun["enrolment"], "00000a")
+    assert refused.value.field == "code"
+
+
+async def test_a_secret_that_is_kept_is_no_enrolment() -> None:
+    with pytest.raises(ApiError) as refused:
+        await enrolments([OLD]).confirm(ANN, Vault([OLD]).lock("ann", SECRET), "005924")
+    assert refused.value.field == "enrolment"
+
+
+async def test_nobody_is_enrolled_twice_or_without_a_key() -> None:
+    for keys, locked, code in (([OLD], "ab", Code.CONFLICT), ([], None, Code.SERVICE_UNAVAILABLE)):
+        with pytest.raises(ApiError) as refused:
+            await enrolments(keys, locked).begin(ANN, "password", "10.0.0.1")
+        assert refused.value.code is code
+
+
+async def test_the_routes_say_what_to_type_and_refuse_what_cannot_be(served: Any, client: Any) -> None:
+    for path, body, field in (
+        ("", {"password": 5}, "password"),
+        ("", {}, "password"),
+        ("/confirm", {"enrolment": "xyz", "code": "123456"}, "enrolment"),
+        ("/confirm", {"enrolment": "ab", "code": "12345"}, "code"),
+        ("/remove", {"code": "1234567"}, "code"),
+    ):
+        answer = await client.post(f"/auth/totp{path}", json=body, headers=served.bearer())
+        assert (answer.status_code, answer.json()["error"]["field"]) == (422, field)
+        assert "value" not in answer.json()["error"]["details"][0] or field == "enrolment"
