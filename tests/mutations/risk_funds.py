@@ -57,8 +57,8 @@ RISK_FUNDS_MUTATIONS: Final = (
     Mutation(
         "a liquidation does not wait for what is open",
         LIQUIDATION,
-        "if account.open_count() or _refused_lately(account, now_us):",
-        "if _refused_lately(account, now_us):",
+        "        if account.open_count():\n            return []\n",
+        "",
     ),
     Mutation("a short is sold", LIQUIDATION, "Side.SELL if held_e8 > 0 else Side.BUY", "Side.SELL"),
     Mutation(
@@ -75,7 +75,7 @@ RISK_FUNDS_MUTATIONS: Final = (
     ),
     Mutation("a refused step is tried at once", LIQUIDATION, "now_us - order.command_us >= AGAIN_US:", "order:"),
     Mutation("less than a lot is liquidated", LIQUIDATION, "abs(held_e8) >= rules.lot_e8:", "held_e8:"),
-    Mutation("a halted symbol is liquidated", LIQUIDATION, "            if rules.trading:\n", "            if True:\n"),
+    Mutation("a halted symbol is liquidated", LIQUIDATION, "if rules.trading and rules.symbol", "if rules.symbol"),
     Mutation(
         "two steps turn a holding round", LIQUIDATION, "steps.setdefault(rules.base,", "steps.setdefault(rules.symbol,"
     ),
