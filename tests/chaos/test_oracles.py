@@ -9,7 +9,7 @@ import pytest
 
 from tests.oracle.naive_book import NaiveBook
 from tests.oracle.order_stream import MAKER_FEE_E8, TAKER_FEE_E8, open_core, random_orders
-from tests.oracle.random_market import RandomMarket
+from tests.oracle.random_market import check, end_all, open_market, step
 from tests.oracle.session_stream import random_breakers
 from tests.property import test_sessions
 from tests.property.test_matching import compare
@@ -46,10 +46,10 @@ def test_phases_and_circuit_breakers_are_those_of_the_naive_book(begin: int) -> 
 @pytest.mark.parametrize("begin", range(0, OPERATIONS, BLOCK))
 def test_pre_trade_risk_says_what_the_naive_models_say(begin: int) -> None:
     for at in range(begin, begin + BLOCK, MARKET_STREAM):
-        market = RandomMarket(Random(FIRST_SEED + at // MARKET_STREAM))
-        for step in range(MARKET_STREAM):
-            market.step()
-            if not step % 10:
-                market.check()
-        market.end_all()
-        market.check()
+        market = open_market(Random(FIRST_SEED + at // MARKET_STREAM))
+        for number in range(MARKET_STREAM):
+            step(market)
+            if not number % 10:
+                check(market)
+        end_all(market)
+        check(market)

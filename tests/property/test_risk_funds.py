@@ -5,7 +5,8 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.oracle.random_market import ACCOUNTS, CURRENCIES, RandomMarket
+from tests.oracle.market_state import ACCOUNTS, CURRENCIES
+from tests.oracle.random_market import check, end_all, open_market, step
 
 STEPS = 60
 
@@ -13,12 +14,12 @@ STEPS = 60
 @settings(max_examples=60, deadline=None)
 @given(st.randoms(use_true_random=False), st.integers(1, STEPS))
 def test_what_is_held_is_the_worst_case_of_all_open_orders(rng: Random, steps: int) -> None:
-    market = RandomMarket(rng)
+    market = open_market(rng)
     for _ in range(steps):
-        market.step()
-        market.check()
-    market.end_all()
-    market.check()
+        step(market)
+        check(market)
+    end_all(market)
+    check(market)
     for account in ACCOUNTS:
         assert all(market.desk.balance(account, currency)[1] == 0 for currency in CURRENCIES)
         quantities = market.desk.core._accounts[account].open_quantities.values()
@@ -27,23 +28,23 @@ def test_what_is_held_is_the_worst_case_of_all_open_orders(rng: Random, steps: i
 
 def test_long_markets_of_many_seeds_agree_with_the_model() -> None:
     for seed in range(40):
-        market = RandomMarket(Random(seed))
-        for step in range(250):
-            market.step()
-            if not step % 10:
-                market.check()
-        market.end_all()
-        market.check()
+        market = open_market(Random(seed))
+        for number in range(250):
+            step(market)
+            if not number % 10:
+                check(market)
+        end_all(market)
+        check(market)
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32), st.integers(0, 150), st.integers(0, 150))
 def test_a_loaded_core_goes_on_as_if_it_had_never_stopped(seed: int, before: int, after: int) -> None:
-    market = RandomMarket(Random(seed))
+    market = open_market(Random(seed))
     for _ in range(before):
-        market.step()
+        step(market)
     state, position = market.desk.core.dump(), len(market.desk.inputs)
-    loaded = RandomMarket(Random(0)).desk.core
+    loaded = open_market(Random(0)).desk.core
     loaded.load(state, loaded.behaviour)
     assert loaded.dump() == state
     for account in ACCOUNTS:
@@ -55,6 +56,6 @@ def test_a_loaded_core_goes_on_as_if_it_had_never_stopped(seed: int, before: int
     apply = market.desk.core.apply
     market.desk.core.apply = lambda record: outputs.append(apply(record)) or outputs[-1]  # type: ignore[method-assign, assignment]
     for _ in range(after):
-        market.step()
+        step(market)
     assert [loaded.apply(record) for record in market.desk.inputs[position:]] == outputs
     assert loaded.dump() == market.desk.core.dump()

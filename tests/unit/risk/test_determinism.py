@@ -12,16 +12,16 @@ import hashlib
 from random import Random
 import msgspec
 from tests.oracle.fills import Book, random_day
-from tests.oracle.random_market import RandomMarket
+from tests.oracle.random_market import open_market, step
 
-market = RandomMarket(Random(7))
+market = open_market(Random(7))
 outputs, apply = [], market.desk.core.apply
 def record(item):
     outputs.append(apply(item))
     return outputs[-1]
 market.desk.core.apply = record
 for _ in range(400):
-    market.step()
+    step(market)
 book = Book()
 book.symbol()
 outputs.append(random_day(book, Random(7), 400))

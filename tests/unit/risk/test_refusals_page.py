@@ -27,7 +27,9 @@ def test_the_pages_limits_are_those_of_the_code() -> None:
     assert f"{FINAL_ORDERS_MAX:,} that ended last" in rules["CLIENT_ORDER_ID_REUSED"]
     for page in ("trading", "client"):
         text = (PAGES / f"{page}.md").read_text("utf-8")
-        assert re.search(rf"\bthe {FINAL_ORDERS_MAX:,} of the account that ended|until {FINAL_ORDERS_MAX:,} other\n", text)
+        assert re.search(
+            rf"\bthe {FINAL_ORDERS_MAX:,} of the account that ended|until {FINAL_ORDERS_MAX:,} other\n", text
+        )
     assert f"({OPEN_ORDERS_MAX_DEFAULT:,} unless" in rules["OPEN_ORDERS_LIMIT"]
     assert f"{ORDERS_MAX:,} orders" in rules["BOOK_FULL"]
     assert re.match(rf"1 to {CLIENT_ORDER_ID_CHARACTERS_MAX} printable", rules["CLIENT_ORDER_ID_INVALID"])
