@@ -79,7 +79,10 @@ class OrderDesk:
         command = cancel_orders_after(identity.account, timeout_s, self._clock_us(), correlation_id)
         return self._log.send(identity.account, self._encode(command), correlation_id)
 
-    def cancel(self, identity: Identity, order_id: int, correlation_id: str) -> Future[int]:
-        """Ask for the end of an order: the future of the command's id. Raises ApiError, then nothing was sent."""
-        command = cancel_order(order_id, identity.account, self._clock_us(), correlation_id)
+    def cancel(self, identity: Identity, order: int | str, correlation_id: str) -> Future[int]:
+        """Ask for the end of an order, by its order_id or its client_order_id: the future of the command's id.
+
+        Raises ApiError, then nothing was sent.
+        """
+        command = cancel_order(order, identity.account, self._clock_us(), correlation_id)
         return self._log.send(identity.account, self._encode(command), correlation_id)

@@ -29,7 +29,14 @@ from gateway.orders.requests import (
     parse_cancel_after,
     parse_order,
 )
-from gateway.orders.values import SYMBOL, parse_order_id, parse_side, parse_symbol
+from gateway.orders.values import (
+    CLIENT_ORDER_ID,
+    SYMBOL,
+    parse_client_order_id,
+    parse_order_id,
+    parse_side,
+    parse_symbol,
+)
 from gateway.strict import UNKNOWN, refused
 
 ORDERS: Final = "/api/v1/orders"
@@ -38,7 +45,7 @@ CANCEL_AFTER: Final = "/api/v1/orders/cancel-after"
 CHECK: Final = "/api/v1/orders/check"
 BATCH: Final = "/api/v1/orders/batch"
 WAIT_DIGITS_MAX: Final = 9
-_ALL_BY: Final = frozenset({"symbol", "side", "wait"})
+_ALL_BY: Final = frozenset({"symbol", "side", "client_order_id", "wait"})
 
 
 class LeanOrders:
@@ -120,11 +127,23 @@ class LeanOrders:
         wrong += [violation(name, "stands there twice", texts) for name, texts in query.items() if len(texts) > 1]
         if wrong:
             raise refused(wrong)
+        if "client_order_id" in query:
+            return await self._cancel_by_client_id(request, query)
         symbol = parse_symbol(query["symbol"][-1]) if "symbol" in query else None
         side = parse_side(query["side"][-1]) if "side" in query else None
         wait_s = self._wait_s(request.query)
         command_id = await self._desk.cancel_all(request.identity, symbol, side, request.correlation_id)
         return await self._changed(command_id, wait_s, "Nothing was cancelled")
+
+    async def _cancel_by_client_id(self, request: Request, query: Mapping[str, list[str]]) -> Reply:
+        """The one open order of this id."""
+        client_order_id = parse_client_order_id(query["client_order_id"][-1])
+        beside = [name for name in ("symbol", "side") if name in query]
+        if beside:
+            raise refused([violation(name, "does not go with client_order_id", query[name][-1]) for name in beside])
+        wait_s = self._wait_s(request.query)
+        command_id = await self._desk.cancel(request.identity, client_order_id, request.correlation_id)
+        return await self._changed(command_id, wait_s, "The order was not cancelled")
 
     async def cancel_after(self, request: Request) -> Reply:
         """POST /api/v1/orders/cancel-after."""
@@ -204,12 +223,18 @@ def openapi_paths() -> tuple[dict[str, Any], dict[str, Any]]:
             },
             "delete": {
                 "tags": ["orders"],
-                "summary": "Cancel all open orders, or those of a symbol or a side",
+                "summary": "Cancel all open orders, those of a symbol or a side, or the one of a client_order_id",
                 "operationId": "cancel_all_orders",
                 "security": secured,
                 "parameters": [
                     {"name": "symbol", "in": "query", "schema": {"type": "string", "pattern": SYMBOL}},
                     {"name": "side", "in": "query", "schema": {"enum": ["buy", "sell"]}},
+                    {
+                        "name": "client_order_id",
+                        "in": "query",
+                        "description": "Only this one; goes without symbol and side",
+                        "schema": {"type": "string", "pattern": CLIENT_ORDER_ID},
+                    },
                     wait,
                 ],
                 "responses": answers,

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from gateway import limits
 from gateway.errors import ApiError, Code, together
 from gateway.orders.groups import TRIGGERS, BracketRequest, StopRequest, group_rules, of_group
-from gateway.orders.values import SIDES, SYMBOL, moment, positive_or_none
+from gateway.orders.values import CLIENT_ORDER_ID, SIDES, SYMBOL, moment, positive_or_none
 from gateway.strict import DECIMALS, parsed
 from schemas.controls import STRATEGY_CHARACTERS_MAX
 from schemas.messages import (
@@ -22,7 +22,6 @@ from schemas.messages import (
     TimeInForce,
 )
 
-CLIENT_ORDER_ID: Final = rf"^[A-Za-z0-9._:+/=@-]{{1,{limits.CLIENT_ORDER_ID_MAX}}}$"
 STRATEGY: Final = rf"^[ -~]{{1,{STRATEGY_CHARACTERS_MAX}}}$"
 
 _TYPES: Final = {
@@ -313,12 +312,13 @@ def _amend_order(order_id: int, request: AmendRequest, account: str, sent_us: in
     )
 
 
-def cancel_order(order_id: int, account: str, sent_us: int, correlation_id: str) -> Command:
-    """The command that asks for the end of an order."""
+def cancel_order(order: int | str, account: str, sent_us: int, correlation_id: str) -> Command:
+    """The command that asks for the end of an order, by its order_id or its client_order_id."""
     return Command(
         kind=CommandKind.CANCEL,
         account=account,
-        order_id=order_id,
+        order_id=order if isinstance(order, int) else None,
+        client_order_id=order if isinstance(order, str) else None,
         sent_us=sent_us,
         correlation_id=correlation_id,
     )

@@ -9,6 +9,7 @@ from schemas.messages import Side
 from schemas.units import INT64_MAX, UnitError, format_e8, parse_e8, parse_us
 
 SYMBOL: Final = rf"^[A-Za-z0-9._-]{{1,{limits.SYMBOL_CHARACTERS_MAX}}}$"
+CLIENT_ORDER_ID: Final = rf"^[A-Za-z0-9._:+/=@-]{{1,{limits.CLIENT_ORDER_ID_MAX}}}$"
 SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
 _ORDER_ID: Final = re.compile(r"[1-9][0-9]{0,18}|0", re.ASCII)
 
@@ -19,6 +20,14 @@ def parse_symbol(text: str) -> str:
         raise ApiError(
             Code.VALIDATION_FAILED, f"{text[:64]!r} cannot be a symbol; BTC-USD could.", field="symbol", value=text
         )
+    return text
+
+
+def parse_client_order_id(text: str) -> str:
+    """The client_order_id that a query names. Raises ApiError for what none can be called."""
+    if not re.fullmatch(CLIENT_ORDER_ID, text):
+        rule = f"client_order_id must be 1 to {limits.CLIENT_ORDER_ID_MAX} letters, digits or any of ._:+/=@-."
+        raise ApiError(Code.VALIDATION_FAILED, rule, field="client_order_id", value=text)
     return text
 
 

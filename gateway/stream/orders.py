@@ -11,7 +11,7 @@ from gateway.auth.tokens import Identity
 from gateway.correlation import CORRELATION
 from gateway.errors import ApiError, Code
 from gateway.orders.desk import OrderDesk
-from gateway.orders.values import SIDES, parse_order_id, parse_symbol
+from gateway.orders.values import SIDES, parse_client_order_id, parse_order_id, parse_symbol
 from gateway.stream import requests
 
 T = TypeVar("T")
@@ -58,9 +58,9 @@ class Orders:
                 acknowledged = _under("changes", desk.amend, identity, order_id, message.changes, correlation_id)
                 told = {"order_id": str(order_id), "status": "pending_amend"}
             case requests.Cancel():
-                order_id = _order_id(message.order_id)
-                acknowledged = desk.cancel(identity, order_id, correlation_id)
-                told = {"order_id": str(order_id), "status": "pending_cancel"}
+                name, order = _named(message)
+                acknowledged = desk.cancel(identity, order, correlation_id)
+                told = {name: str(order), "status": "pending_cancel"}
             case requests.CancelAll():
                 symbol = None if message.symbol is None else parse_symbol(message.symbol)
                 side = None if message.side is None else SIDES[message.side]
@@ -117,6 +117,16 @@ def _under(name: str, ask: Callable[..., T], *arguments: Any) -> T:
         return ask(*arguments)
     except ApiError as error:
         raise error.under(name) from None
+
+
+def _named(message: requests.Cancel) -> tuple[str, int | str]:
+    """By which of its ids an order is named, and that id. Raises ApiError."""
+    if (message.order_id is None) is (message.client_order_id is None):
+        raise ApiError(Code.VALIDATION_FAILED, "Give either order_id or client_order_id.", field="order_id")
+    if message.order_id is not None:
+        return "order_id", _order_id(message.order_id)
+    assert message.client_order_id is not None
+    return "client_order_id", parse_client_order_id(message.client_order_id)
 
 
 def _order_id(text: str) -> int:

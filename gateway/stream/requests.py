@@ -66,11 +66,12 @@ class Check(Message, frozen=True, tag="order.check"):
 
 
 class Cancel(Message, frozen=True, tag="order.cancel"):
-    """Cancel an order."""
+    """Cancel an order, by either of its ids."""
 
     cancels = True
 
-    order_id: Annotated[str, msgspec.Meta(max_length=20)]
+    order_id: Annotated[str, msgspec.Meta(max_length=20)] | None = None
+    client_order_id: Annotated[str, msgspec.Meta(max_length=limits.CLIENT_ORDER_ID_MAX)] | None = None
 
 
 class Amend(Message, frozen=True, tag="order.amend"):

@@ -110,6 +110,10 @@ class AsyncClient:
         """Cancel an order. Raises ConflictError where it has ended already, also by an earlier attempt of this call."""
         return await self._perform(order_calls.cancel(order_id, wait_s))
 
+    async def cancel_by_client_id(self, client_order_id: str, *, wait_s: float = limits.WAIT_S) -> Done:
+        """Cancel an order by the id that its client gave it, as `cancel`."""
+        return await self._perform(order_calls.cancel_by_client_id(client_order_id, wait_s))
+
     async def cancel_all(
         self, *, symbol: str | None = None, side: Side | None = None, wait_s: float = limits.WAIT_S
     ) -> Done:

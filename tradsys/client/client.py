@@ -111,6 +111,10 @@ class Client:
         """Cancel an order. Raises ConflictError where it has ended already, also by an earlier attempt of this call."""
         return self._perform(order_calls.cancel(order_id, wait_s))
 
+    def cancel_by_client_id(self, client_order_id: str, *, wait_s: float = limits.WAIT_S) -> Done:
+        """Cancel an order by the id that its client gave it, as `cancel`."""
+        return self._perform(order_calls.cancel_by_client_id(client_order_id, wait_s))
+
     def cancel_all(self, *, symbol: str | None = None, side: Side | None = None, wait_s: float = limits.WAIT_S) -> Done:
         """Cancel all open orders, or those of a symbol or a side. Not repeated once it may have been done."""
         return self._perform(order_calls.cancel_all(symbol, side, wait_s))

@@ -93,6 +93,13 @@ def cancel(order_id: str, wait_s: float) -> Call[Done]:
     return _command("DELETE", _one(order_id), wait_s)
 
 
+def cancel_by_client_id(client_order_id: str, wait_s: float) -> Call[Done]:
+    """Cancel an order; a second attempt finds it ended, as with `cancel`. Raises ValueError for no id at all."""
+    if not client_order_id:
+        raise ValueError("client_order_id is empty.")
+    return _command("DELETE", ORDERS, wait_s, query={"client_order_id": client_order_id})
+
+
 def cancel_all(symbol: str | None, side: Side | None, wait_s: float) -> Call[Done]:
     """Cancel open orders. To do it again later would take out what was placed meanwhile."""
     narrowed = as_query({"symbol": symbol, "side": side})

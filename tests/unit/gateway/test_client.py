@@ -240,6 +240,16 @@ async def test_the_client_of_threads_does_the_same(served: Any, frame: Callable[
     assert again == Connected(account="alice", is_again=True)
 
 
+async def test_an_order_is_cancelled_by_the_name_that_the_client_gave_it(served: Any) -> None:
+    async with client_of(served) as client:
+        done = await client.cancel_by_client_id("in-1:profit/2", wait_s=0)
+        assert done.command_id == "1000"
+        with pytest.raises(ValueError, match="is empty"):
+            await client.cancel_by_client_id("")
+    (command,) = served.log.commands
+    assert (command.kind, command.client_order_id) == (CommandKind.CANCEL, "in-1:profit/2")
+
+
 async def test_an_admin_decides(served: Any) -> None:
     async with AsyncClient(served.http, ApiKey(served.token("root", "admin")), uses_proxies=False) as client:
         admin = client.admin

@@ -236,6 +236,18 @@ async def test_a_cancel_becomes_a_command(served: Any, client: Any) -> None:
     assert (command.kind, command.order_id, command.account) == (CommandKind.CANCEL, 281474976710656, "alice")
 
 
+async def test_a_cancel_by_client_order_id_is_of_that_order_alone(served: Any, client: Any) -> None:
+    name = "in-1:profit/a+b=c@d"
+    answer = await client.delete("/api/v1/orders", params={"client_order_id": name}, headers=served.bearer())
+    assert (answer.status_code, answer.json()["data"]) == (202, {"command_id": "1000"})
+    (command,) = served.log.commands
+    assert (command.kind, command.client_order_id, command.order_id) == (CommandKind.CANCEL, name, None)
+    for reason, status in (("ORDER_UNKNOWN", 404), ("ORDER_FINAL", 409)):
+        served.answers.saw(report(1_000 + len(served.log.commands), "cancel_rejected", reason))
+        answer = await client.delete("/api/v1/orders?client_order_id=bid-1&wait=5000", headers=served.bearer())
+        assert answer.status_code == status
+
+
 async def test_a_foreign_and_an_unknown_order_give_the_same_answer(served: Any, client: Any) -> None:
     served.answers.saw(report(1_000, "cancel_rejected", "ORDER_UNKNOWN"))
     foreign = await client.delete("/api/v1/orders/77?wait=5000", headers=served.bearer("mallory"))
@@ -343,6 +355,12 @@ async def test_orders_that_wait_become_commands(served: Any, client: Any) -> Non
         ("symbl=BTC-USD", "symbl"),
         ("wait=x", "wait"),
         ("symbol=A&symbol=B", "symbol"),
+        ("client_order_id=", "client_order_id"),
+        ("client_order_id=a%0A", "client_order_id"),
+        ("client_order_id=a&client_order_id=b", "client_order_id"),
+        ("client_order_id=a&symbol=A", "symbol"),
+        ("client_order_id=a&side=buy", "side"),
+        ("client_order_id=a&wait=x", "wait"),
     ],
 )
 async def test_what_would_cancel_something_else_is_refused(served: Any, client: Any, query: str, field: str) -> None:

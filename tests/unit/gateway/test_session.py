@@ -15,7 +15,7 @@ from gateway import limits
 from gateway.errors import outcome_unknown
 from gateway.rates import Budget
 from gateway.stream.session import Session
-from schemas.messages import Frame
+from schemas.messages import CommandKind, Frame
 from schemas.units import E8
 
 MakeFrame = Callable[..., Frame]
@@ -610,3 +610,20 @@ async def test_a_message_may_name_its_own_correlation_id(served: Any) -> None:
         odd = await ask(ws, type="ping", correlation_id="not one\n")
         assert (odd["error"]["field"], odd["correlation_id"]) == ("correlation_id", "connection")
     assert [command.correlation_id for command in served.log.commands] == ["mine:1", "connection"]
+
+
+async def test_an_order_is_cancelled_by_either_of_its_ids(served: Any) -> None:
+    async with connect(served.ws) as ws:
+        await ask(ws, type="auth", token=served.token("alice"))
+        named = await ask(ws, type="order.cancel", client_order_id="bid/1")
+        assert named["data"] == {"command_id": "1000", "client_order_id": "bid/1", "status": "pending_cancel"}
+        (command,) = served.log.commands
+        assert (command.kind, command.client_order_id, command.order_id) == (CommandKind.CANCEL, "bid/1", None)
+        for wrong in (
+            {},
+            {"order_id": "5", "client_order_id": "a"},
+            {"client_order_id": "a\n"},
+            {"client_order_id": ""},
+        ):
+            assert (await ask(ws, type="order.cancel", **wrong))["error"]["code"] == "VALIDATION_FAILED"
+    assert len(served.log.commands) == 1
