@@ -18,6 +18,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Numeric,
     PrimaryKeyConstraint,
     Table,
     Text,
@@ -28,7 +29,7 @@ from sqlalchemy import (
 
 METADATA: Final = MetaData(naming_convention={"pk": "pk_%(table_name)s"})
 
-REVISION: Final = "0017"
+REVISION: Final = "0018"
 """The migration that these tables are the result of."""
 
 NEWEST_BY: Final = "newest_by"
@@ -176,6 +177,18 @@ executions: Final = Table(
 Index("ix_executions_account", executions.c.account, executions.c.ts_us, executions.c.execution_id)
 Index("ix_executions_order", executions.c.order_id, executions.c.execution_id)
 Index("ix_executions_repeated", executions.c.command_id, postgresql_where=EXECUTION_IS_OF_A_REPEATED_COMMAND)
+
+account_volumes: Final = Table(
+    "account_volumes",
+    METADATA,
+    _text("account"),
+    _us("ts_us"),
+    _text("symbol"),
+    Column("traded_e8", Numeric(38, 0), nullable=False),
+    PrimaryKeyConstraint("account", "ts_us", "symbol"),
+    comment="Notional of each account's fills by instrument and UTC day, which ts_us begins",
+    postgresql_partition_by=BY_TIME,
+)
 
 trades: Final = Table(
     "trades",
@@ -403,10 +416,14 @@ PROJECTED: Final = (
     account_states,
     pair_versions,
     projection_dead_letters,
+    account_volumes,
 )
 """What the projections write, beside `projection_offsets`."""
 
-PARTITIONED: Final = (executions, trades)
+FOLDED: Final = tuple(table for table in PROJECTED if NEWEST_BY in table.info)
+"""Those of them whose rows are records. The others' are sums over rows of `executions`, counted when those are new."""
+
+PARTITIONED: Final = (executions, trades, account_volumes)
 """Those of them that are divided by `ts_us`, a partition for each month; see `workers.projections.partitions`."""
 
 PARTITION_NAME: Final = re.compile(rf"({'|'.join(table.name for table in PARTITIONED)})_(\d{{4}})_(\d\d)")

@@ -10,8 +10,7 @@ from gateway.database import Database
 from gateway.market.symbols import Symbols
 from gateway.pages import answer
 from schemas.controls import FEE_VOLUME_DAYS
-from schemas.messages import ExecutionKind
-from schemas.tables import executions
+from schemas.tables import account_volumes
 from schemas.units import DAY_US, format_e8
 
 
@@ -26,14 +25,13 @@ def add_fees(routes: APIRouter, database: Database, symbols: Symbols) -> None:
         """
         today_us = time.time_ns() // 1_000 // DAY_US * DAY_US
         statement = (
-            select(executions.c.symbol, func.sum(executions.c.last_notional_e8))
+            select(account_volumes.c.symbol, func.sum(account_volumes.c.traded_e8))
             .where(
-                executions.c.account == identity.account,
-                executions.c.kind == ExecutionKind.TRADE.value,
-                executions.c.ts_us >= today_us - FEE_VOLUME_DAYS * DAY_US,
-                executions.c.ts_us < today_us,
+                account_volumes.c.account == identity.account,
+                account_volumes.c.ts_us >= today_us - FEE_VOLUME_DAYS * DAY_US,
+                account_volumes.c.ts_us < today_us,
             )
-            .group_by(executions.c.symbol)
+            .group_by(account_volumes.c.symbol)
         )
         quotes = symbols.quotes()
         volumes_e8 = dict.fromkeys(sorted(set(quotes.values())), 0)

@@ -186,6 +186,7 @@ def fill(dsn: str) -> None:
     values = {
         "bigint": "number",
         "integer": "number",
+        "numeric": "number",
         "text": "'text ' || number",
         "boolean": "true",
         "bytea": "'\\x00ff'::bytea",

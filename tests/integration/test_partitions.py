@@ -152,11 +152,13 @@ def test_old_months_are_dropped_and_never_written_again(database: str, writer: W
     writer.write(rows_of(LOG), {PARTITION: 1})
     pruning = Pruning(database, 45, NOW_US)  # from 2 February on
     assert [(str(one.month), one.table) for one in pruning.look()] == [
-        (month, table) for month in MONTHS[:3] for table in ("executions", "trades")
+        (month, table) for month in MONTHS[:3] for table in ("account_volumes", "executions", "trades")
     ]
     assert months(database) == MONTHS, "a look drops nothing"
     assert [one.partition for one in pruning.run()] == [
-        f"{table}_{month}" for month in ("2023_11", "2023_12", "2024_01") for table in ("executions", "trades")
+        f"{table}_{month.replace('-', '_')}"
+        for month in MONTHS[:3]
+        for table in ("account_volumes", "executions", "trades")
     ]
     assert months(database) == months(database, "trades") == MONTHS[3:]
     assert min(oldest(database).values()) >= Month(2024, 2).start_us
@@ -189,7 +191,7 @@ def test_a_month_of_which_one_day_is_kept_is_kept(database: str, writer: Writer)
     begins_us = Month(2024, 1).start_us
     days = (NOW_US - begins_us) // DAY_US + 1
     at_us = begins_us + days * DAY_US
-    assert [str(one.month) for one in Pruning(database, days, at_us).look()] == ["2023-11"] * 2 + ["2023-12"] * 2
+    assert [str(one.month) for one in Pruning(database, days, at_us).look()] == ["2023-11"] * 3 + ["2023-12"] * 3
     assert {str(one.month) for one in Pruning(database, days, at_us - 1).look()} == {"2023-11"}
     assert Pruning(database, 10**6, NOW_US).look() == []
 
@@ -223,7 +225,9 @@ def test_what_keeps_a_prune_from_it_is_said_and_drops_nothing(
 def test_rows_move_into_their_months_and_back_when_the_database_is_migrated(empty_database: str) -> None:
     migrations.upgrade(empty_database, "0016")
     rows = rows_of(LOG)
-    named = {table: SQL(", ").join(map(Identifier, table.columns.keys())) for table in tables.PARTITIONED}
+    named = {
+        table: SQL(", ").join(map(Identifier, table.columns.keys())) for table in (tables.executions, tables.trades)
+    }
     with psycopg.connect(empty_database) as connection, connection.cursor() as cursor:
         for table, columns in named.items():
             values = SQL(", ").join([Placeholder()] * len(table.columns))

@@ -8,6 +8,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -31,7 +32,7 @@ from gateway.errors import ApiError
 from gateway.framework import make_application
 from gateway.market import routes as market_routes
 from gateway.market.symbols import Symbols
-from gateway.orders import history
+from gateway.orders import fees, history
 from gateway.orders import routes as order_routes
 from gateway.pairs import routes as pairs_routes
 from gateway.pairs.pairs import Pairs
@@ -40,7 +41,7 @@ from gateway.stream import snapshots
 from schemas import migrations, tables
 from schemas.codec import local_codec
 from schemas.messages import Control, ControlKind, PairStatus, SymbolStatus
-from schemas.units import DAY_US
+from schemas.units import DAY_US, format_e8
 from workers.projections.partitions import Month, make_missing, partitions
 
 ROWS = 80_000
@@ -57,9 +58,6 @@ TOUCHED_MAX = 2 * SEARCHED_MAX + 2 * WINDOW_MAX
 
 TOKENS = Tokens(TokenKeys([shared_secret("a secret of this test, and of nothing else")]), 3_600)
 
-START_US, STEP_US = 1_896_000_000_000_000, 400_000_000
-"""From 30 January 2030 on rows are of 14 months, most of which have 6,000."""
-
 PAIR = Control(
     ControlKind.PAIR,
     control_id="pair-0",
@@ -73,6 +71,9 @@ PAIR = Control(
     z_score_threshold_exit_e8=1,
     lookback_period=60,
 )
+
+START_US, STEP_US = 1_896_000_000_000_000, 400_000_000
+"""From 30 January 2030 on rows are of 14 months, most of which have 6,000."""
 
 SMALL = ("users",)
 """Tables that stay so small that reading all of one is no harm: none of those that grow with the trading."""
@@ -121,8 +122,12 @@ _KINDS = {
     ("positions", "symbol"): "'S' || number",
     ("balances", "currency"): "'C' || number",
     ("account_states", "account"): "'account-' || number",
+    # Of 80 days, a row a symbol.
+    ("account_volumes", "ts_us"): f"{START_US // DAY_US * DAY_US} + number / 1000 * {DAY_US}",
+    ("account_volumes", "account"): "CASE WHEN number % 1000 < 2 THEN 'alice' ELSE 'other-' || number % 500 END",
+    ("account_volumes", "symbol"): "CASE WHEN number % 2 = 0 THEN 'ETH-USD' ELSE 'BTC-USD' END",
 }
-_OTHERWISE = {"bigint": "1", "integer": "1", "text": "'x'", "boolean": "false", "bytea": "NULL"}
+_OTHERWISE = {"bigint": "1", "numeric": "1", "integer": "1", "text": "'x'", "boolean": "false", "bytea": "NULL"}
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +149,8 @@ def dsn(stack: Any) -> Iterator[str]:
                 values = [_value(table.name, column.name, kinds[column.name]) for column in table.columns]
                 rows = 500 if table.name in SMALL else ROWS
                 if table in tables.PARTITIONED:
-                    times = range(START_US, START_US + ROWS * STEP_US, DAY_US)
+                    lasts_us = 80 * DAY_US if table is tables.account_volumes else ROWS * STEP_US
+                    times = range(START_US, START_US + lasts_us, DAY_US)
                     make_missing(connection, table.name, {Month.of(ts_us) for ts_us in times})
                 made_up = f"SELECT {', '.join(values)} FROM generate_series(1::bigint, {rows}) AS number"  # noqa: S608 - of this file
                 connection.execute(f"INSERT INTO {table.name} {made_up} ON CONFLICT DO NOTHING".encode())
@@ -354,6 +360,21 @@ async def test_what_a_page_shows_is_read_from_its_months_only(
             assert explained is not None
             read = read_partitions(explained[0][0]["Plan"])
             assert 1 <= len(read) <= months, f"{sorted(read)} are read:\n{statement}"
+
+
+async def test_fees_add_up_days_and_no_fills(
+    client: httpx.AsyncClient, asked: Asked, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of alice's 40,000 executions 6,480 are of those 30 days."""
+    monkeypatch.setattr(fees, "time", SimpleNamespace(time_ns=lambda: (START_US + 70 * DAY_US) * 1_000))
+    answer = await client.get("/api/v1/fees")
+    assert answer.json()["data"]["volumes"] == {"USD": format_e8(60)}
+    ((statement, values),) = asked.statements
+    with psycopg.connect(dsn) as connection:
+        explained = connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}".encode(), values).fetchone()
+    assert check(explained, "/fees", statement) == 60
+    assert explained is not None
+    assert len(read_partitions(explained[0][0]["Plan"])) == 2
 
 
 def read_partitions(plan: dict[str, Any]) -> set[str]:

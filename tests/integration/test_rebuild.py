@@ -41,6 +41,7 @@ HARM = (
     "DELETE FROM trades WHERE trade_id % 3 = 0",
     "UPDATE orders SET reason = 'EDITED' WHERE order_id % 2 = 0",
     "UPDATE balances SET balance_e8 = balance_e8 + 1",
+    "UPDATE account_volumes SET traded_e8 = traded_e8 + 1",
     "INSERT INTO positions SELECT 'nobody', symbol, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM trades LIMIT 1",
 )
 """What somebody with a console may have done."""

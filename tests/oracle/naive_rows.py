@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from schemas.messages import Message
+from schemas.messages import ExecutionKind, Message
+from schemas.units import DAY_US
 from tests.oracle.projected_history import NOTHING_HAPPENS
 
 
@@ -13,7 +14,7 @@ def naive_rows(messages: Iterable[tuple[str, str, Message]]) -> dict[str, dict[t
         name: {}
         for name in (
             *("orders", "executions", "trades", "positions", "balances", "ledger", "candles", "account_states"),
-            "pair_versions",
+            *("pair_versions", "account_volumes"),
         )
     }
     for topic, _, message in messages:
@@ -21,6 +22,7 @@ def naive_rows(messages: Iterable[tuple[str, str, Message]]) -> dict[str, dict[t
         match topic:
             case "executions":
                 tables["executions"][row["execution_id"], row["ts_us"]] = row
+                _add_volume(tables["account_volumes"], row)
                 if row["kind"] not in NOTHING_HAPPENS:
                     tables["orders"][row["order_id"],] = row
             case "trades":
@@ -37,3 +39,10 @@ def naive_rows(messages: Iterable[tuple[str, str, Message]]) -> dict[str, dict[t
             case "candles":
                 tables["candles"][row["symbol"], row["interval_s"], row["open_us"]] = row
     return tables
+
+
+def _add_volume(volumes: dict[tuple[Any, ...], dict[str, Any]], row: dict[str, Any]) -> None:
+    if row["kind"] == ExecutionKind.TRADE:
+        account, ts_us, symbol = row["account"], row["ts_us"] // DAY_US * DAY_US, row["symbol"]
+        nothing = {"account": account, "ts_us": ts_us, "symbol": symbol, "traded_e8": 0}
+        volumes.setdefault((account, ts_us, symbol), nothing)["traded_e8"] += row["last_notional_e8"]

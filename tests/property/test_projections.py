@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from schemas import tables
 from schemas.codec import local_codec
+from schemas.units import DAY_US
 from tests.oracle.naive_rows import naive_rows
 from tests.oracle.projected_history import History, log_of
 from workers.kernel.stage import Record
@@ -16,6 +17,13 @@ CODEC = local_codec()
 SHARDS = 3
 
 
+ID, KIND, TIME, NOTIONAL, ACCOUNT, SYMBOL = (
+    tables.executions.columns.keys().index(name)
+    for name in ("execution_id", "kind", "ts_us", "last_notional_e8", "account", "symbol")
+)
+VOLUME = tables.account_volumes.columns.keys()
+
+
 class MemoryTables:
     """What the database does with the rows of a batch, in memory: `Table.info` says which row stays."""
 
@@ -23,7 +31,12 @@ class MemoryTables:
         self.tables: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {table.name: {} for table in tables.PROJECTED}
 
     def write(self, rows: Rows) -> None:
-        for table in tables.PROJECTED:
+        for row in rows.of(tables.executions):
+            if row[KIND] == "TRADE" and (row[ID], row[TIME]) not in self.tables["executions"]:
+                key = row[ACCOUNT], row[TIME] - row[TIME] % DAY_US, row[SYMBOL]
+                nothing = dict(zip(VOLUME, (*key, 0), strict=True))
+                self.tables["account_volumes"].setdefault(key, nothing)["traded_e8"] += row[NOTIONAL]
+        for table in tables.FOLDED:
             there = self.tables[table.name]
             newest_by = table.info[tables.NEWEST_BY]
             for values in rows.of(table):
@@ -53,6 +66,8 @@ def test_rows_equal_the_naive_fold(seed: int, count: int, data: st.DataObject) -
         written.write(batch(log[again:at]))
         written.write(batch(log[again:end]))
         at = end
+    sums = {row[:-1]: dict(zip(VOLUME, row, strict=True)) for row in batch(log).of(tables.account_volumes)}
+    assert sums == written.tables["account_volumes"]
     for name, expected in naive_rows(messages).items():
         columns = tables.METADATA.tables[name].columns.keys()
         kept = {key: {column: row[column] for column in columns} for key, row in expected.items()}

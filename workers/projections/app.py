@@ -17,7 +17,7 @@ from psycopg.conninfo import make_conninfo
 
 from schemas.codec import Codec
 from schemas.registry import RegistryError
-from schemas.tables import PROJECTED
+from schemas.tables import FOLDED
 from workers.projections.fold import STAGE, Rows
 from workers.projections.reader import Batch, GroupReader
 from workers.projections.writer import DATABASE_TROUBLE, Partition, Writer
@@ -151,7 +151,7 @@ class Projector:
         metrics.TRANSACTION_SECONDS.labels(STAGE.name, "all").observe(monotonic() - begun_s)
         metrics.BATCH_RECORDS.labels(STAGE.name, "all").observe(batch.record_count)
         metrics.EVENTS.labels(STAGE.name, "all").inc(batch.record_count)
-        for table in PROJECTED:
+        for table in FOLDED:
             if count := rows.count(table):
                 ROWS.labels(table.name).inc(count)
         if refused:

@@ -15,8 +15,18 @@ from sqlalchemy import Table
 from schemas import tables
 from schemas.codec import Codec, CodecError
 from schemas.controls import control_error
-from schemas.messages import RECORDS, Control, ControlKind, DeadLetter, DeadLetterReason, Execution, Message
+from schemas.messages import (
+    RECORDS,
+    Control,
+    ControlKind,
+    DeadLetter,
+    DeadLetterReason,
+    Execution,
+    ExecutionKind,
+    Message,
+)
 from schemas.order_states import ANSWERS_ONLY
+from schemas.units import DAY_US
 from stream_topology.stages import STAGES
 from stream_topology.topics import TOPICS, Key
 from workers.kernel.stage import Record
@@ -103,7 +113,7 @@ class Rows:
 
     def __init__(self) -> None:
         """No rows."""
-        self._tables: dict[str, dict[Any, Message]] = {table.name: {} for table in tables.PROJECTED}
+        self._tables: dict[str, dict[Any, Message]] = {table.name: {} for table in tables.FOLDED}
         self._keeps = {
             topic: [(p.keep, self._tables[p.table.name]) for p in every] for topic, every in PROJECTIONS.items()
         }
@@ -131,11 +141,23 @@ class Rows:
 
     def of(self, table: Table) -> Iterator[Row]:
         """The rows of a table, columns in its order."""
+        if table is tables.account_volumes:
+            return volumes(self._tables[tables.executions.name].values())
         return map(_BY_TABLE[table.name].row, self._tables[table.name].values())
 
     def count(self, table: Table) -> int:
-        """How many rows a table gets."""
+        """How many rows one of the tables in FOLDED gets."""
         return len(self._tables[table.name])
+
+
+def volumes(executions: Iterable[Any]) -> Iterator[Row]:
+    """The rows of `account_volumes` that follow from executions, each given once."""
+    sums_e8: dict[tuple[str, int, str], int] = {}
+    for one in executions:
+        if one.kind is ExecutionKind.TRADE:
+            key = one.account, max(one.ts_us, 0) // DAY_US * DAY_US, one.symbol
+            sums_e8[key] = sums_e8.get(key, 0) + (one.last_notional_e8 or 0)
+    return ((*key, traded_e8) for key, traded_e8 in sums_e8.items())
 
 
 def _texts(topic: str) -> Get:

@@ -12,7 +12,7 @@ import psycopg
 from psycopg.sql import SQL, Composable, Identifier, Literal
 from sqlalchemy import Table
 
-from schemas.tables import PARTITION_NAME
+from schemas.tables import PARTITION_NAME, account_volumes, executions
 from schemas.units import DAY_US, TIME_US_MAX
 
 PARTITIONS_LOCK: Final = 0x7472616473797302
@@ -97,7 +97,10 @@ def prepare(connection: psycopg.Connection, table: Table, beside: str) -> None:
     forget = SQL("DELETE FROM {} WHERE ts_us < (SELECT kept_from_us FROM projection_retention WHERE table_name = {})")
     connection.execute(forget.format(Identifier(beside), Literal(table.name)))
     days = connection.execute(SQL("SELECT DISTINCT ts_us / {} FROM {}").format(Literal(DAY_US), Identifier(beside)))
-    make_missing(connection, table.name, {Month.of(day * DAY_US) for (day,) in days})
+    months = {Month.of(day * DAY_US) for (day,) in days}
+    make_missing(connection, table.name, months)
+    if table is executions:  # whose fills are counted there
+        make_missing(connection, account_volumes.name, months)
 
 
 def kept_from(connection: psycopg.Connection) -> Mapping[str, int]:

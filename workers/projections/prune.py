@@ -73,8 +73,9 @@ class Pruning:
         connection.execute("SELECT FROM projection_offsets ORDER BY topic, partition FOR UPDATE")
         check_revision(connection)
         old = self._old(connection)
-        for table in {one.table for one in old}:
-            connection.execute(_KEEP, [table, self.kept_from.start_us])
+        if old:
+            for table in PARTITIONED:
+                connection.execute(_KEEP, [table.name, self.kept_from.start_us])
         for one in old:
             connection.execute(SQL("DROP TABLE {}").format(Identifier(one.partition)))
         return old

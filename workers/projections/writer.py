@@ -11,7 +11,8 @@ import psycopg
 from psycopg.sql import SQL, Composed, Identifier
 from sqlalchemy import Table
 
-from schemas.tables import NEWEST_BY, PARTITIONED, PROJECTED, REVISION
+from schemas.tables import FOLDED, NEWEST_BY, PARTITIONED, REVISION, executions
+from schemas.units import DAY_US
 from workers.projections import partitions
 from workers.projections.fold import Rows
 from workers.shell.endings import Exit, WorkerError
@@ -85,7 +86,7 @@ class Writer:
         self._options = f"{_OPTIONS} -c search_path={schema},public"
         self._connection: psycopg.Connection | None = None
         self._claims: dict[Partition, Claim] = {}
-        self._tables = [_TableWriter(table) for table in PROJECTED]
+        self._tables = [_TableWriter(table) for table in FOLDED]
 
     def own(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """Take partitions over, keep those that are ours already; where to read each on.
@@ -199,6 +200,8 @@ class _TableWriter:
         self._merge = SQL("INSERT INTO {} AS old ({}) SELECT {} FROM {} ON CONFLICT ({}) DO {}").format(
             name, listed, listed, beside, SQL(", ").join(key), _on_conflict(table)
         )
+        if table is executions:
+            self._merge = _COUNTING.format(self._merge, day_us=DAY_US)
         self._types = [_COPY_TYPE[str(column.type)] for column in table.columns]
 
     def copy(self, connection: psycopg.Connection, rows: Rows) -> None:
@@ -215,6 +218,15 @@ class _TableWriter:
     def merge(self, connection: psycopg.Connection) -> None:
         connection.execute(self._merge)
 
+
+# Of the executions that were not there only, whatever is read again. In one order, since other processes add, too.
+_COUNTING: Final = SQL("""
+    WITH added AS ({} RETURNING *)
+    INSERT INTO account_volumes AS old (account, ts_us, symbol, traded_e8)
+    SELECT account, greatest(ts_us, 0) / {day_us} * {day_us} AS day, symbol, sum(coalesce(last_notional_e8, 0))
+    FROM added WHERE kind = 'TRADE' GROUP BY account, day, symbol ORDER BY account, day, symbol
+    ON CONFLICT (account, ts_us, symbol) DO UPDATE SET traded_e8 = old.traded_e8 + EXCLUDED.traded_e8
+""")
 
 _COPY_TYPE: Final = {
     "BIGINT": "int8",

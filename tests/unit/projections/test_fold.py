@@ -187,7 +187,7 @@ def test_a_decision_without_rows_may_hold_long_texts() -> None:
     tiers = ",".join(f"{number}0000000.25/0.0010/0.0020" for number in range(1, 21))
     rows = fold("control", Control(ControlKind.SYMBOL, "s1", symbol="BTC-USD", fee_tiers=tiers))
     assert len(tiers) > TEXT_CHARACTERS_MAX
-    assert not any(rows.count(table) for table in tables.PROJECTED)
+    assert not any(list(rows.of(table)) for table in tables.PROJECTED)
 
 
 def test_of_decisions_the_first_partition_says_in_which_order_they_came() -> None:

@@ -34,7 +34,7 @@ def altered(row: Row, at: int) -> Row:
 def test_equal_rows_agree_in_any_order(rows: Rows, table: tables.Table) -> None:
     comparison = compare_rows(table, rows.of(table), reversed(list(rows.of(table))))
     assert comparison.difference_count == 0
-    assert comparison.row_count == rows.count(table) > 0
+    assert comparison.row_count == len(list(rows.of(table))) > 0
 
 
 @pytest.mark.parametrize("table", FILLED, ids=lambda table: table.name)
