@@ -86,10 +86,12 @@ def test_rows_are_lost_only_when_the_operator_says_so(shell: Shell, empty_databa
 def test_old_months_go_only_when_the_operator_says_so(shell: Shell, empty_database: str) -> None:
     migrations.upgrade(empty_database)
     fill(empty_database)  # in January 1970
-    months = ["executions_1970_01", "trades_1970_01"]
+    months = ["account_volumes_1970_01", "executions_1970_01", "trades_1970_01"]
     code, said, listed = shell("prune", "400", "--dry-run")
-    assert (code, said[:42]) == (0, "Would be dropped: 2 partitions from before")
-    assert [line.split()[:2] for line in listed.splitlines()[1:]] == [["1970-01", "executions"], ["1970-01", "trades"]]
+    assert (code, said[:42]) == (0, "Would be dropped: 3 partitions from before")
+    assert [line.split()[:2] for line in listed.splitlines()[1:]] == [
+        ["1970-01", table] for table in ("account_volumes", "executions", "trades")
+    ]
     code, said, asked = shell("prune", "400", typed="n\n")
     assert (code, said.strip()) == (1, "")
     assert "They stand in the log only then. Drop them?" in asked
