@@ -238,7 +238,6 @@ MATCHING_MUTATIONS: Final = (
         "book.session.phase is not _CONTINUOUS",
         "False",
     ),
-    Mutation("fill or kill trips the breaker", PLACING, "if order.time_in_force is _FOK or not would", "if not would"),
     Mutation(
         "fill or kill looks beyond the breaker",
         MATCHER,

@@ -55,12 +55,12 @@ def would_trade(other: BookSide, order: Order) -> bool:
 
 
 def interrupt(book: Book, other: BookSide, order: Order) -> OpenOrder | None:
-    """Halt a symbol if an order would have traded on, had the circuit breaker let it. Fill or kill never asks for more.
+    """Halt a symbol if an order would have traded on, had the circuit breaker let it. Fill or kill never would.
 
     The book may be crossed then. What follows from a halt is up to the caller. Nobody halts a symbol with orders of his
     own: returns the one that comes next, if it is of the same account.
     """
-    if order.time_in_force is _FOK or not would_trade(other, order):
+    if not would_trade(other, order):
         return None
     maker = other.levels[other.best_e8].oldest
     if maker is not None and maker.account == order.account:

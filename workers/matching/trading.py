@@ -14,7 +14,6 @@ from schemas.messages import (
     OrderType,
     Reason,
     SelfTradePrevention,
-    TimeInForce,
     Trade,
 )
 from schemas.units import E8, INT64_MAX
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 _LIMIT: Final = OrderType.LIMIT
 _STOP_LIMIT: Final = OrderType.STOP_LIMIT
-_FOK: Final = TimeInForce.FOK
 _MAKER: Final = Liquidity.MAKER
 _TAKER: Final = Liquidity.TAKER
 _KIND_TRADE: Final = ExecutionKind.TRADE
@@ -223,5 +221,5 @@ def match(
 
 def why_stopped(matcher: "Matcher", book: Book, other: BookSide, order: Order) -> tuple[ExecutionKind, Reason] | None:
     """How what is left of an order ends that has traded as often as it may, and would again; None if not so."""
-    stopped = matcher.execution_id >= matcher.last_id and order.time_in_force is not _FOK and would_trade(other, order)
+    stopped = matcher.execution_id >= matcher.last_id and would_trade(other, order)
     return (ExecutionKind.CANCELLED, Reason.TRADES_LIMIT) if stopped and book.session.trades else None
