@@ -3,9 +3,12 @@
 Pure. A SYMBOL, ACCOUNT or LIMITS record says all of its thing: what a change leaves out is taken from the newest one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
+from msgspec.structs import replace
+
+from schemas.controls import CONTROL_ID_CHARACTERS_MAX
 from schemas.gate import DecisionGate
 from schemas.messages import AccountStatus, Control, ControlKind, Phase, SymbolStatus
 from schemas.sessions import PLANNED_MAX, Plan
@@ -20,6 +23,10 @@ _SYMBOL: Final = ("base", "quote", "symbol_status", *SYMBOL_NUMBERS, *BREAKER, *
 _ACCOUNT: Final = ("account_kind", "account_status", "leverage_e8", "open_orders_max", "self_trade_prevention")
 KEPT: Final = {ControlKind.SYMBOL: _SYMBOL, ControlKind.ACCOUNT: _ACCOUNT}
 """What a change takes from the newest record about its thing."""
+DISTURBED: Final = (
+    "Others decide about the same: this stands, but may have undone one of theirs; read what holds, and decide again"
+)
+_AGAIN: Final = "-again"
 LIMIT_NUMBERS: Final = (
     "max_order_size_e8", "max_position_size_e8", "max_daily_volume_e8", "fat_finger_limit_e8",
     "concentration_limit_e8", "max_leverage_e8", "var_limit_e8", "max_daily_loss_e8", "max_drawdown_e8",
@@ -164,6 +171,46 @@ class Decided:
             plan.withdraw(control.effective_us)
         elif control.effective_us is not None and control.effective_us > now_us:
             plan.set(control.effective_us, control.phase)
+
+
+class UnderWay:
+    """Decisions on their way to the log: what each was built on, and what it comes after there."""
+
+    def __init__(self, decided: Decided) -> None:
+        """What the log is folded into."""
+        self._decided = decided
+        self._built_on: dict[str, Control | None] = {}
+        self._before: dict[str, Control | None] = {}
+        """Both by the decision's id."""
+
+    def begin(self, controls: Iterable[Control]) -> None:
+        """They are about to be written, as things stand."""
+        for control in controls:
+            newest = self._decided.newest(control)
+            self._built_on[control.control_id] = self._before[control.control_id] = newest
+
+    def fold(self, control: Control, now_us: int) -> bool:
+        """Fold a decision that came by, as `Decided.apply`."""
+        before = self._decided.newest(control)
+        counts = self._decided.apply(control, now_us)
+        if counts and control.control_id in self._before:
+            self._before[control.control_id] = before
+        return counts
+
+    def end(self, controls: Iterable[Control]) -> list[tuple[Control, Control]]:
+        """They came by, or nobody waits: those that may have undone a decision between, each with that one."""
+        undone = []
+        for control in controls:
+            built_on, before = self._built_on.pop(control.control_id), self._before.pop(control.control_id)
+            if before is not None and before is not built_on:
+                undone.append((control, before))
+        return undone
+
+
+def on_top(found: Control, control: Control, changes: Collection[str]) -> Control:
+    """A decision once more, with all that it does not change as the one that came between says it."""
+    kept = {name: getattr(found, name) for name in KEPT[control.kind] if name not in changes}
+    return replace(control, control_id=control.control_id[: CONTROL_ID_CHARACTERS_MAX - len(_AGAIN)] + _AGAIN, **kept)
 
 
 def scope_of(limits: Control) -> Scope:

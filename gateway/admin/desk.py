@@ -14,7 +14,7 @@ from gateway.auth.tokens import Identity
 from gateway.decisions import DecisionDesk
 from gateway.errors import ApiError, Code
 from schemas.controls import CONTROL_ID_CHARACTERS_MAX
-from schemas.decided import KEPT, ChangeError, Decided, Stop
+from schemas.decided import DISTURBED, ChangeError, Decided, Stop, UnderWay, on_top
 from schemas.messages import Control, ControlKind, Phase
 
 _log: Final = structlog.get_logger("gateway.admin")
@@ -41,16 +41,13 @@ class AdminDesk:
         self.decided = Decided()
         self._turn = asyncio.Lock()
         self._waiting = 0
-        self._before: dict[str, Control | None] = {}
-        """By the id of a decision that is under way here: what was the newest about its thing when it came by."""
+        self._under_way = UnderWay(self.decided)
 
     def apply_all(self, controls: Iterable[Control]) -> None:
         """Fold decisions in their order."""
         now_us = time.time_ns() // 1_000
         for control in controls:
-            before = self.decided.newest(control)
-            if self.decided.apply(control, now_us) and control.control_id in self._before:
-                self._before[control.control_id] = before
+            self._under_way.fold(control, now_us)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -125,40 +122,22 @@ class AdminDesk:
         position, undone = await self._written(controls)
         if undone:
             _log.warning("decided_again", by=identity.username, decision_id=first, count=len(undone))
-            again = [_on(found, control, changes) for control, found in undone]
+            again = [on_top(found, control, changes) for control, found in undone]
             _, undone = await self._written(again)
         if undone:
-            raise ApiError(
-                Code.CONFLICT,
-                "Others decide about the same; the decision stands, but may have undone one of theirs: "
-                "read what holds, and decide again.",
-            )
+            raise ApiError(Code.CONFLICT, f"{DISTURBED}.")
         kinds = sorted({control.kind.lower() for control in controls})
         _log.info("decided", by=identity.username, decision_id=first, kinds=kinds, count=len(controls))
         return Decision(first, str(position))
 
     async def _written(self, controls: list[Control]) -> tuple[int, list[tuple[Control, Control]]]:
         """Where decisions stand, and those that came after one they did not build on, each with that one."""
-        built_on = {control.control_id: self.decided.newest(control) for control in controls}
-        self._before.update(built_on)
+        self._under_way.begin(controls)
         try:
             position = await self._desk.decide(*controls)
-            found = {control_id: self._before[control_id] for control_id in built_on}
         finally:
-            for control_id in built_on:
-                del self._before[control_id]
-        undone = []
-        for control in controls:
-            before = found[control.control_id]
-            if before is not None and before is not built_on[control.control_id]:
-                undone.append((control, before))
+            undone = self._under_way.end(controls)
         return position, undone
-
-
-def _on(found: Control, control: Control, changes: Collection[str]) -> Control:
-    """A decision once more, with all that it does not change as the one that came between says it."""
-    kept = {name: getattr(found, name) for name in KEPT[control.kind] if name not in changes}
-    return replace(control, control_id=f"{control.control_id}-again", **kept)
 
 
 def _id(kind: ControlKind, token: str) -> str:

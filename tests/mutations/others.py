@@ -6,6 +6,7 @@ from tests.mutations.mutation import Mutation
 
 HEAP = "workers/kernel/heap.py"
 TRIGGER_RULES = "schemas/triggers.py"
+DECIDED = "schemas/decided.py"
 PLAN = "schemas/sessions.py"
 HOLDING = "workers/positions/holding.py"
 LEDGER = "workers/positions/ledger.py"
@@ -17,6 +18,8 @@ STATES = "schemas/order_states.py"
 
 OTHER_MUTATIONS: Final = (
     Mutation("leftovers are never swept", HEAP, "if len(self._entries) >= self._sweep_at:", "if False:"),
+    Mutation("who came between is not seen", DECIDED, "self._before[control.control_id] = before", "pass"),
+    Mutation("a change undoes what came between", DECIDED, "if name not in changes}", "if name in changes}"),
     Mutation("a take-profit is a stop", TRIGGER_RULES, "is not (order_type is OrderType.TAKE_PROFIT)", "is not False"),
     Mutation("a plan begins too late", PLAN, "self.steps[0][0] <= now_us", "self.steps[0][0] < now_us"),
     Mutation(

@@ -30,18 +30,22 @@ class KafkaLog:
     prefix: str
     shards: int
 
-    def records(self, topic: str, partitions: Sequence[int] | None = None) -> Iterator[Record]:
-        """Every committed record of a topic, or of some of its partitions, each in the order of its offsets."""
+    def records(self, topic: str, partitions: Sequence[int] | None = None, since: int = 0) -> Iterator[Record]:
+        """Every committed record of a topic, or of some of its partitions, each in the order of its offsets.
+
+        None before the offset `since`.
+        """
         consumer = self._consumer()
         try:
             ends = self._ends(consumer, topic)
             waiting = {
                 partition
                 for partition, (low, high) in ends.items()
-                if high > low and (partitions is None or partition in partitions)
+                if high > max(low, since) and (partitions is None or partition in partitions)
             }
             name = self.prefix + topic
-            consumer.assign([TopicPartition(name, partition, ends[partition][0]) for partition in sorted(waiting)])
+            begins = {partition: max(ends[partition][0], since) for partition in sorted(waiting)}
+            consumer.assign([TopicPartition(name, partition, begin) for partition, begin in begins.items()])
             deadline_s = time.monotonic() + READ_S_MAX
             while waiting:
                 for message in consumer.consume(FETCH_RECORDS, 0.2):

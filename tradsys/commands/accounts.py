@@ -82,7 +82,8 @@ def command(
             decided = _change(decisions, account, given, decision_id)
         elif deposit is not None:
             amount, currency = deposit
-            moved = {"account": account, "currency": currency, "amount_e8": typed_e8("--deposit", amount)}
+            moved: dict[str, Any] = {"account": account, "currency": currency}
+            moved["amount_e8"] = typed_e8("--deposit", amount)
             decided = decisions.decide(ControlKind.FUNDS, decision_id, **moved)
         elif transfer is not None:
             _transfer(decisions, account, transfer, decision_id)
@@ -98,7 +99,7 @@ def _change(decisions: Decisions, account: str, given: dict[str, Any], decision_
     changes = {name: value for name, value in given.items() if value is not None}
     with decidable():
         fields = decisions.decided.account_fields(account, changes)
-    return decisions.decide(ControlKind.ACCOUNT, decision_id, **fields)
+    return decisions.decide(ControlKind.ACCOUNT, decision_id, changes, **fields)
 
 
 def _strategy(

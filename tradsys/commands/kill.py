@@ -53,5 +53,6 @@ def command(
     }
     if not yes:
         typer.confirm(f"Stop {', '.join(meant)}, and cancel all that rests there?", abort=True)
-    decisions.write(meant.values(), "Killing twice is harmless: repeat it.")
+    changes = {name for stop in stops for name in stop.fields}
+    decisions.write(meant.values(), "Killing twice is harmless: repeat it.", changes)
     typer.echo(f"Stopped: {', '.join(meant)}.")

@@ -113,7 +113,7 @@ def command(
     if symbol is not None and changes:
         with decidable():
             fields = decisions.decided.symbol_fields(symbol, changes)
-        if not decisions.decide(ControlKind.SYMBOL, decision_id, **fields):
+        if not decisions.decide(ControlKind.SYMBOL, decision_id, changes, **fields):
             typer.echo(made_before(decision_id), err=True)
     shown = {name: control for name, control in decisions.symbols.items() if symbol in {None, name}}
     if as_json:

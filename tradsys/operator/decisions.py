@@ -3,14 +3,14 @@
 import getpass
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from confluent_kafka import KafkaException
 from msgspec.structs import replace
 
 from schemas.codec import Codec, CodecError
-from schemas.decided import Decided
+from schemas.decided import DISTURBED, Decided, UnderWay, on_top
 from schemas.messages import AccountState, Control, ControlKind, Phase, Transfer, TransferKind
 from stream_topology.decisions import write_decisions
 from stream_topology.sharding import partition_of
@@ -18,7 +18,8 @@ from tradsys.audit.kafka_log import KafkaLog
 from tradsys.errors import CommandError
 from workers.kernel.stage import Record
 
-WRITE_S_MAX: Final = 15.0
+READ_BACK_S_MAX: Final = 20.0
+"""For a decision to be read: one that somebody began before and gave up holds it back until the broker ends it."""
 
 TRANSFER_S_MAX: Final = 10.0
 """How long pre-trade risk may take to decide a transfer before nobody waits for it any more."""
@@ -34,10 +35,12 @@ class Decisions:
         self._log = log
         self._codec = codec
         self.decided = Decided()
+        self._under_way = UnderWay(self.decided)
+        self._next_offset = 0
+        """Of the first partition: all before it was read."""
         self.limit_changes: list[Control] = []
         """Every decision about limits, oldest first."""
-        for record in self._records("control", 0):
-            self._read(record)
+        self._read_on()
 
     @property
     def symbols(self) -> Mapping[str, Control]:
@@ -85,12 +88,15 @@ class Decisions:
         """The changes of a symbol's phase that are still to come: when, in microseconds since 1970 UTC, and to what."""
         return self.decided.planned(symbol, time.time_ns() // 1_000)
 
-    def decide(self, kind: ControlKind, control_id: str | None, **fields: Any) -> bool:
-        """Make a decision. False if one of that id was made before: then nothing is done. Raises CommandError."""
+    def decide(self, kind: ControlKind, control_id: str | None, changes: Collection[str] = (), **fields: Any) -> bool:
+        """Make a decision, of a symbol or account with the names of what it changes.
+
+        False if one of that id was made before: then nothing is done. Raises CommandError.
+        """
         if control_id is not None and self.decided.gate.knows(control_id):
             return False
         control = self.new(kind, control_id, **fields)
-        self.write([control], f"With --id {control.control_id} it is safe to repeat: it is made once.")
+        self.write([control], f"With --id {control.control_id} it is safe to repeat: it is made once.", changes)
         return True
 
     def new(self, kind: ControlKind, control_id: str | None = None, **fields: Any) -> Control:
@@ -101,45 +107,71 @@ class Decisions:
         """A new decision that keeps what it does not change. It is not written yet."""
         return replace(before, control_id=new_id(before.kind), **_signed(), **changes)
 
-    def write(self, controls: Iterable[Control], when_unknown: str) -> None:
+    def write(self, controls: Iterable[Control], when_unknown: str, changes: Collection[str] = ()) -> None:
         """Write decisions to every partition, or none of them to any.
 
-        Raises CommandError, also for one that the stages would not apply; `when_unknown` says what to do when Kafka
-        does not answer whether it took them.
+        Where somebody decided about the same symbol or account since it was read here, what is to change, `changes`, is
+        written once more on top of that, so that it undoes nothing. Raises CommandError, also for one that the stages
+        would not apply, or where that was disturbed too; `when_unknown` says what to do when Kafka does not answer
+        whether it took them.
         """
-        decided = list(controls)
-        for control in decided:
+        undone = self._written(list(controls), when_unknown)
+        if undone:
+            again = [on_top(found, control, changes) for control, found in undone]
+            if self._written(again, when_unknown):
+                raise CommandError(f"{DISTURBED}.")
+
+    def _written(self, controls: list[Control], when_unknown: str) -> list[tuple[Control, Control]]:
+        """Those that came after a decision they did not build on, each with that one. Raises CommandError."""
+        for control in controls:
             if error := self.decided.gate.error(control):
                 raise CommandError(f"Nothing was decided: {error}.")
-        values = [self._codec.encode(control) for control in decided]
+        values = [self._codec.encode(control) for control in controls]
+        self._under_way.begin(controls)
         try:
             write_decisions(self._log.bootstrap, self._log.prefix, self._log.shards, values)
+            self._read_back(controls[-1].control_id)
         except KafkaException as error:
             sentence = f"Kafka did not say that it took the decision: {error.args[0].str()}. {when_unknown}"
             raise CommandError(sentence) from error
-        for control in decided:
-            self._take(control, time.time_ns() // 1_000)
+        finally:
+            undone = self._under_way.end(controls)
+        return undone
 
-    def _records(self, topic: str, *partitions: int) -> Iterator[Record]:
+    def _read_back(self, control_id: str) -> None:
+        """Read on until a decision that was written has come by. Raises CommandError."""
+        deadline_s = time.monotonic() + READ_BACK_S_MAX
+        while not self._read_on(control_id):
+            if time.monotonic() > deadline_s:
+                raise CommandError("The decision stands, but could not be read back: look at what holds.")
+            time.sleep(LOOK_S)
+
+    def _read_on(self, control_id: str | None = None) -> bool:
+        """Fold what came since; whether a decision was among it. Raises CommandError when Kafka is away."""
+        has_come = False
+        for record in self._records("control", 0, since=self._next_offset):
+            self._next_offset = record.offset + 1
+            control = self._read(record)
+            has_come = has_come or (control is not None and control.control_id == control_id)
+        return has_come
+
+    def _records(self, topic: str, *partitions: int, since: int = 0) -> Iterator[Record]:
         """The records of a topic, of all partitions if none is named."""
         try:
-            yield from self._log.records(topic, partitions or None)
+            yield from self._log.records(topic, partitions or None, since)
         except (KafkaException, TimeoutError) as error:
             raise CommandError(f"The log cannot be read: {error}.") from error
 
-    def _read(self, record: Record) -> None:
+    def _read(self, record: Record) -> Control | None:
         """As the stages do: what is not a decision is passed over, and one that is seen twice counts once."""
-        value = record.value or b""
         try:
-            message = self._codec.decode(value, "Control")
+            control = self._codec.decode(record.value or b"", "Control")
         except CodecError:
-            return
-        assert isinstance(message, Control)
-        self._take(message, record.ts_us)
-
-    def _take(self, control: Control, now_us: int) -> None:
-        if self.decided.apply(control, now_us) and control.kind is ControlKind.LIMITS:
+            return None
+        assert isinstance(control, Control)
+        if self._under_way.fold(control, record.ts_us) and control.kind is ControlKind.LIMITS:
             self.limit_changes.append(control)
+        return control
 
 
 def new_id(kind: ControlKind) -> str:

@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from schemas import decided as module
-from schemas.decided import ChangeError, Decided
+from schemas.decided import ChangeError, Decided, UnderWay, on_top
 from schemas.messages import AccountKind, AccountStatus, Control, ControlKind, Phase, SymbolStatus
 
 TICK_AND_LOT = {"tick_e8": 5, "lot_e8": 7}
@@ -109,3 +110,20 @@ def test_phases_to_come_are_planned_and_bounded(venue: Decided, monkeypatch: pyt
         venue.require_room([session(40, Phase.HALTED)], 0)
     venue.apply(session(None, None), 0)
     assert venue.planned("BTC-USD", 0) == []
+
+
+def test_who_came_between_is_found_and_nothing_is_undone(venue: Decided) -> None:
+    under_way, newest = UnderWay(venue), venue.symbols["BTC-USD"]
+    mine = replace(newest, control_id="mine", tick_e8=9)
+    elsewhere = replace(venue.symbols["ETH-USD"], control_id="elsewhere", tick_e8=8)
+    under_way.begin([mine])
+    assert [under_way.fold(control, 0) for control in (elsewhere, mine)] == [True, True]
+    assert under_way.end([mine]) == []
+    other = replace(newest, control_id="other", symbol_status=SymbolStatus.HALTED, lot_e8=8)
+    later = replace(mine, control_id="later", tick_e8=10)
+    under_way.begin([later])
+    assert [under_way.fold(control, 0) for control in (other, later)] == [True, True]
+    assert under_way.end([later]) == [(later, other)]
+    again = on_top(other, later, {"tick_e8"})
+    assert (again.tick_e8, again.lot_e8, again.symbol_status) == (10, 8, SymbolStatus.HALTED)
+    assert again.control_id == "later-again"
