@@ -1,130 +1,191 @@
-"""POST /api/v1/orders: the gateway's lean path against the same endpoint in plain FastAPI with pydantic.
+"""The gateway's lean path against the same routes in plain FastAPI with pydantic, and logins beside other requests.
 
-usage: python -m bench.gateway [--seconds N] [--repeat N] [--connections N]
+usage: python -m bench.gateway [--seconds N] [--repeat N] [--connections N] [--record]
 
-Both are one uvicorn process (uvloop, httptools) on the same core, verify the same token (remembered by both), check
-the same rules, seal the same Avro command, hand it to the same kind of producer and answer when the broker has
-acknowledged. The client keeps its connections open and asks for the next order when the last is answered. Rounds
-alternate between the two; reported are the medians of requests a second, and of requests a second of the server's own
-CPU time, which other load on the machine does not change. Kafka, registry and secrets come from the environment, as
-`tradsys env` prints it; topics must be provisioned.
+Both are one uvicorn process (uvloop, httptools) on the same core. For an order both verify the same token (remembered
+by both), check the same rules, seal the same Avro command, hand it to the same kind of producer and answer when the
+broker has acknowledged; the book has 100 levels a side, of which 20 are asked for. The client keeps its connections
+open and asks again when it is answered. Rounds alternate between the two; reported are the medians of requests a
+second, and of requests a second of the server's own CPU time, which other load on the machine does not change.
+
+Then orders are placed at a steady rate, alone and while so many logins a second are tried, each of which costs the
+hash of a password: what is reported is how long the orders take. Kafka, registry, stores and secrets come from the
+environment, as `tradsys env` prints it; topics and tables must be provisioned.
 """
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
+import secrets
 import socket
 import statistics
 import subprocess
 import sys
 import time
-from typing import Annotated, Any, Literal
+from collections import Counter
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 import httpx
 import psutil
-import uvicorn
-from fastapi import Depends, FastAPI, Request
-from pydantic import BaseModel, ConfigDict, Field
+from confluent_kafka import Producer
+from sqlalchemy import create_engine
 
-from gateway.auth.tokens import Identity, Tokens
-from gateway.orders.answers import Answers
-from gateway.orders.desk import OrderDesk
-from gateway.orders.requests import OrderRequest
-from gateway.pressure import Pressure
-from gateway.producer import CommandProducer
-from gateway.rights import Right, require
+from bench.matching import machine
+from bench.plain_gateway import ASKS, BIDS, SYMBOL
+from gateway.auth.tokens import Tokens
+from gateway.auth.users import NewUser, seed
 from gateway.settings import load
+from schemas.messages import Control, ControlKind, Frame, FrameKind, SymbolStatus
 from schemas.registry import connect
+from stream_topology.decisions import write_decisions
+from stream_topology.sharding import partition_of
 from stream_topology.subjects import subjects
 
-BODY = b'{"symbol":"BTC-USD","side":"buy","type":"limit","price":"43210.5","quantity":"0.015"}'
-READY_S = 60
-WARM_S = 15.0
+RESULTS: Final = Path(__file__).parent / "results" / "gateway.json"
+READY_S: Final = 60
+WARM_S: Final = 15.0
 """Of each server, unmeasured: the broker's code is compiled while it runs."""
+UNLIMITED: Final = "90000000/10"
+ORDERS_PER_S: Final = 200
+LOGINS_PER_S: Final = 50
+LOGIN_USERS: Final = 20
+SENDERS: Final = 8
+LOGIN: Final = (
+    b"POST /auth/login HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+)
 
 
-class OrderBody(BaseModel):
-    """The order as pydantic checks it."""
+class Case(NamedTuple):
+    """One route."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    symbol: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
-    side: Literal["buy", "sell"]
-    type: Literal["limit", "market"]
-    quantity: str
-    price: str | None = None
-    time_in_force: Literal["gtc", "ioc", "fok"] | None = None
-    client_order_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:+/=@-]{1,64}$")] | None = None
-    post_only: bool = False
-    self_trade_prevention: Literal["cancel_newest", "cancel_oldest", "cancel_both", "none"] | None = None
+    request: bytes
+    status: int
 
 
-class Placed(BaseModel):
-    """What is answered."""
-
-    order_id: str
-    client_order_id: str
-    status: str = "pending"
-
-
-class PlacedAnswer(BaseModel):
-    """The envelope."""
-
-    success: bool = True
-    data: Placed
-
-
-def plain() -> FastAPI:
-    """The endpoint as FastAPI's documentation would have it written."""
-    settings = load()
-    tokens = Tokens(settings.token_keys, settings.jwt_expiry_s)
-    desk = OrderDesk(
-        CommandProducer(settings),
-        connect(settings.schema_registry_url, subjects(settings.prefix)),
-        Answers(),
-        Pressure(settings.shards),
-    )
-    application = FastAPI()
-
-    async def who(request: Request) -> Identity:
-        return tokens.verify(request.headers.get("authorization", "").removeprefix("Bearer "))
-
-    @application.get("/health/ready")
-    async def ready() -> dict[str, bool]:
-        return {"success": True}
-
-    @application.post("/api/v1/orders", status_code=202)
-    async def place(order: OrderBody, identity: Annotated[Identity, Depends(who)]) -> PlacedAnswer:
-        require(identity.rights, Right.TRADE)
-        acknowledged, client_order_id = desk.place(identity, OrderRequest(**order.model_dump()), os.urandom(16).hex())
-        return PlacedAnswer(data=Placed(order_id=str(await acknowledged), client_order_id=client_order_id))
-
-    return application
+def cases(token: str) -> dict[str, Case]:
+    """What is asked, by its name."""
+    order = b'{"symbol":"BTC-USD","side":"buy","type":"limit","price":"43210.5","quantity":"0.015"}'
+    return {
+        "POST /api/v1/orders": Case(
+            b"POST /api/v1/orders HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
+            b"authorization: Bearer %b\r\ncontent-length: %d\r\n\r\n%b" % (token.encode(), len(order), order),
+            202,
+        ),
+        "GET /api/v1/book/{symbol}": Case(b"GET /api/v1/book/BTC-USD HTTP/1.1\r\nhost: bench\r\n\r\n", 200),
+        "GET /health/live": Case(b"GET /health/live HTTP/1.1\r\nhost: bench\r\n\r\n", 200),
+    }
 
 
-async def requests_of(port: int, token: str, seconds: float, connections: int) -> int:
-    """How many the server at that port answers with 202."""
-    request = (
-        b"POST /api/v1/orders HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
-        b"authorization: Bearer %b\r\ncontent-length: %d\r\n\r\n%b" % (token.encode(), len(BODY), BODY)
-    )
+async def answer(reader: asyncio.StreamReader) -> int:
+    """Read a whole answer; its status."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    await reader.readexactly(int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0]))
+    return int(head[9:12])
+
+
+async def requests_of(port: int, case: Case, seconds: float, connections: int) -> int:
+    """How many the server at that port answers as it should."""
     ends = time.perf_counter() + seconds
 
     async def one() -> int:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         answered = 0
         while time.perf_counter() < ends:
-            writer.write(request)
-            head = await reader.readuntil(b"\r\n\r\n")
-            assert head.startswith(b"HTTP/1.1 202 "), head
-            length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
-            await reader.readexactly(length)
+            writer.write(case.request)
+            status = await answer(reader)
+            assert status == case.status, status
             answered += 1
         writer.close()
         return answered
 
     return sum(await asyncio.gather(*(one() for _ in range(connections))))
+
+
+async def latencies_ms(port: int, case: Case, seconds: float) -> list[float]:
+    """How long each of ORDERS_PER_S takes from when it was due, sorted."""
+    taken: list[float] = []
+    began = time.perf_counter()
+
+    async def send(first: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for number in itertools.count(first, SENDERS):
+            due = began + number / ORDERS_PER_S
+            if due > began + seconds:
+                break
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            writer.write(case.request)
+            assert await answer(reader) == case.status
+            taken.append((time.perf_counter() - due) * 1_000)
+        writer.close()
+
+    await asyncio.gather(*(send(first) for first in range(SENDERS)))
+    return sorted(taken)
+
+
+async def logins(port: int, password: str, seconds: float) -> Counter[int]:
+    """Try LOGINS_PER_S, each from an address of its own, since those of one address are limited; statuses."""
+    statuses: Counter[int] = Counter()
+
+    async def login(number: int) -> None:
+        body = json.dumps({"username": f"bench-{number % LOGIN_USERS}", "password": password}).encode()
+        source = (f"127.0.{1 + number // 250}.{1 + number % 250}", 0)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=source)
+        head = (
+            b"POST /auth/login HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+        )
+        writer.write(head % len(body) + body)
+        statuses[await answer(reader)] += 1
+        writer.close()
+
+    began = time.perf_counter()
+    async with asyncio.TaskGroup() as trying:
+        for number in range(int(seconds * LOGINS_PER_S)):
+            await asyncio.sleep(max(0.0, began + number / LOGINS_PER_S - time.perf_counter()))
+            trying.create_task(login(number))
+    return statuses
+
+
+async def beside_logins(port: int, case: Case, password: str, seconds: float) -> dict[str, Any]:
+    """How long orders take, alone and while logins are tried."""
+    alone = await latencies_ms(port, case, seconds)
+    beside, statuses = await asyncio.gather(latencies_ms(port, case, seconds), logins(port, password, seconds))
+    return {
+        "orders_per_s": ORDERS_PER_S,
+        "logins_per_s": LOGINS_PER_S,
+        "login_statuses": {str(status): count for status, count in sorted(statuses.items())},
+        "alone_ms": _percentiles(alone),
+        "beside_logins_ms": _percentiles(beside),
+    }
+
+
+def prepare(password: str) -> None:
+    """The instrument, its book, and users who log in."""
+    settings = load()
+    codec = connect(settings.schema_registry_url, subjects(settings.prefix))
+    control = Control(
+        kind=ControlKind.SYMBOL,
+        control_id=f"bench-{SYMBOL}",
+        symbol=SYMBOL,
+        symbol_status=SymbolStatus.TRADING,
+        base="BTC",
+        quote="USD",
+        tick_e8=1_000_000,
+        lot_e8=10_000,
+    )
+    write_decisions(settings.kafka_bootstrap, settings.prefix, settings.shards, [codec.encode(control)])
+    sides = {name: [[str(price), "1.5"] for price in prices] for name, prices in (("bids", BIDS), ("asks", ASKS))}
+    channel = f"book:{SYMBOL}"
+    frame = Frame(channel, 1, FrameKind.SNAPSHOT, json.dumps(sides).encode(), 1)
+    producer = Producer({"bootstrap.servers": settings.kafka_bootstrap})
+    shard = partition_of(channel, settings.shards)
+    producer.produce(f"{settings.prefix}stream", codec.encode(frame), channel.encode(), shard)
+    producer.flush(10)
+    engine = create_engine(settings.database)
+    seed(engine, [NewUser(f"bench-{number}", password, "bench", "trader") for number in range(LOGIN_USERS)])
+    engine.dispose()
 
 
 def main() -> None:
@@ -133,48 +194,68 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--record", action="store_true", help="write bench/results/gateway.json")
     chosen = parser.parse_args()
     settings = load()
+    password = secrets.token_urlsafe(12)
+    prepare(password)
     token, _ = Tokens(settings.token_keys, settings.jwt_expiry_s).issue("bench", "bench", "trader", "bench")
+    asked = cases(token)
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[-1]})
-    commands = {"lean": ["-m", "gateway"], "plain": ["-m", "bench.gateway", "--serve-plain"]}
     servers: dict[str, tuple[int, subprocess.Popen[bytes]]] = {}
+    routes: dict[str, Any] = {}
     try:
-        for name, arguments in commands.items():
-            port = _free_port()
-            # No worker runs beside it, so pre-trade risk is behind from the first order on.
-            environment = os.environ | {"GATEWAY_PORT": str(port), "RISK_LAG_S": "300"}
-            server = subprocess.Popen([sys.executable, *arguments], env=environment, stderr=subprocess.DEVNULL)
-            os.sched_setaffinity(server.pid, {cores[0]})
-            servers[name] = (port, server)
-        for port, _server in servers.values():
-            _wait(port)
-        rates: dict[str, list[float]] = {name: [] for name in servers}
-        rates_cpu: dict[str, list[float]] = {name: [] for name in servers}
-        for port, _server in servers.values():
-            asyncio.run(requests_of(port, token, WARM_S, chosen.connections))
-        for _ in range(chosen.repeat):
-            for name, (port, server) in servers.items():
-                began, began_cpu = time.perf_counter(), _cpu_s(server.pid)
-                answered = asyncio.run(requests_of(port, token, chosen.seconds, chosen.connections))
-                rates[name].append(answered / (time.perf_counter() - began))
-                rates_cpu[name].append(answered / (_cpu_s(server.pid) - began_cpu))
+        for name, module in {"lean": "gateway", "plain": "bench.plain_gateway"}.items():
+            servers[name] = _start(module, cores[0])
+        for name, case in asked.items():
+            routes[name] = _compare(servers, case, chosen)
+            print(name, json.dumps(routes[name]), flush=True)
+        # With logins the number of seconds counts: a hundred orders are no p99.
+        beside = asyncio.run(
+            beside_logins(servers["lean"][0], asked["POST /api/v1/orders"], password, 4 * chosen.seconds)
+        )
+        print("logins", json.dumps(beside), flush=True)
     finally:
         for _port, server in servers.values():
             server.terminate()
             server.wait(20)
-    print(
-        json.dumps(
-            {
-                "benchmark": "gateway: POST /api/v1/orders, one process on one core",
-                "requests_per_s": _summary(rates),
-                "requests_per_cpu_s": _summary(rates_cpu),
-                "connections": chosen.connections,
-                "seconds": chosen.seconds,
-            }
-        )
-    )
+    if chosen.record:
+        options = {name: getattr(chosen, name) for name in ("seconds", "repeat", "connections")}
+        result = {"machine": machine(), "options": options, "routes": routes, "logins": beside}
+        RESULTS.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+
+
+def _start(module: str, core: int) -> tuple[int, subprocess.Popen[bytes]]:
+    port = _free_port()
+    # No worker runs beside it, so pre-trade risk is behind from the first order on.
+    environment = os.environ | {"GATEWAY_PORT": str(port), "RISK_LAG_S": "300"}
+    environment |= {f"RATE_{name}": UNLIMITED for name in ("ORDERS", "PUBLIC", "ADDRESS")}
+    server = subprocess.Popen([sys.executable, "-m", module], env=environment, stderr=subprocess.DEVNULL)
+    os.sched_setaffinity(server.pid, {core})
+    try:
+        _wait(port)
+    except BaseException:
+        server.kill()
+        raise
+    return port, server
+
+
+def _compare(
+    servers: dict[str, tuple[int, subprocess.Popen[bytes]]], case: Case, chosen: argparse.Namespace
+) -> dict[str, Any]:
+    """One route, in turns."""
+    rates: dict[str, list[float]] = {name: [] for name in servers}
+    rates_cpu: dict[str, list[float]] = {name: [] for name in servers}
+    for port, _ in servers.values():
+        asyncio.run(requests_of(port, case, WARM_S, chosen.connections))
+    for _ in range(chosen.repeat):
+        for name, (port, server) in servers.items():
+            began, began_cpu = time.perf_counter(), _cpu_s(server.pid)
+            answered = asyncio.run(requests_of(port, case, chosen.seconds, chosen.connections))
+            rates[name].append(answered / (time.perf_counter() - began))
+            rates_cpu[name].append(answered / (_cpu_s(server.pid) - began_cpu))
+    return {"requests_per_s": _summary(rates), "requests_per_cpu_s": _summary(rates_cpu)}
 
 
 def _summary(rates: dict[str, list[float]]) -> dict[str, Any]:
@@ -184,6 +265,10 @@ def _summary(rates: dict[str, list[float]]) -> dict[str, Any]:
         "ratio": round(medians["lean"] / medians["plain"], 2),
         "rounds": {name: [round(rate) for rate in measured] for name, measured in rates.items()},
     }
+
+
+def _percentiles(taken_ms: list[float]) -> dict[str, float]:
+    return {f"p{part}": round(taken_ms[len(taken_ms) * part // 100], 2) for part in (50, 99)}
 
 
 def _cpu_s(pid: int) -> float:
@@ -210,17 +295,5 @@ def _free_port() -> int:
         return port
 
 
-def _serve_plain() -> None:
-    port = int(os.environ["GATEWAY_PORT"])
-
-    def make() -> Any:
-        return plain()
-
-    uvicorn.run(make, factory=True, port=port, loop="uvloop", http="httptools", access_log=False, log_level="error")
-
-
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--serve-plain"]:
-        _serve_plain()
-    else:
-        main()
+    main()
