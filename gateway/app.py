@@ -1,7 +1,7 @@
 """The ASGI application: the lean path first, then FastAPI, and one shape for everything that goes wrong."""
 
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from fastapi import FastAPI
@@ -36,12 +36,15 @@ from gateway.idempotency import DECIDED_ONCE, HEADER, Repeats
 from gateway.lean import LeanRoutes, require_method
 from gateway.metrics import Metrics
 from gateway.openapi import takes_idempotency_key
-from gateway.orders.lean import CHECK, ORDER, ORDERS
+from gateway.orders.lean import ORDERS
 from gateway.rates import address_of
 from gateway.rights import EVERYBODY, ROUTES, right_to_post
 from gateway.stream.door import Door
 from gateway.stream.session import Session, deny
 from gateway.strict import require_strict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 WEBSOCKET: Final = "/ws"
 NO_CONTENT: Final = 204
@@ -77,10 +80,9 @@ class Gateway:
         self._guard = guard
         self._repeats = repeats
         self._metrics = metrics
-        self._count = metrics.requests.labels
-        self._seconds = {
-            route: metrics.seconds.labels(route).observe for route in (ORDERS, CHECK, ORDER + "{order_id}")
-        }
+        self._counts: dict[tuple[str, str, int], Callable[[], None]] = {}
+        """Of each method, route and status: they are few, since a path that is no route counts as none."""
+        self._seconds: dict[str, Callable[[float], None]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """An ASGI connection."""
@@ -107,7 +109,7 @@ class Gateway:
             more += await self._guard.admit(scope, heads)
             if heads.idempotency_key is not None and scope["method"] == "POST":
                 route, reply = await self._once(scope, heads, body)
-                await respond(send, reply, correlation, more)
+                await respond(scope, send, reply, correlation, more)
                 self._counted(scope["method"], route, reply.status, started)
                 return
             if handler is None:
@@ -129,7 +131,7 @@ class Gateway:
         except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer and the log the trace
             _log.exception("request_failed", method=scope["method"], path=scope["path"])
             reply = error_reply(internal(), correlation, heads.accept)
-        await respond(send, reply, correlation, more)
+        await respond(scope, send, reply, correlation, more)
         self._counted(scope["method"], route, reply.status, started)
 
     async def _once(self, scope: Scope, heads: Heads, body: bytes) -> tuple[str, Reply]:
@@ -195,11 +197,12 @@ class Gateway:
         return getattr(scope.get("route"), "path", "unmatched"), status
 
     def _counted(self, method: str, route: str, status: int, started: float) -> None:
-        self._count(method if method in _METHODS else "other", route, status).inc()
-        observe = self._seconds.get(route)
-        if observe is None:
-            observe = self._seconds[route] = self._metrics.seconds.labels(route).observe
-        observe(time.perf_counter() - started)
+        counted = method if method in _METHODS else "other", route, status
+        if (count := self._counts.get(counted)) is None:
+            count = self._counts[counted] = self._metrics.requests.labels(*counted).inc
+            self._seconds.setdefault(route, self._metrics.seconds.labels(route).observe)
+        count()
+        self._seconds[route](time.perf_counter() - started)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         connections = self._metrics.connections

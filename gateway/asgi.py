@@ -30,6 +30,14 @@ NOT_STORED: Final = (b"cache-control", b"no-store")
 """On every answer that says nothing else of caches."""
 
 
+_OF_ALL: Final = b"".join(b"%b: %b\r\n" % header for header in (*SECURITY_HEADERS, NOT_STORED))
+
+WHOLE: Final = "tradsys.whole"
+"""The ASGI extension of a server that takes an answer as it goes over the wire, at once."""
+WriteWhole = Callable[[int, bytes, bytes], Awaitable[None]]
+"""Writes a status, header lines and a body."""
+
+
 def with_security(headers: Headers) -> Headers:
     """The headers of an answer, with all of the above that it does not say itself."""
     said = {name for name, _ in headers}
@@ -117,23 +125,24 @@ async def read_body(heads: Heads, receive: Receive) -> bytes:
         raise ApiError(Code.REQUEST_TIMEOUT, f"The body did not arrive within {limits.BODY_TIMEOUT_S:.0f} s.") from None
 
 
-async def respond(send: Send, reply: Reply, correlation_id: str, more: Headers) -> None:
+async def respond(scope: Scope, send: Send, reply: Reply, correlation_id: str, more: Headers) -> None:
     """Send an answer of the lean path, with more headers."""
-    await send(
-        {
-            "type": "http.response.start",
-            "status": reply.status,
-            "headers": [
-                *SECURITY_HEADERS,
-                NOT_STORED,
-                (b"content-type", reply.content_type),
-                (b"content-length", b"%d" % len(reply.body)),
-                (b"x-correlation-id", correlation_id.encode()),
-                *reply.headers,
-                *more,
-            ],
-        }
-    )
+    headers = [
+        (b"content-type", reply.content_type),
+        (b"content-length", b"%d" % len(reply.body)),
+        (b"x-correlation-id", correlation_id.encode()),
+        *reply.headers,
+        *more,
+    ]
+    write: WriteWhole | None = scope.get("extensions", {}).get(WHOLE)
+    if write is not None:
+        lines = b"".join([b"%b: %b\r\n" % header for header in headers])
+        if not lines.count(b"\r") == lines.count(b"\n") == len(headers):
+            raise ValueError("a header has a line break in it")
+        await write(reply.status, _OF_ALL + lines, reply.body)
+        return
+    headers += (*SECURITY_HEADERS, NOT_STORED)
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
 
 

@@ -1,14 +1,15 @@
 """The HTTP protocol of the server: uvicorn's, with limits on headers in size and time, and errors in our shape."""
 
 import asyncio
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar, cast
 
 import msgspec
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from gateway import limits
-from gateway.asgi import SECURITY_HEADERS
+from gateway.asgi import SECURITY_HEADERS, WHOLE, Scope
 from gateway.correlation import make
 from gateway.errors import ApiError, Code
 from gateway.rates import address_of
@@ -87,6 +88,11 @@ class HttpProtocol(HttpToolsProtocol):
         self._stop_header_timer()
         super().on_headers_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Begin to answer a request."""
+        cast("Scope", cycle.scope)["extensions"] = {WHOLE: partial(_write_whole, cycle)}
+        super()._start_asgi_task(cycle, app)
+
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the sentence is ours
         """What is not HTTP, or has too many headers, is answered in our shape too."""
         error = self._refusal or ApiError(Code.INVALID_REQUEST, "The request is not HTTP that we can read.")
@@ -132,3 +138,24 @@ class HttpProtocol(HttpToolsProtocol):
         if self._header_timer is not None:
             self._header_timer.cancel()
             self._header_timer = None
+
+
+async def _write_whole(cycle: RequestResponseCycle, status: int, lines: bytes, body: bytes) -> None:
+    """Write an answer at once: what the cycle's own `send` does in two steps, and header by header."""
+    if cycle.flow.write_paused and not cycle.disconnected:
+        await cycle.flow.drain()
+    if cycle.disconnected:
+        return
+    cycle.response_started = True
+    cycle.waiting_for_100_continue = False
+    first = STATUS_LINE[status] + b"".join([b"%b: %b\r\n" % header for header in cycle.default_headers])
+    if b"\r\nconnection: close\r\n" in lines:
+        cycle.keep_alive = False
+    elif not cycle.keep_alive:
+        lines += b"connection: close\r\n"
+    cycle.transport.write(first + lines + b"\r\n" + (b"" if cycle.scope["method"] == "HEAD" else body))
+    cycle.response_complete = True
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()

@@ -177,6 +177,7 @@ async def test_health_says_what_each_dependency_is(served: Any, client: Any, mon
 
     assert (await client.get("/health/live")).json() == {"success": True, "data": {"status": "up"}}
     monkeypatch.setattr(limits, "HEALTH_REMEMBERED_S", 0.0)
+    monkeypatch.setattr(limits, "HEALTH_TIMEOUT_S", 1.0)
     served.checks["kafka"] = well
     ready = await client.get("/health/ready")
     assert ready.status_code == 200
@@ -214,6 +215,7 @@ async def test_probes_share_one_look_for_a_moment(served: Any, client: Any, monk
     assert (await client.get("/health")).status_code == 200
     assert looks <= 2
     monkeypatch.setattr(limits, "HEALTH_REMEMBERED_S", 0.0)
+    monkeypatch.setattr(limits, "HEALTH_TIMEOUT_S", 1.0)
     before = looks
     await client.get("/health")
     assert looks == before + 1

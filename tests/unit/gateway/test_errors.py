@@ -7,6 +7,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from gateway.asgi import WHOLE, Reply, respond
 from gateway.errors import CATALOGUE, ApiError, Code
 
 PROBLEM = "application/problem+json"
@@ -233,3 +234,18 @@ async def test_the_catalogue_explains_every_code(client: Any) -> None:
         assert ApiError(code, "x").status == entry.status
         assert (await client.get(f"/errors/{code}")).json()["data"]["meaning"] == entry.meaning
     assert (await client.get("/errors/NONSENSE")).status_code == 404
+
+
+async def test_no_header_of_an_answer_can_begin_another() -> None:
+    sent: list[tuple[int, bytes, bytes]] = []
+
+    async def write(*whole: Any) -> None:
+        sent.append(whole)
+
+    scope = {"extensions": {WHOLE: write}}
+    await respond(scope, write, Reply(200, b"{}", [(b"a", b"b")]), "c", [])  # type: ignore[arg-type]
+    assert b"\r\na: b\r\n" in sent[0][1]
+    for value in (b"b\r\nx: y", b"b\nx: y", b"b\r"):
+        with pytest.raises(ValueError, match="line break"):
+            await respond(scope, write, Reply(200, b"{}", [(b"a", value)]), "c", [])  # type: ignore[arg-type]
+    assert len(sent) == 1
