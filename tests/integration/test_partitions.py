@@ -184,6 +184,11 @@ def test_to_keep_more_later_brings_nothing_back_and_calls_nothing_lost(database:
     writer.write(rows_of(LOG), {PARTITION: 2})
     assert months(database) == months(database, "trades") == MONTHS[3:]
     assert differences(database, rows_of(LOG)) == []
+    with psycopg.connect(database) as connection:
+        connection.execute("DELETE FROM projection_retention")
+    writer.write(rows_of(LOG), {PARTITION: 3})
+    assert months(database) == months(database, "trades") == MONTHS
+    assert differences(database, rows_of(LOG)) == [], "the log brings all back"
 
 
 def test_a_month_of_which_one_day_is_kept_is_kept(database: str, writer: Writer) -> None:

@@ -15,7 +15,10 @@ from workers.projections.verify import compare_database, offsets
 
 
 def rows_rule(log: KafkaLog, codec: Codec, db_dsn: str) -> Rule:
-    """The rule that every projected table is the fold of its topics, as far as the rows say they have read them."""
+    """The rule that every projected table is the fold of its topics, as far as the rows say they have read them.
+
+    But for months of which the operator let go (`tradsys db prune`).
+    """
 
     def check(_contents: Contents) -> Iterator[Finding]:
         with psycopg.connect(db_dsn) as connection:
@@ -29,7 +32,7 @@ def rows_rule(log: KafkaLog, codec: Codec, db_dsn: str) -> Rule:
                     for difference in comparison.differences:
                         yield Finding("rows", difference.table, str(difference))
 
-    return Rule("rows", "Rows equal the fold of their topics: none lost, none more, none different.", check)
+    return Rule("rows", "Rows that are kept equal the fold of their topics: none lost, more or different.", check)
 
 
 def _until(log: KafkaLog, topic: str, read: dict[tuple[str, int], int]) -> Iterator[Record]:
