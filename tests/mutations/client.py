@@ -6,6 +6,7 @@ from tests.mutations.mutation import Mutation
 
 RULES = "tradsys/client/rules.py"
 SESSION = "tradsys/client/session.py"
+COMMANDS = "tradsys/client/commands.py"
 STREAM = "tradsys/client/stream.py"
 CHANNELS = "tradsys/client/channels.py"
 ORDERS = "tradsys/client/order_calls.py"
@@ -60,4 +61,7 @@ CLIENT_MUTATIONS: Final = (
         "or not self._session.can_renew:\n                raise error",
         "or False:\n                raise error",
     ),
+    Mutation("unanswered orders are forgotten", STREAM, "yield from self._commands.lost(lost.why)", "pass"),
+    Mutation("an order is told of twice", COMMANDS, "self._waiting.pop(request_id)", "self._waiting[request_id]"),
+    Mutation("commands wait without end", COMMANDS, "if len(self._waiting) >= ", "if 0 > "),
 )

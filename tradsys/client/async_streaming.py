@@ -10,8 +10,10 @@ from typing import Any, Self, cast
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from tradsys.client.commands import Said
 from tradsys.client.errors import ClientError
 from tradsys.client.events import Event
+from tradsys.client.requests import Changes, NewOrder
 from tradsys.client.rules import Authorise
 from tradsys.client.stream import Ask, Hang, Hear, Lost, Open, Rest, Say, Step, Stream
 from tradsys.client.transport import NOT_OPENED, Transport, ends_s, left_s, lost, not_opened
@@ -72,6 +74,18 @@ class AsyncOpenStream:
         """Whether the account's open orders are cancelled when a connection of this stream ends, however it ends."""
         await self._say(self._stream.cancel_on_disconnect(enabled=enabled))
 
+    async def submit(self, order: NewOrder) -> str:
+        """Send an order; its answer is an event with the request_id that this gives. Raises ClientError."""
+        return await self._command(self._stream.commands.submit(order))
+
+    async def amend(self, order_id: str, changes: Changes) -> str:
+        """Send an amendment, as `submit`."""
+        return await self._command(self._stream.commands.amend(order_id, changes))
+
+    async def cancel(self, order_id: str | None = None, *, client_order_id: str | None = None) -> str:
+        """Send a cancel by either id of an order, as `submit`."""
+        return await self._command(self._stream.commands.cancel(order_id, client_order_id))
+
     async def receive(self, timeout_s: float | None = None) -> Event | None:
         """The next event; None if none came in time. Raises ClientError when the stream cannot go on."""
         gives_up_s = None if timeout_s is None else time.monotonic() + timeout_s
@@ -107,6 +121,11 @@ class AsyncOpenStream:
         """Say goodbye to the gateway, and end."""
         self._steps.close()
         await self._hang()
+
+    async def _command(self, said: Said) -> str:
+        request_id, text = said
+        await self._say([text])
+        return request_id
 
     def _next(self, result: Any, error: ClientError | None) -> Step:
         try:

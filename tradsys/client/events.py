@@ -36,6 +36,27 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CommandAccepted:
+    """The log has a command that this stream sent; what becomes of it comes by on the channel `orders`."""
+
+    request_id: str
+    """As sending it has given it."""
+    order_id: str | None
+    client_order_id: str | None
+    command_id: str | None
+    """Of an amendment or a cancel, as its execution names it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandRefused:
+    """A command that this stream sent was not done; or, with an OutcomeUnknownError, may have been done or not."""
+
+    request_id: str
+    client_order_id: str | None
+    error: ClientError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
     """A message is missing or a book is not what its checksum says: a snapshot follows and makes it good."""
 
@@ -142,6 +163,8 @@ Event = (
     Connected
     | Disconnected
     | Refused
+    | CommandAccepted
+    | CommandRefused
     | Gap
     | BookChanged
     | TradesHappened

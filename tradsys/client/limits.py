@@ -39,6 +39,8 @@ SUBSCRIBE_AGAIN_S: Final = 1.0
 """Before a channel is asked for again whose state could not be read."""
 CHANNEL_CHARACTERS_MAX: Final = 64
 """Of a channel's name."""
+STREAM_COMMANDS_MAX: Final = 64
+"""Commands of one stream that wait for their answers: as many as the gateway takes."""
 GAPS_MAX: Final = 5
 """Gaps and wrong checksums of one connection; then it is given up for another."""
 CLOSE_S: Final = 2.0

@@ -12,6 +12,7 @@ import msgspec
 
 from tradsys.client import limits
 from tradsys.client.channels import Channel, Heard
+from tradsys.client.commands import Commands
 from tradsys.client.errors import (
     INTERNAL_ERROR,
     ApiError,
@@ -20,6 +21,7 @@ from tradsys.client.errors import (
     ProtocolError,
     UnauthorizedError,
     UnavailableError,
+    UnreachableError,
     api_error,
 )
 from tradsys.client.events import Connected, Disconnected, Event, Gap, Refused
@@ -94,6 +96,7 @@ class Stream:
         self._channels: dict[str, Channel] = {}
         self._again_s: dict[str, float] = {}
         """When to ask anew for channels whose state could not be read."""
+        self._commands = Commands(means)
         self._cancels_on_disconnect = False
         self._is_open = False
         self._was_open = False
@@ -126,6 +129,13 @@ class Stream:
         self._cancels_on_disconnect = enabled
         return [self._cancelling()] if self._is_open else []
 
+    @property
+    def commands(self) -> Commands:
+        """What sends orders. Raises UnreachableError unless the stream is open: then nothing may be sent."""
+        if not self._is_open:
+            raise UnreachableError("The stream is not open: nothing was sent.")
+        return self._commands
+
     def run(self) -> Steps:
         """Everything, for ever. Raises ClientError when the credentials are not good, or not good enough."""
         while True:
@@ -135,6 +145,7 @@ class Stream:
                 self._was_open = True
                 lost = yield from self._follow()
             self._is_open = False
+            yield from self._commands.lost(lost.why)
             if lost.code in _ENDED:
                 self._replace_token(lost.why)
             wait_s = max(self._backoff_s(), self._asked_s)
@@ -253,11 +264,14 @@ class Stream:
         """What follows from a message."""
         try:
             heard = _heard(text)
+            command = self._commands.take(heard)
             channel = self._channel(heard.channel)
             events = [] if channel is None or heard.kind is None else channel.take(heard)
         except msgspec.DecodeError as error:
             raise ProtocolError(f"The gateway sent what this client cannot read: {error}.") from error
-        if heard.error is not None:
+        if command is not None:
+            yield command
+        elif heard.error is not None:
             yield from self._refusal(heard)
         if channel is not None:
             self._failures = 0

@@ -50,8 +50,8 @@ NOT_IN_THE_CLIENT = {
     ("GET", "/swagger/{name}"): "for browsers",
     ("GET", "/errors/{code}"): "for people who follow the link of a problem; `errors` has all of them",
 }
-OVER_HTTP = {"order.submit", "order.check", "order.amend", "order.cancel", "order.cancel_all", "order.cancel_after"}
-"""What the client asks over HTTP, where an answer that is lost can be told from one that never came."""
+OVER_HTTP = {"order.check", "order.cancel_all", "order.cancel_after"}
+"""What the client asks over HTTP only, where the answer says what became of it."""
 BY_ITSELF = {"ping": "websockets has its own", "auth": "the first message"}
 
 OBJECTS = {
@@ -251,6 +251,11 @@ def test_every_channel_and_action_is_known() -> None:
     stream._is_open = True
     said = [*stream.subscribe("book:B", None), *stream.unsubscribe("book:B")]
     said += stream.cancel_on_disconnect(enabled=True)
+    order = NewOrder(symbol="B", side="buy", type="market", quantity=1)
+    commands = stream.commands
+    said += [
+        text for _, text in (commands.submit(order), commands.amend("1", Changes(price=1)), commands.cancel("1", None))
+    ]
     types = {msgspec.json.decode(text)["type"] for text in said}
     assert types | OVER_HTTP | BY_ITSELF.keys() == set(ACTIONS)
     source = inspect.getsource(channels)

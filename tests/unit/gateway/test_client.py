@@ -20,6 +20,8 @@ from tradsys.client import (
     BookChanged,
     Changes,
     Client,
+    CommandAccepted,
+    CommandRefused,
     Connected,
     Disconnected,
     ForbiddenError,
@@ -199,6 +201,33 @@ async def test_orders_end_with_the_connection_if_that_was_asked(served: Any) -> 
     assert served.log.commands[0].kind is CommandKind.CANCEL_ALL
 
 
+async def test_orders_are_sent_over_the_stream(served: Any) -> None:
+    async with client_of(served) as client, client.stream() as stream:
+        with pytest.raises(UnreachableError, match="not open"):
+            await stream.submit(ORDER)
+        assert isinstance(await stream.receive(5), Connected)
+        sent = [
+            await stream.submit(ORDER.named("mine")),
+            await stream.amend("1000", Changes(price=Decimal(99))),
+            await stream.cancel(client_order_id="mine"),
+            await stream.submit(NewOrder(symbol="BTC-USD", side="buy", type="limit", quantity=0, price=1)),
+        ]
+        told = {event.request_id: event for event in [await stream.receive(5) for _ in sent]}  # type: ignore[union-attr]
+        placed, amended, cancelled, refused = (told[request_id] for request_id in sent)
+        assert (placed.order_id, placed.client_order_id) == ("1000", "mine")
+        assert (amended.command_id, cancelled.command_id, cancelled.client_order_id) == ("1001", "1002", "mine")
+        assert refused.error.violations[0].path == "order.quantity"
+        served.log.error = outcome_unknown()
+        await stream.submit(ORDER.named("again"))
+        lost = await stream.receive(5)
+        assert isinstance(lost, CommandRefused)
+        assert isinstance(lost.error, OutcomeUnknownError)
+    assert [command.kind for command in served.log.commands] == [
+        *(CommandKind.NEW, CommandKind.AMEND),
+        CommandKind.CANCEL,
+    ]
+
+
 async def test_a_gateway_that_cannot_be_reached_is_tried_again(served: Any) -> None:
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
@@ -228,6 +257,8 @@ async def test_the_client_of_threads_does_the_same(served: Any, frame: Callable[
                 yield stream.receive(5)
                 stream.unsubscribe("book:BTC-USD")
                 stream.cancel_on_disconnect(enabled=False)
+                assert [stream.submit(ORDER), stream.cancel("5")] == ["command-1", "command-2"]
+                assert [type(stream.receive(5)) for _ in range(2)] == [CommandAccepted] * 2
             with pytest.raises(NotFoundError):
                 client.order("5")
 
