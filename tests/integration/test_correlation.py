@@ -41,6 +41,11 @@ def test_one_id_is_found_from_the_request_to_the_database(venue: Venue) -> None:
         ws.send(json.dumps({"type": "auth", "token": venue.tokens["alice"]}))
         ws.send(json.dumps({"type": "marketdata.subscribe", "channel": "orders"}))
         ws.send(json.dumps({"type": "marketdata.subscribe", "channel": "positions"}))
+        listening: set[str] = set()
+        while len(listening) < 2:  # before what they tell happens
+            message = json.loads(ws.recv(timeout=60))
+            if message.get("kind") == "snapshot":
+                listening.add(message["channel"])
         answer = venue.rest.post(
             "/api/v1/orders",
             params={"wait": 10_000},
