@@ -121,6 +121,8 @@ TOKEN_BYTES_MAX: Final = 2_048
 TOKENS_REMEMBERED: Final = 10_000
 """Verified tokens whose claims are kept until they expire."""
 HASH_THREADS: Final = 2
+HASH_NICENESS: Final = 19
+"""Of these threads: the event loop goes before them."""
 HASH_WAITING_MAX: Final = 64
 """Logins waiting for a hash thread; beyond it 503."""
 LOGIN_WINDOW_S: Final = 300

@@ -1,15 +1,19 @@
 """Passwords are hashed beside the event loop, by few threads, in a bounded queue."""
 
 import asyncio
+import os
 import statistics
+import sys
+import threading
 import time
 from collections.abc import AsyncIterator
 
 import pytest
 from argon2 import PasswordHasher, Type
 
+from gateway import limits
 from gateway.auth import passwords
-from gateway.auth.passwords import HASHER, Passwords
+from gateway.auth.passwords import HASHER, Passwords, Verdict
 from gateway.errors import ApiError, Code
 
 OLD = PasswordHasher(time_cost=1, memory_cost=1_024, parallelism=1, type=Type.ID)
@@ -41,6 +45,21 @@ async def test_a_user_who_does_not_exist_costs_a_whole_hash(
     monkeypatch.setattr(passwords, "_verdict", lambda *given: verified.append(given[0]) or verdict(*given))
     assert await verifier.verify(None, "nobody has this password") == (False, None)
     assert not HASHER.check_needs_rehash(verified[0])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no priority of its own")
+async def test_who_hashes_gives_way_to_the_event_loop(verifier: Passwords, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    found = []
+
+    def verdict(*_: str) -> Verdict:
+        found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return Verdict(is_right=True)
+
+    monkeypatch.setattr(passwords, "_verdict", verdict)
+    await verifier.verify("a hash", "right")
+    assert found == [limits.HASH_NICENESS]
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before
 
 
 async def test_the_event_loop_goes_on_while_passwords_are_hashed(verifier: Passwords) -> None:
