@@ -93,7 +93,7 @@ RISK_ORDER_MUTATIONS: Final = (
     Mutation(
         "an order that slid is held at its old price",
         ORDERS,
-        "            self.worst_price_e8 = self.price_e8 or 0\n",
+        "                self.worst_price_e8 = self.price_e8 or 0\n",
         "",
     ),
     Mutation(
