@@ -61,7 +61,7 @@ bench: setup
 	$(PYTHON) -m bench $(ARGS)
 
 chaos: setup
-	$(PYTHON) -m pytest -v tests/chaos tests/simulation -m chaos $(ARGS)
+	$(PYTHON) -m pytest -v tests/chaos tests/simulation tests/integration/test_contract.py -m chaos $(ARGS)
 
 # Mistakes made in the cores, one at a time: do the tests notice?
 mutations: setup

@@ -6,7 +6,6 @@ and none that was there at the beginning is left out.
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Any, Final, Protocol
 
 from fastapi import Query, Response
@@ -17,13 +16,21 @@ from gateway import limits
 from gateway.database import Database
 from gateway.envelope import CursorPage
 from gateway.errors import ApiError, Code
+from gateway.fields import Moment
 from gateway.pages import answer
 from gateway.searches import Filter, page_that_fits
 from schemas.units import INT64_MAX
 
-Since = Annotated[datetime | None, Query(description="Not before this time")]
-Until = Annotated[datetime | None, Query(description="Before this time")]
-Cursor = Annotated[str | None, Query(max_length=40, description="`next_cursor` of the answer before")]
+Since = Annotated[Moment | None, Query(description="Not before this time")]
+Until = Annotated[Moment | None, Query(description="Before this time")]
+Cursor = Annotated[
+    str | None,
+    Query(
+        max_length=40,
+        description="`next_cursor` of the answer before",
+        json_schema_extra={"pattern": "^([0-7][0-9a-f]{15}|[0-9a-f]{1,15})-([0-7][0-9a-f]{15}|[0-9a-f]{1,15})$"},
+    ),
+]
 Limit = Annotated[int, Query(ge=1, le=limits.PAGE_SIZE_MAX, description="Rows of one answer")]
 
 MaybeLimit = Annotated[
@@ -68,13 +75,6 @@ async def answer_newest(
     more = page[-1] if len(found) > limit else next((row for row in rows if row.is_end), None)
     following = None if more is None else _cursor(more, order)
     return answer([shown(row[1:]) for row in page], CursorPage(limit, following))
-
-
-def microseconds(moment: datetime, field: str) -> int:
-    """Since 1970 UTC, of a parameter. Raises ApiError."""
-    if moment.tzinfo is None:
-        raise ApiError(Code.VALIDATION_FAILED, f"{field} needs a time zone, such as Z.", field=field)
-    return int(moment.timestamp() * 1_000_000)
 
 
 def _cursor(row: Row[Any], order: Order) -> str:

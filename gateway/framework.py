@@ -94,12 +94,10 @@ async def _api_error(request: Request, error: Exception) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     """What the framework itself refuses: no such route, another method."""
     assert isinstance(error, HTTPException)
-    path, method = request.url.path, request.method
-    headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.NOT_FOUND:
-        return _render(request, ApiError(Code.NOT_FOUND, f"There is nothing at {path[:200]}."))
+        return _render(request, ApiError(Code.NOT_FOUND, f"There is nothing at {request.url.path[:200]}."))
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        return _render(request, not_allowed(method, headers.get("Allow", "")))
+        return _render(request, not_allowed(request.method, request.url.path))
     if error.status_code == HTTPStatus.BAD_REQUEST:
         return _render(request, ApiError(Code.INVALID_JSON, "The body is not JSON that we can read."))
     code = _CODES.get(error.status_code, Code.INVALID_REQUEST)

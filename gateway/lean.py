@@ -5,7 +5,7 @@ from typing import Final
 
 from gateway.asgi import Handler
 from gateway.errors import ApiError, Code
-from gateway.rights import ROUTES
+from gateway.rights import methods_of
 
 Handlers = Mapping[str, Handler]
 """By method."""
@@ -31,13 +31,13 @@ _NOBODY: Final[tuple[str, Handlers]] = ("unmatched", {})
 
 def require_method(method: str, template: str) -> None:
     """Raises ApiError for a method that a template of the lean path has not."""
-    allowed = [name for name, route in ROUTES if route == template]
-    if method not in allowed:
-        raise not_allowed(method, ", ".join(allowed))
+    if method not in methods_of(template):
+        raise not_allowed(method, template)
 
 
-def not_allowed(method: str, allowed: str) -> ApiError:
-    """The refusal of a method where others are."""
+def not_allowed(method: str, path: str) -> ApiError:
+    """The refusal of a method that a path has not; it names those that it has, whoever answers them."""
+    allowed = ", ".join(methods_of(path))
     return ApiError(
         Code.METHOD_NOT_ALLOWED, f"{method} is not allowed here; allowed: {allowed}.", headers={"allow": allowed}
     )

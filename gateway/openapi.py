@@ -185,6 +185,14 @@ _PARAMETERS: Final[Mapping[str, str]] = {
     "username": "The user's name",
 }
 """What they mean, where their route says no more."""
+_EXAMPLES: Final[Mapping[str, str]] = {
+    "account": "desk-1",
+    "code": "NOT_FOUND",
+    "if-match": "*",
+    "symbol": "BTC-USD",
+    "username": "carol",
+}
+"""What paths and queries name, where their route gives no example."""
 _IDEMPOTENCY_KEY: Final[JsonObject] = {
     "name": HEADER,
     "in": "header",
@@ -211,7 +219,9 @@ def complete(document: JsonObject) -> JsonObject:
     schemas = components.setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    schemas |= SCHEMAS | ADMIN_SCHEMAS
+    ours = SCHEMAS | ADMIN_SCHEMAS
+    assert schemas.keys().isdisjoint(ours), "the body of a request is called as an answer is"
+    schemas |= ours
     components["responses"] = {code: _error_response([code]) for code in Code}
     components["headers"] = dict(_HEADERS)
     for path, operations in document["paths"].items():
@@ -248,8 +258,7 @@ def _complete(method: str, path: str, operation: JsonObject) -> None:
         content = operation["requestBody"]["content"]["application/json"]
         content["examples"] = {name: {"value": body} for name, body in bodies.items()}
     for parameter in operation.get("parameters", ()):
-        if parameter["name"] in _PARAMETERS:
-            parameter.setdefault("description", _PARAMETERS[parameter["name"]])
+        _complete_parameter(method, parameter)
     if takes_idempotency_key(method, path):
         operation["parameters"] = [*operation.get("parameters", ()), _IDEMPOTENCY_KEY]
     by_status: dict[int, list[Code]] = {}
@@ -258,6 +267,16 @@ def _complete(method: str, path: str, operation: JsonObject) -> None:
     for code_status, codes in sorted(by_status.items()):
         shared = {"$ref": f"#/components/responses/{codes[0]}"}
         responses[str(code_status)] = shared if len(codes) == 1 else _error_response(codes)
+
+
+def _complete_parameter(method: str, parameter: JsonObject) -> None:
+    name = parameter["name"]
+    if name in _PARAMETERS:
+        parameter.setdefault("description", _PARAMETERS[name])
+    if name in _EXAMPLES:
+        parameter.setdefault("example", _EXAMPLES[name])
+    if (method, name) == ("put", "if-match"):
+        parameter["required"] = True  # without it the answer is 428
 
 
 def _errors(method: str, path: str, operation: JsonObject, said: Said) -> list[Code]:

@@ -144,6 +144,16 @@ CHANNELS: Final[dict[str, Right | None]] = {
 """By what a channel carries. Those that need a right are the account's own."""
 
 
+_TEMPLATES: Final = {path: compile_path(path)[0] for _, path in ROUTES}
+
+
+def methods_of(path: str) -> list[str]:
+    """What a path may be asked with, whoever answers it; none where there is no such route."""
+    fitting = (template for template, pattern in _TEMPLATES.items() if pattern.match(path))
+    template = path if path in _TEMPLATES else next(fitting, None)
+    return [method for method, known in ROUTES if known == template]
+
+
 _POSTS: Final = [(compile_path(path)[0], right) for (method, path), right in ROUTES.items() if method == "POST"]
 
 

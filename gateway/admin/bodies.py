@@ -9,16 +9,19 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gateway import limits
 from gateway.errors import ApiError, Code, Violation, violation
+from gateway.fields import Decimal, PositiveDecimal
 from gateway.orders.values import SYMBOL
 from gateway.strict import refused
+from schemas.controls import ACCOUNT, BREAKER_S_MAX
 from schemas.decided import LIMIT_COUNTS, LIMIT_NUMBERS, SYMBOL_NUMBERS
 from schemas.messages import AccountKind, AccountStatus, SelfTradePrevention, SymbolStatus
 from schemas.units import UnitError, parse_e8
 
-Decimal = Annotated[str, Field(max_length=40, description="A decimal number")]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
 Currency = Annotated[str, Field(pattern="^[A-Za-z0-9]{1,16}$")]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+AccountName = Annotated[str, Field(pattern=f"^{ACCOUNT.pattern}$")]
+BreakerSeconds = Annotated[int, Field(ge=1, le=BREAKER_S_MAX)]
 Fraction = Annotated[Decimal, Field(description="A fraction: 0.1 is 10 %")]
 
 
@@ -32,8 +35,8 @@ class Breaker(Body):
     """A circuit breaker."""
 
     move: Annotated[Decimal, Field(description="How far a trade may be from the first price of the window, a fraction")]
-    window_s: Count
-    halt_s: Count
+    window_s: BreakerSeconds
+    halt_s: BreakerSeconds
 
 
 class Tier(Body):
@@ -125,7 +128,7 @@ class AccountChange(Body):
         return fields
 
 
-class Limits(Body):
+class LimitsBody(Body):
     """All limits of an account, of a symbol, of both, or of everybody; what is left out or null is not limited."""
 
     account: Annotated[Name | None, Field(description="Whose; null: of every account")] = None
@@ -176,7 +179,7 @@ class Funds(Body):
 
     account: Name
     currency: Currency
-    amount: Annotated[Decimal, Field(description="More than 0")]
+    amount: PositiveDecimal
 
     def amount_e8(self) -> int:
         """Raises ApiError."""
@@ -210,14 +213,25 @@ class StrategyChange(Body):
 class NewUserBody(Body):
     """Who may log in."""
 
-    username: Name
-    password: Annotated[str, Field(min_length=1, max_length=limits.PASSWORD_MAX)]
-    account: Annotated[Name | None, Field(description="For which the user acts; the user's name if left out")] = None
+    username: AccountName
+    password: Annotated[str, Field(min_length=limits.PASSWORD_MIN, max_length=limits.PASSWORD_MAX)]
+    account: Annotated[
+        AccountName | None, Field(description="For which the user acts; the user's name if left out")
+    ] = None
     role: Literal["admin", "trader", "viewer"]
 
 
 class UserChange(Body):
     """Another role, or whether the user may log in."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": [one], "properties": {one: {"not": {"type": "null"}}, other: {"type": "null"}}}
+                for one, other in (("role", "disabled"), ("disabled", "role"))
+            ]
+        }
+    )
 
     role: Literal["admin", "trader", "viewer"] | None = None
     disabled: bool | None = None

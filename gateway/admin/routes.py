@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 
 from gateway import limits
-from gateway.admin.bodies import AccountChange, Funds, Kill, Limits, StrategyChange, SymbolChange, TransferBody
+from gateway.admin.bodies import AccountChange, Funds, Kill, LimitsBody, StrategyChange, SymbolChange, TransferBody
 from gateway.admin.desk import AdminDesk, Decision
 from gateway.auth.routes import BEARER, Caller
 from gateway.envelope import Pagination
@@ -119,7 +119,7 @@ def _add_accounts(routes: APIRouter, desk: AdminDesk) -> None:
         return answer([_shown_limits(desk.decided.limits[scope]) for scope in sorted(desk.decided.limits)])
 
     @routes.put("/limits")
-    async def put_limits(identity: Caller, token: DecisionToken, body: Limits) -> Response:
+    async def put_limits(identity: Caller, token: DecisionToken, body: LimitsBody) -> Response:
         """Replace the limits of an account, of a symbol, of both, or of everybody."""
         fields = desk.asked(partial(desk.decided.limits_fields, body.account, body.symbol, body.fields()))
         decision = await desk.decide(identity, token, ControlKind.LIMITS, fields)

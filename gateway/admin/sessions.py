@@ -1,7 +1,6 @@
 """/api/v1/admin: the phases of symbols, at once or ahead of time, as `tradsys sessions` decides them."""
 
 import time
-from datetime import date, datetime
 from functools import partial
 from typing import Annotated, Any, Final, Literal
 
@@ -12,8 +11,8 @@ from gateway import limits
 from gateway.admin.bodies import Body
 from gateway.admin.desk import AdminDesk
 from gateway.auth.routes import BEARER, Caller
-from gateway.cursors import microseconds
 from gateway.envelope import Pagination
+from gateway.fields import Day, Moment
 from gateway.idempotency import DecisionToken
 from gateway.orders.values import SYMBOL
 from gateway.pages import Page, PageSize, answer, require_window
@@ -33,12 +32,11 @@ class Session(Body):
     """A phase, at once or at a time; without a phase what is planned is withdrawn."""
 
     phase: PhaseName | None = None
-    at: Annotated[datetime | None, Field(strict=False, description="With its zone; null: at once, or all")] = None
+    at: Annotated[Moment | None, Field(description="With its zone; null: at once, or all")] = None
 
     def step(self) -> Step:
-        """As a record says it. Raises ApiError."""
-        phase = None if self.phase is None else Phase(self.phase.upper())
-        return None if self.at is None else microseconds(self.at, "at"), phase
+        """As a record says it."""
+        return self.at, None if self.phase is None else Phase(self.phase.upper())
 
 
 class PhaseOfDay(Body):
@@ -57,9 +55,7 @@ class TimetableBody(Body):
     zone: Annotated[str, Field(max_length=64, description="Whose local time it is", examples=["Europe/Berlin"])] = "UTC"
     days: Annotated[int, Field(ge=1, le=DAYS_MAX)] = 1
     weekdays: Annotated[list[Weekday], Field(min_length=1, max_length=7)] = [*WORKDAYS]  # noqa: RUF012 - it is copied
-    holidays: Annotated[
-        list[Annotated[date, Field(strict=False)]], Field(max_length=limits.HOLIDAYS_MAX, description="Left out")
-    ] = []  # noqa: RUF012 - it is copied
+    holidays: Annotated[list[Day], Field(max_length=limits.HOLIDAYS_MAX, description="Left out")] = []  # noqa: RUF012 - it is copied
 
     def steps(self) -> list[Step]:
         """The changes of phase that it stands for. Raises ChangeError."""

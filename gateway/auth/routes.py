@@ -24,7 +24,7 @@ BEARER: Final = Depends(HTTPBearer(auto_error=False, description="An access toke
 JWKS: Final = "/.well-known/jwks.json"
 
 
-class Login(BaseModel):
+class LoginBody(BaseModel):
     """Who says they are who."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -73,7 +73,7 @@ def router(
     routes = APIRouter(tags=["auth"])
 
     @routes.post("/auth/login")
-    async def login(request: Request, login: Login) -> Response:
+    async def login(request: Request, login: LoginBody) -> Response:
         """Give an access token and a refresh token for a name and a password."""
         user = await logins.user(login.username, login.password, address_of(host_of(request.scope)), login.code)
         return _told(await sessions.begin(login.username, user))

@@ -1,15 +1,15 @@
 """Public market data: symbols from memory, trades and candles from the read models."""
 
-from datetime import datetime
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from sqlalchemy import select
 
 from gateway import limits
-from gateway.cursors import Cursor, MaybeLimit, Since, Until, answer_newest, microseconds
+from gateway.cursors import Cursor, MaybeLimit, Since, Until, answer_newest
 from gateway.database import Database
 from gateway.envelope import Pagination
+from gateway.fields import Moment
 from gateway.market.symbols import Symbols
 from gateway.orders.values import SYMBOL
 from gateway.pages import Page, PageSize, answer, answer_or_unchanged, require_window
@@ -54,9 +54,9 @@ def router(*, database: Database, symbols: Symbols) -> APIRouter:
         symbols.require(symbol)
         reached = select(trades).where(trades.c.symbol == symbol)
         if since is not None:
-            reached = reached.where(trades.c.ts_us >= microseconds(since, "since"))
+            reached = reached.where(trades.c.ts_us >= since)
         if until is not None:
-            reached = reached.where(trades.c.ts_us < microseconds(until, "until"))
+            reached = reached.where(trades.c.ts_us < until)
         if cursor is not None or limit is not None:
             rows_max = limits.PAGE_SIZE_DEFAULT if limit is None else limit
             return await answer_newest(database, _TRADE, reached, (), _TRADE_AGE, cursor, rows_max)
@@ -69,8 +69,8 @@ def router(*, database: Database, symbols: Symbols) -> APIRouter:
     async def list_candles(
         symbol: SymbolQuery,
         interval: Literal["1s", "1m", "5m", "1h", "1d"] = "1m",
-        since: Annotated[datetime | None, Query(description="Only candles that open at this time or later")] = None,
-        before: Annotated[datetime | None, Query(description="Only candles that open before this time")] = None,
+        since: Annotated[Moment | None, Query(description="Only candles that open at this time or later")] = None,
+        before: Annotated[Moment | None, Query(description="Only candles that open before this time")] = None,
         limit: Annotated[int, Query(ge=1, le=limits.CANDLES_MAX)] = limits.PAGE_SIZE_MAX,
     ) -> Response:
         """The newest candles of an instrument, or of a range, newest first.
@@ -82,9 +82,9 @@ def router(*, database: Database, symbols: Symbols) -> APIRouter:
             candles.c.symbol == symbol, candles.c.interval_s == INTERVALS_S[interval]
         )
         if since is not None:
-            statement = statement.where(candles.c.open_us >= microseconds(since, "since"))
+            statement = statement.where(candles.c.open_us >= since)
         if before is not None:
-            statement = statement.where(candles.c.open_us < microseconds(before, "before"))
+            statement = statement.where(candles.c.open_us < before)
         rows = await database.rows(statement.order_by(candles.c.open_us.desc()).limit(limit))
         return answer([{"symbol": symbol, "interval": interval} | _CANDLE(row) for row in rows])
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import msgspec
 
 from gateway.errors import ApiError, Code
-from gateway.orders.values import positive, positive_or_none
+from gateway.orders.values import Positive, positive, positive_or_none
 from schemas.messages import GroupKind, TriggerBy
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ TRIGGERS: Final = {"last": TriggerBy.LAST, "mark": TriggerBy.MARK}
 class StopRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The stop order of a group; the rest of it is as in the order that it is placed with."""
 
-    trigger_price: Annotated[str, msgspec.Meta(description="Where it stops waiting")]
-    price: Annotated[str, msgspec.Meta(description="Its limit then; at market if left out")] | None = None
+    trigger_price: Annotated[Positive, msgspec.Meta(description="Where it stops waiting")]
+    price: Annotated[Positive, msgspec.Meta(description="Its limit then; at market if left out")] | None = None
     trigger_by: (
         Annotated[Literal["last", "mark"], msgspec.Meta(description="The price that must come there; last if left out")]
         | None
@@ -29,7 +29,7 @@ class StopRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class BracketRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What comes when the order has ended, of what was filled of it: the first that trades cancels the other."""
 
-    take_profit_price: Annotated[str, msgspec.Meta(description="The limit of the order that takes the profit")]
+    take_profit_price: Annotated[Positive, msgspec.Meta(description="The limit of the order that takes the profit")]
     stop_loss: Annotated[StopRequest, msgspec.Meta(description="The stop order that stops the loss")]
 
 

@@ -2,7 +2,6 @@
 
 import operator
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Response
@@ -10,10 +9,10 @@ from sqlalchemy import select
 
 from gateway import limits
 from gateway.auth.routes import BEARER, Caller
-from gateway.cursors import Cursor, Limit, Since, Until, answer_newest, microseconds
+from gateway.cursors import Cursor, Limit, Since, Until, answer_newest
 from gateway.database import Database
 from gateway.errors import ApiError, Code
-from gateway.orders.values import SYMBOL, parse_order_id
+from gateway.orders.values import ORDER_ID, SYMBOL, parse_order_id
 from gateway.rows import Renderer
 from gateway.searches import Filter
 from schemas.messages import ExecutionKind, LedgerKind
@@ -41,7 +40,7 @@ def router(database: Database) -> APIRouter:
     async def list_executions(
         identity: Caller,
         symbol: Symbol = None,
-        order_id: Annotated[str | None, Query(description="Of this order only")] = None,
+        order_id: Annotated[str | None, Query(description="Of this order only", json_schema_extra=ORDER_ID)] = None,
         kind: Kind = None,
         since: Since = None,
         until: Until = None,
@@ -100,11 +99,11 @@ def _equal(**values: Any) -> list[Filter]:
     return [Filter(column, operator.eq, value) for column, value in values.items() if value is not None]
 
 
-def _times(since: datetime | None, until: datetime | None) -> list[Filter]:
+def _times(since: int | None, until: int | None) -> list[Filter]:
     """Raises ApiError for a time without a zone."""
     times = []
     if since is not None:
-        times.append(Filter("ts_us", operator.ge, microseconds(since, "since")))
+        times.append(Filter("ts_us", operator.ge, since))
     if until is not None:
-        times.append(Filter("ts_us", operator.lt, microseconds(until, "until")))
+        times.append(Filter("ts_us", operator.lt, until))
     return times

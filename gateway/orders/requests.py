@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from gateway import limits
 from gateway.errors import ApiError, Code, together
 from gateway.orders.groups import TRIGGERS, BracketRequest, StopRequest, group_rules, of_group
-from gateway.orders.values import CLIENT_ORDER_ID, SIDES, SYMBOL, moment, positive_or_none
+from gateway.orders.values import CLIENT_ORDER_ID, SIDES, SYMBOL, Positive, Time, moment, positive_or_none
 from gateway.strict import DECIMALS, parsed
 from schemas.controls import STRATEGY_CHARACTERS_MAX
 from schemas.messages import (
@@ -58,12 +58,15 @@ class OrderRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     symbol: Annotated[str, msgspec.Meta(pattern=SYMBOL, description="The instrument, such as BTC-USD")]
     side: Literal["buy", "sell"]
     type: Literal["limit", "market", "stop", "stop_limit", "take_profit", "trailing_stop"]
-    quantity: Annotated[str, msgspec.Meta(description='Base currency, a decimal string such as "0.015"')] | None = None
+    quantity: (
+        Annotated[Positive, msgspec.Meta(description='Base currency, a decimal string such as "0.015"')] | None
+    ) = None
     price: (
-        Annotated[str, msgspec.Meta(description="Quote currency, a decimal string; for limit and stop_limit")] | None
+        Annotated[Positive, msgspec.Meta(description="Quote currency, a decimal string; for limit and stop_limit")]
+        | None
     ) = None
     time_in_force: Literal["gtc", "ioc", "fok", "gtd", "day"] | None = None
-    expire_time: Annotated[str, msgspec.Meta(description=EXPIRE_TIME)] | None = None
+    expire_time: Annotated[Time, msgspec.Meta(description=EXPIRE_TIME)] | None = None
     client_order_id: (
         Annotated[str, msgspec.Meta(pattern=CLIENT_ORDER_ID, description="Unique per account; repeating it is safe")]
         | None
@@ -77,14 +80,17 @@ class OrderRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         | None
     ) = None
     trigger_price: (
-        Annotated[str, msgspec.Meta(description="For stop, stop_limit and take_profit: where it stops waiting")] | None
+        Annotated[Positive, msgspec.Meta(description="For stop, stop_limit and take_profit: where it stops waiting")]
+        | None
     ) = None
     trigger_by: (
         Annotated[Literal["last", "mark"], msgspec.Meta(description="The price that must come there; last if left out")]
         | None
     ) = None
     trail: (
-        Annotated[str, msgspec.Meta(description="For trailing_stop: how far behind the best price, quote currency")]
+        Annotated[
+            Positive, msgspec.Meta(description="For trailing_stop: how far behind the best price, quote currency")
+        ]
         | None
     ) = None
     reduce_only: Annotated[bool, msgspec.Meta(description="Never make the position larger, or turn it round")] = False
@@ -96,15 +102,16 @@ class OrderRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ) = None
     slide: Annotated[bool, msgspec.Meta(description="For post_only: rest at the best price that takes nothing")] = False
     display_quantity: (
-        Annotated[str, msgspec.Meta(description="So much at most is shown in the book at a time; all if left out")]
+        Annotated[Positive, msgspec.Meta(description="So much at most is shown in the book at a time; all if left out")]
         | None
     ) = None
     trail_rate: (
-        Annotated[str, msgspec.Meta(description='For trailing_stop: the same as a fraction, such as "0.01"')] | None
+        Annotated[Positive, msgspec.Meta(description='For trailing_stop: the same as a fraction, such as "0.01"')]
+        | None
     ) = None
     notional: (
         Annotated[
-            str,
+            Positive,
             msgspec.Meta(description="For market orders to buy, instead of a quantity: spend so much, without fees"),
         ]
         | None
@@ -127,16 +134,20 @@ class OrderRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class AmendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What an open order shall become; what is left out stays."""
 
-    price: Annotated[str, msgspec.Meta(description='Quote currency, a decimal string such as "43210.5"')] | None = None
+    price: (
+        Annotated[Positive, msgspec.Meta(description='Quote currency, a decimal string such as "43210.5"')] | None
+    ) = None
     quantity: (
-        Annotated[str, msgspec.Meta(description="Base currency, a decimal string; what has been filled is part of it")]
+        Annotated[
+            Positive, msgspec.Meta(description="Base currency, a decimal string; what has been filled is part of it")
+        ]
         | None
     ) = None
-    expire_time: Annotated[str, msgspec.Meta(description=EXPIRE_TIME)] | None = None
-    trigger_price: Annotated[str, msgspec.Meta(description="Of an order that still waits for its trigger")] | None = (
-        None
-    )
-    display_quantity: Annotated[str, msgspec.Meta(description="So much at most is shown at a time")] | None = None
+    expire_time: Annotated[Time, msgspec.Meta(description=EXPIRE_TIME)] | None = None
+    trigger_price: (
+        Annotated[Positive, msgspec.Meta(description="Of an order that still waits for its trigger")] | None
+    ) = None
+    display_quantity: Annotated[Positive, msgspec.Meta(description="So much at most is shown at a time")] | None = None
 
 
 _NO_CHANGE: Final = AmendRequest()

@@ -1,7 +1,9 @@
 """One value of a request each: ids, symbols, sides, moments and numbers of money."""
 
 import re
-from typing import Final
+from typing import Annotated, Any, Final
+
+import msgspec
 
 from gateway import limits
 from gateway.errors import ApiError, Code
@@ -10,6 +12,19 @@ from schemas.units import INT64_MAX, UnitError, format_e8, parse_e8, parse_us
 
 SYMBOL: Final = rf"^[A-Za-z0-9._-]{{1,{limits.SYMBOL_CHARACTERS_MAX}}}$"
 CLIENT_ORDER_ID: Final = rf"^[A-Za-z0-9._:+/=@-]{{1,{limits.CLIENT_ORDER_ID_MAX}}}$"
+DECIMAL: Final[dict[str, Any]] = {
+    "format": "decimal",
+    "pattern": r"^-?(0|[1-9][0-9]{0,9})(\.[0-9]{1,8})?$",
+    "examples": ["0.015"],
+}
+POSITIVE: Final[dict[str, Any]] = DECIMAL | {"pattern": r"^(?!0(\.0+)?$)(0|[1-9][0-9]{0,9})(\.[0-9]{1,8})?$"}
+"""What the OpenAPI document says of numbers of money: ten digits before the point always fit into 64 bits."""
+TIME: Final[dict[str, Any]] = {"format": "date-time", "examples": ["2030-01-31T12:00:00Z"]}
+"""The same of times."""
+ORDER_ID: Final[dict[str, Any]] = {"pattern": "^(0|[1-9][0-9]{0,17})$"}
+"""The same of ids."""
+Positive = Annotated[str, msgspec.Meta(extra_json_schema=POSITIVE)]
+Time = Annotated[str, msgspec.Meta(extra_json_schema=TIME)]
 SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
 _ORDER_ID: Final = re.compile(r"[1-9][0-9]{0,18}|0", re.ASCII)
 

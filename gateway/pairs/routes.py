@@ -15,6 +15,7 @@ from gateway.cursors import Cursor, Limit, answer_newest
 from gateway.database import Database
 from gateway.envelope import Pagination
 from gateway.errors import ApiError, Code, Violation, violation
+from gateway.fields import Decimal, PositiveDecimal
 from gateway.idempotency import DecisionToken
 from gateway.market.symbols import Symbols
 from gateway.orders.values import SYMBOL
@@ -27,7 +28,6 @@ from schemas.tables import pair_versions
 from schemas.units import UnitError, format_us, parse_e8
 
 Status = Literal["active", "inactive", "monitoring"]
-Decimal = Annotated[str, Field(max_length=40, description="A decimal number")]
 IfMatch = Annotated[
     str | None, Header(max_length=64, description="The `ETag` of the version that is changed; `*`: whichever there is")
 ]
@@ -40,10 +40,11 @@ class NewPair(BaseModel):
 
     symbol1: Annotated[str, Field(pattern=SYMBOL)]
     symbol2: Annotated[str, Field(pattern=SYMBOL)]
-    ratio: Annotated[Decimal, Field(description="How much of symbol2 stands against one of symbol1; more than 0")] = "1"
+    ratio: Annotated[PositiveDecimal, Field(description="How much of symbol2 stands against one of symbol1")] = "1"
     status: Annotated[Status, Field(description="active: traded; monitoring: only watched; inactive: neither")]
     z_score_threshold_entry: Annotated[
-        Decimal, Field(description="Standard deviations from the mean of the spread at which a position is opened")
+        PositiveDecimal,
+        Field(description="Standard deviations of the spread from its mean at which a position is opened"),
     ] = "2"
     z_score_threshold_exit: Annotated[
         Decimal, Field(description="Standard deviations at which it is closed; below the entry, not negative")

@@ -144,7 +144,7 @@ BODIES = {
         order_types=("limit",),
     ): bodies.SymbolChange,
     admin_calls.AccountChange(kind="margin", leverage=3, open_orders_max=None): bodies.AccountChange,
-    messages.Limits(account="alice", max_leverage=Decimal(3), trade_frequency=5): bodies.Limits,
+    messages.Limits(account="alice", max_leverage=Decimal(3), trade_frequency=5): bodies.LimitsBody,
 }
 
 

@@ -295,6 +295,8 @@ async def test_a_timetable_is_planned_shown_and_made_once(served: Any, ask: Any)
         ({"zone": "Mars/Olympus"}, "zone: there is no time zone"),
         ({"weekdays": []}, "weekdays: "),
         ({"holidays": ["tomorrow"]}, "holidays.0: "),
+        ({"holidays": [0]}, "holidays.0: "),
+        ({"holidays": ["20300131"]}, "holidays.0: "),
         ({"days": 0}, "days: "),
         ({"days": 1_000, "weekdays": list(WEEKDAYS)}, "BTC-USD would have 3000 changes planned; 2000 are the most."),
     ],

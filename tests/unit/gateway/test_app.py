@@ -55,6 +55,12 @@ async def test_errors_of_the_framework_have_our_shape(served: Any, client: Any) 
         assert (answer.status_code, the_error(answer)["code"]) == (status, code), answer.request.url
 
 
+@pytest.mark.parametrize("path", ["/api/v1/pairs", "/api/v1/admin/users", "/api/v1/api-keys"])
+async def test_405_names_all_methods_of_a_path_and_not_only_those_of_one_route(client: Any, path: str) -> None:
+    answer = await client.patch(path)
+    assert (answer.status_code, sorted(answer.headers["allow"].split(", "))) == (405, ["GET", "POST"])
+
+
 async def test_405_names_what_is_allowed_on_the_lean_path_too(client: Any) -> None:
     answer = await client.put("/api/v1/orders")
     assert set(answer.headers["allow"].split(", ")) == {"GET", "POST", "DELETE"}
@@ -278,3 +284,18 @@ async def test_a_book_is_answered_as_it_is_now(served: Any, client: Any, frame: 
     assert packed.json() == plain.json()
     assert len(plain.json()["data"]["bids"]) == 199
     assert {plain.headers["vary"], packed.headers["vary"]} == {"accept-encoding"}
+
+
+@pytest.mark.parametrize("time", ["1700000000", "2030-01-31", "2030-01-31T12:00:00", "PT1H", ""])
+async def test_times_of_queries_are_rfc_3339_as_those_of_orders_are(client: Any, time: str) -> None:
+    refused = await client.get("/api/v1/candles", params={"symbol": "BTC-USD", "since": time})
+    assert refused.status_code == 422, refused.text
+    assert refused.json()["error"]["details"] == [
+        {
+            "path": "since",
+            "rule": f"{time!r} is not a time with its offset, such as 2030-01-31T12:00:00Z",
+            "value": time,
+        }
+    ]
+    taken = await client.get("/api/v1/candles", params={"symbol": "BTC-USD", "since": "2030-01-31T12:00:00+01:00"})
+    assert taken.status_code == 200, taken.text

@@ -1,5 +1,6 @@
 """The OpenAPI document says what the gateway does, and Swagger UI shows it without anything from elsewhere."""
 
+import contextlib
 import gzip
 import re
 from collections import namedtuple
@@ -47,6 +48,8 @@ def check(document: Any, schema: Any, value: Any, path: str = "$") -> None:
     schema = resolved(document, schema)
     for part in schema.get("allOf", ()):
         check(document, part, {name: value[name] for name in resolved(document, part)["properties"]}, path)
+    if "anyOf" in schema:
+        assert any(fits(document, part, value) for part in schema["anyOf"]), (path, value)
     if "const" in schema:
         assert value == schema["const"], path
     if "enum" in schema:
@@ -56,6 +59,17 @@ def check(document: Any, schema: Any, value: Any, path: str = "$") -> None:
         assert isinstance(value, tuple(TYPES[kind] for kind in ([kinds] if isinstance(kinds, str) else kinds))), path
     if isinstance(value, str) and "pattern" in schema:
         assert re.search(schema["pattern"], value), (path, value)
+    check_parts(document, schema, value, path)
+
+
+def fits(document: Any, schema: Any, value: Any) -> bool:
+    with contextlib.suppress(AssertionError):
+        check(document, schema, value)
+        return True
+    return False
+
+
+def check_parts(document: Any, schema: Any, value: Any, path: str) -> None:
     if isinstance(value, Mapping) and "properties" in schema:
         assert set(schema.get("required", ())) <= value.keys() <= schema["properties"].keys(), path
         for name, inner in value.items():
@@ -105,6 +119,14 @@ async def test_every_operation_says_its_errors_and_how_its_answer_looks(document
                         check(document, said["content"][media]["schema"], example["value"])
         if "requestBody" in operation:
             assert operation["requestBody"]["content"]["application/json"]["examples"], (method, path)
+
+
+async def test_examples_of_bodies_are_as_the_document_says(document: Any) -> None:
+    for method, path, operation in operations(document):
+        if "requestBody" in operation:
+            said = operation["requestBody"]["content"]["application/json"]
+            for name, example in said["examples"].items():
+                check(document, said["schema"], example["value"], f"{method} {path}, {name}")
 
 
 async def made_pair(served: Any, client: Any, make_symbol: Any) -> Any:

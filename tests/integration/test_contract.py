@@ -1,17 +1,34 @@
-"""A correlation id from the client's request to the rows that follow from it, with the whole platform running."""
+"""What the gateway promises, with the whole platform running: correlation ids, and what its OpenAPI document says.
+
+The latter comes last: it does what an admin may do, in any order, and leaves a venue that is stopped in every way.
+"""
 
 import json
+import os
+import secrets
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
+from sqlalchemy import create_engine
 from websockets.sync.client import connect
 
+from gateway.auth.users import NewUser, seed
 from schemas.correlation import CORRELATION_HEADER
 from tests.integration.venue import SYMBOL, Venue, new_order, open_venue, until
+from tradsys.settings import free_ports
 
 pytestmark = pytest.mark.timeout(300)
+
+PROJECT = Path(__file__).parents[2]
+CONFIG = Path(__file__).with_name("contract.toml")
+BUDGETS = ("ORDERS", "CANCELS", "READS", "PUBLIC", "ADDRESS")
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +92,67 @@ def test_one_id_is_found_from_the_request_to_the_database(venue: Venue) -> None:
         assert {row[0] for row in found} == {order}
         assert {row[1:] for row in found} == {("NEW", None), ("TRADE", int(trade_id))}
         assert rows(venue, "orders", correlation) == [(order, "FILLED")]
+
+
+@contextmanager
+def generous_gateway(venue: Venue, log: Path) -> Iterator[dict[str, str]]:
+    """Another gateway of the venue, whose budgets nobody uses up; where it is and who may ask it, as contract_hooks.py
+    reads it.
+    """
+    username, password = "contract", secrets.token_urlsafe(12)
+    engine = create_engine(venue.settings.db_dsn.replace("postgresql://", "postgresql+psycopg://", 1))
+    seed(engine, [NewUser(username, password, "alice", "admin")])
+    engine.dispose()
+    port = free_ports()["gateway"]
+    settings = venue.settings.environment() | {"GATEWAY_PORT": str(port)}
+    budgets = {f"RATE_{name}": "1000000/1" for name in BUDGETS}
+    with log.open("wb") as out:
+        process = subprocess.Popen([sys.executable, "-m", "gateway"], env=os.environ | settings | budgets, stdout=out)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        until(lambda: is_ready(url), "the gateway is not ready")
+        yield {"CONTRACT_URL": url, "CONTRACT_USERNAME": username, "CONTRACT_PASSWORD": password}
+    finally:
+        process.terminate()
+        assert process.wait(60) == 0
+
+
+def is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health/ready", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def make_symbol(found: dict[str, str], symbol: str) -> None:
+    """The other one of the examples of pairs."""
+    with httpx.Client(base_url=found["CONTRACT_URL"], trust_env=False, timeout=60) as client:
+        login = {"username": found["CONTRACT_USERNAME"], "password": found["CONTRACT_PASSWORD"]}
+        token = client.post("/auth/login", json=login).json()["data"]["token"]
+        rules = {"tick": "0.01", "lot": "0.0001"}
+        headers = {"authorization": f"Bearer {token}"}
+        made = client.patch(f"/api/v1/admin/symbols/{symbol}", json=rules, headers=headers)
+        assert made.status_code == 200, made.text
+
+
+def schemathesis(found: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """All checks of all operations."""
+    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run"]
+    return subprocess.run(
+        [*command, f"{found['CONTRACT_URL']}/openapi.json", "--no-color", *arguments],
+        cwd=PROJECT,
+        env=os.environ | found | {"PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("examples", [5, pytest.param(200, marks=[pytest.mark.chaos, pytest.mark.timeout(3_600)])])
+def test_every_operation_is_answered_as_the_openapi_document_says(venue: Venue, tmp_path: Path, examples: int) -> None:
+    log = tmp_path / "gateway.log"
+    with generous_gateway(venue, log) as found:
+        make_symbol(found, "ETH-USD")
+        told = schemathesis(found, "--max-examples", str(examples))
+    mistakes = [line for line in log.read_text("utf-8").splitlines() if '"level": "error"' in line]
+    assert (told.returncode, mistakes) == (0, []), "\n".join([told.stdout, told.stderr, *mistakes])
