@@ -162,6 +162,15 @@ def test_a_day_of_the_volume_is_one_of_utc() -> None:
     assert at.refused(quantity_e8=E8 // 10) == (Reason.DAILY_VOLUME_LIMIT, 1500 * E8, 1600 * E8)
 
 
+def test_a_fill_of_a_new_day_does_not_bring_back_the_volume_of_the_day_before() -> None:
+    at = desk(max_daily_volume_e8=1500 * E8)
+    at.filled(at.placed(), E8, 1000 * E8)
+    at.ts_us = (at.ts_us // DAY_US + 1) * DAY_US
+    at.filled(at.placed(quantity_e8=E8 // 2), E8 // 2, 1000 * E8)
+    at.placed()
+    assert at.refused(quantity_e8=E8 // 10) == (Reason.DAILY_VOLUME_LIMIT, 1500 * E8, 1600 * E8)
+
+
 def test_a_volume_counts_its_symbol_or_all_of_the_currency() -> None:
     at = desk(max_daily_volume_e8=1500 * E8)
     at.symbol(symbol="ETH-USD", base="ETH")
@@ -193,6 +202,13 @@ def test_a_way_out_of_a_position_stays_open() -> None:
     short.control(ControlKind.LIMITS, max_position_size_e8=0, concentration_limit_e8=0, max_leverage_e8=0)
     short.placed(quantity_e8=2 * E8)
     assert short.refused(side=Side.SELL) == (Reason.POSITION_LIMIT, 0, 3 * E8)
+
+
+def test_who_owes_more_than_he_has_may_close_a_position_that_is_all_of_it() -> None:
+    short = open_desk()
+    short.account(account_kind=AccountKind.MARGIN, leverage_e8=5 * E8, funds={"USD": 1_000 * E8, "BTC": -2 * E8})
+    short.control(ControlKind.LIMITS, concentration_limit_e8=E8)
+    short.placed(quantity_e8=2 * E8)
 
 
 def test_an_amendment_is_asked_of_what_it_changes() -> None:
