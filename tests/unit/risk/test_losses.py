@@ -86,6 +86,15 @@ def test_a_daily_loss_is_over_with_the_next_day_of_utc() -> None:
     assert newest(at)[3:] == (1000 * E8, 1004 * E8)
 
 
+def test_a_day_opens_with_what_there_was_when_the_last_one_ended() -> None:
+    """What a price does over midnight is the new day's loss."""
+    at = desk(max_daily_loss_e8=1000 * E8)
+    marked(at, 1000)
+    at.ts_us = (at.ts_us // DAY_US + 1) * DAY_US
+    marked(at, 749)
+    assert newest(at)[3:] == (1000 * E8, 1004 * E8)
+
+
 def test_what_is_paid_in_or_out_is_no_profit_and_no_loss() -> None:
     at = desk(max_daily_loss_e8=1000 * E8, max_drawdown_e8=E8 // 10)
     at.funds("alice", "USD", -5000 * E8)
