@@ -878,6 +878,8 @@ class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
     """TRADE and FEE: the customer's order."""
     control_id: str | None = None
     """DEPOSIT, WITHDRAWAL and TRANSFER: the Control record."""
+    correlation_id: str | None = None
+    """TRADE and FEE: of the request whose order was filled, as the execution has it; null where it had none."""
 
 
 class Mark(msgspec.Struct, frozen=True, gc=False):
@@ -1004,6 +1006,8 @@ class Position(msgspec.Struct, frozen=True, gc=False):
     """The log's time, microseconds since 1970 UTC."""
     trade_id: int | None = None
     """The fill that caused this; null for a revaluation."""
+    correlation_id: str | None = None
+    """Of the request whose order was filled, as the execution has it; null for a revaluation, and where it had none."""
 
 
 class SessionChange(msgspec.Struct, frozen=True, gc=False):

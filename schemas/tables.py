@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 METADATA: Final = MetaData(naming_convention={"pk": "pk_%(table_name)s"})
 
-REVISION: Final = "0018"
+REVISION: Final = "0019"
 """The migration that these tables are the result of."""
 
 NEWEST_BY: Final = "newest_by"
@@ -226,6 +226,7 @@ positions: Final = Table(
     _e8("mark_price_e8"),
     _id("trade_id", nullable=True),
     _us("ts_us"),
+    _text("correlation_id", nullable=True),
     info={NEWEST_BY: ("sequence",)},
     comment="What each account holds in each instrument now",
 )
@@ -273,6 +274,7 @@ ledger: Final = Table(
     _id("order_id", nullable=True),
     _text("control_id", nullable=True),
     _us("ts_us"),
+    _text("correlation_id", nullable=True),
     # An account's entries are of one shard, so a larger entry_id is a newer entry. The account is first as in `trades`.
     PrimaryKeyConstraint("account", "entry_id"),
     info={NEWEST_BY: ()},

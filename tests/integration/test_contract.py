@@ -38,7 +38,11 @@ def venue() -> Iterator[Venue]:
 
 
 def rows(venue: Venue, table: str, correlation_id: str) -> list[tuple[Any, ...]]:
-    names = {"executions": "order_id, kind, trade_id", "orders": "order_id, status"}[table]
+    names = {
+        "executions": "order_id, kind, trade_id",
+        "orders": "order_id, status",
+        "ledger": "order_id, trade_id, account",
+    }[table]
     with psycopg.connect(venue.settings.db_dsn) as connection:
         query = f"SELECT {names} FROM {table} WHERE correlation_id = %s"  # noqa: S608 - both are ours
         return connection.execute(query.encode(), [correlation_id]).fetchall()
@@ -83,7 +87,7 @@ def test_one_id_is_found_from_the_request_to_the_database(venue: Venue) -> None:
                 trade_id = data["trade_id"] or trade_id
             elif message["channel"].startswith("positions") and data["trade_id"] is not None:
                 position = data
-    assert position["trade_id"] == trade_id
+    assert (position["trade_id"], position["correlation_id"]) == (trade_id, taker)
     assert {"correlation_id": taker.encode()}.items() <= headers(venue, "commands", "alice")[-1].items()
     assert venue.executions(bot_order, 2)[-1].correlation_id == maker
     for correlation, order in ((taker, int(order_id)), (maker, bot_order)):
@@ -92,6 +96,11 @@ def test_one_id_is_found_from_the_request_to_the_database(venue: Venue) -> None:
         assert {row[0] for row in found} == {order}
         assert {row[1:] for row in found} == {("NEW", None), ("TRADE", int(trade_id))}
         assert rows(venue, "orders", correlation) == [(order, "FILLED")]
+    for correlation, order, account in ((taker, int(order_id), "alice"), (maker, bot_order, "bot-02")):
+        until(lambda wanted=correlation: len(rows(venue, "ledger", wanted)) >= 2, "no ledger entries with the id")
+        assert {*rows(venue, "ledger", correlation)} == {(order, int(trade_id), account)}
+    told = venue.rest.get("/api/v1/ledger", headers={"authorization": f"Bearer {venue.tokens['alice']}"}).json()["data"]
+    assert {entry["correlation_id"] for entry in told if entry["trade_id"] == trade_id} == {taker}
 
 
 @contextmanager

@@ -57,6 +57,12 @@ OTHER_MUTATIONS: Final = (
         "return self._post(LedgerKind.TRANSFER, TRANSIT,",
         "return self._post(LedgerKind.TRANSFER, WORLD,",
     ),
+    Mutation(
+        "a position forgets whose request it was", POSITIONS, "None if fill is None else fill.correlation_id", "None"
+    ),
+    Mutation(
+        "postings forget whose request it was", LEDGER, "correlation_id = fill.correlation_id", "correlation_id = None"
+    ),
     Mutation("fees are not added up", POSITIONS, "        holding.fees_e8 += execution.fee_e8 or 0\n", ""),
     Mutation(
         "a high is not raised",

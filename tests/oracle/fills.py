@@ -38,6 +38,8 @@ class Book:
         self.offsets: dict[str, int] = {}
         self.ts_us = 1_700_000_000 * SECOND_US
         self.trades = 0
+        self.correlation_id: str | None = None
+        """Of whose request the next executions are."""
 
     def put(self, topic: str, key: str, message: Message) -> Sequence[Output]:
         offset = self.offsets.get(topic, 0)
@@ -91,6 +93,7 @@ class Book:
             "reason": Reason.NONE,
             "command_us": 1,
             "ts_us": self.ts_us,
+            "correlation_id": self.correlation_id,
         }
         return self.put("executions", account, Execution(**(given | fields)))
 

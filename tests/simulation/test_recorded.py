@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from schemas.messages import DeadLetter, Execution, Message
 from schemas.units import RISK_BIT
@@ -44,11 +45,20 @@ def test_a_stage_says_again_what_was_recorded(path: Path, stage: str) -> None:
             for output in outputs:
                 if output.topic not in topics:  # one that the release did not have
                     continue
-                message = codec.decode(output.value, TOPICS[output.topic].record)
+                message = without_new(output.topic, codec.decode(output.value, TOPICS[output.topic].record))
                 said[output.topic, output.partition, msgspec.json.encode(message)] += 1
             entries += 1
     assert entries > recording.shards
     assert said == recorded(recording, stage)
+
+
+SAID_SINCE = {"positions": {"correlation_id": None}, "ledger": {"correlation_id": None}}
+"""Fields, by topic, that stages say of inputs of the recorded releases too, and that those releases did not have."""
+
+
+def without_new(topic: str, message: Message) -> Message:
+    """As the recorded release could say it."""
+    return replace(message, **SAID_SINCE.get(topic, {}))
 
 
 Said = tuple[str, int, bytes]

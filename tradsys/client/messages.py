@@ -111,6 +111,8 @@ class Position(Message, frozen=True, kw_only=True):
     mark_price: Decimal
     trade_id: str | None = None
     time: datetime
+    correlation_id: str | None = None
+    """Of the request whose order was filled, as an execution has it."""
 
 
 class Balance(Message, frozen=True, kw_only=True):
@@ -175,6 +177,8 @@ class LedgerEntry(Message, frozen=True, kw_only=True):
     order_id: str | None = None
     control_id: str | None = None
     time: datetime
+    correlation_id: str | None = None
+    """Of the request whose order was filled, as an execution has it."""
 
 
 class FeeTier(Message, frozen=True, kw_only=True):

@@ -155,6 +155,8 @@ class PositionPayload(msgspec.Struct, gc=False):
     mark_price: str
     trade_id: str | None
     time: str
+    correlation_id: str | msgspec.UnsetType = msgspec.UNSET
+    """Of the request whose order was filled; left out where no request was named."""
 
 
 def price_level(price_e8: int, quantity_e8: int) -> PriceLevel:
@@ -323,6 +325,7 @@ def position_of(position: Position) -> PositionPayload:
         mark_price=format_e8(position.mark_price_e8),
         trade_id=_optional_id(position.trade_id),
         time=format_us(position.ts_us),
+        correlation_id=msgspec.UNSET if position.correlation_id is None else position.correlation_id,
     )
 
 

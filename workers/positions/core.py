@@ -173,9 +173,7 @@ class PositionsCore:
         holding.fill(execution.side, execution.last_quantity_e8 or 0, execution.last_notional_e8 or 0)
         holding.fees_e8 += execution.fee_e8 or 0
         outputs = self._ledger.post_fill(execution, pair, ts_us)
-        outputs.append(
-            _position(account, execution.symbol, holding, market.mark_e8, ts_us, trade_id=execution.trade_id)
-        )
+        outputs.append(_position(account, execution.symbol, holding, market.mark_e8, ts_us, execution))
         return outputs
 
     def _on_mark(self, record: Input) -> Sequence[Output]:
@@ -203,9 +201,9 @@ class PositionsCore:
 
 
 def _position(
-    account: str, symbol: str, holding: Holding, mark_e8: int, ts_us: int, *, trade_id: int | None = None
+    account: str, symbol: str, holding: Holding, mark_e8: int, ts_us: int, fill: Execution | None = None
 ) -> Output:
-    """The position as a record, by position: by name it costs ten times as much."""
+    """The position after a fill or a revaluation as a record, by position: by name it costs ten times as much."""
     holding.sequence += 1
     message = Position(
         account,
@@ -219,6 +217,7 @@ def _position(
         int64(holding.fees_e8),
         mark_e8,
         ts_us,
-        trade_id,
+        None if fill is None else fill.trade_id,
+        None if fill is None else fill.correlation_id,
     )
     return Output("positions", account, message)

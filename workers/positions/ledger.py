@@ -69,6 +69,7 @@ class Ledger:
         """What one side of a trade moves: what it gives, what it gets, the fee. An amount of 0 is not posted."""
         base, quote = pair
         account, symbol, trade_id, order_id = fill.account, fill.symbol, fill.trade_id, fill.order_id
+        correlation_id = fill.correlation_id
         quantity_e8, notional_e8 = fill.last_quantity_e8 or 0, fill.last_notional_e8 or 0
         gives = (quote, -notional_e8) if fill.side is _BUY else (base, -quantity_e8)
         gets = (base, quantity_e8) if fill.side is _BUY else (quote, notional_e8)
@@ -93,6 +94,8 @@ class Ledger:
                 symbol,
                 trade_id,
                 order_id,
+                None,
+                correlation_id,
             )
             outputs.append(Output("ledger", account, entry))
         return outputs

@@ -268,7 +268,7 @@ def test_a_position() -> None:
         trade_id=ID,
         ts_us=NOON_US,
     )
-    assert json.loads(position_payload(position)) == {
+    told = {
         "account": "alice",
         "symbol": "BTC-USD",
         "sequence": 4,
@@ -282,6 +282,9 @@ def test_a_position() -> None:
         "trade_id": ID_TEXT,
         "time": NOON,
     }
+    assert json.loads(position_payload(position)) == told
+    named = replace(position, correlation_id="5f0c")
+    assert json.loads(position_payload(named)) == told | {"correlation_id": "5f0c"}
 
 
 def test_an_entry_that_spends_a_notional_names_its_group() -> None:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from schemas.messages import (
     AccountKind,
@@ -141,12 +142,13 @@ def test_a_portfolio_is_told_once_a_tick_with_all_that_is_held() -> None:
     core = PortfoliosCore(0, 1)
     made = symbol(maintenance_margin_e8=E8 // 20)
     assert told(core, made, account(), mark(101), entry("USD", 1_000), entry("USD", 900), entry("BTC", 2)) == []
-    assert told(core, position(2, realised=7)) == []
+    assert told(core, replace(position(2, realised=7), correlation_id="5f0c")) == []
     ((channel, data),) = told(core, tick(1))
     assert channel == "portfolio:alice"
     assert (data["kind"], data["leverage"], data["complete"]) == ("margin", "5", True)
     assert data["balances"] == [{"currency": "BTC", "balance": "2"}, {"currency": "USD", "balance": "900"}]
-    assert [(one["symbol"], one["quantity"]) for one in data["positions"]] == [("BTC-USD", "2")]
+    (held,) = data["positions"]
+    assert (held["symbol"], held["quantity"], held["correlation_id"]) == ("BTC-USD", "2", "5f0c")
     assert data["margin"] == [
         {
             "currency": "USD",

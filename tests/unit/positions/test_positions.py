@@ -4,7 +4,7 @@ import pytest
 
 from schemas.messages import DeadLetter, ExecutionKind, Position, Side, Tick
 from schemas.units import E8
-from tests.oracle.fills import Book, positions_of
+from tests.oracle.fills import Book, positions_of, postings_of
 from workers.kernel.stage import Input
 from workers.positions import core as positions_core
 from workers.positions.core import PositionsCore
@@ -43,6 +43,21 @@ def test_a_position_is_reported_whole_after_each_fill() -> None:
         trade_id=2,
         ts_us=at.ts_us,
     )
+
+
+def test_a_fill_says_whose_request_it_was_and_a_revaluation_none() -> None:
+    at = book()
+    at.correlation_id = "5f0c"
+    filled = at.fill("alice", BUY, 2 * E8, 100 * E8, fee_e8=E8)
+    (position,) = positions_of(filled)
+    assert position.correlation_id == "5f0c"
+    assert [entry.correlation_id for entry in postings_of(filled)] == ["5f0c"] * 3
+    (revalued,) = positions_of(at.mark(110 * E8))
+    assert (revalued.correlation_id, revalued.trade_id) == (None, None)
+    at.correlation_id = None
+    (position,) = positions_of(at.fill("alice", SELL, E8, 100 * E8))
+    assert (position.correlation_id, position.trade_id) == (None, 2)
+    assert [entry.correlation_id for entry in postings_of(at.funds("alice", "USD", E8))] == [None]
 
 
 def test_buys_average_their_cost_and_sells_realise_against_it() -> None:
