@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from decimal import Decimal
+from fractions import Fraction
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -113,7 +113,7 @@ def frames(core: PortfoliosCore, given_: Sequence[Message]) -> list[Frame]:
 
 
 def e8(text: str) -> int:
-    return int(Decimal(text).scaleb(8))
+    return int(Fraction(text) * E8)  # a Decimal would keep 28 digits
 
 
 @given(messages())
