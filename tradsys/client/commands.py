@@ -6,7 +6,7 @@ import msgspec
 
 from tradsys.client import limits
 from tradsys.client.channels import Heard
-from tradsys.client.errors import OUTCOME_UNKNOWN, ClientError, OutcomeUnknownError, api_error
+from tradsys.client.errors import MAY_BE_DONE, ClientError, OutcomeUnknownError, api_error
 from tradsys.client.events import CommandAccepted, CommandRefused
 from tradsys.client.requests import Changes, NewOrder, as_json
 from tradsys.client.rules import Means
@@ -69,8 +69,8 @@ class Commands:
                 command_id=ids.command_id,
             )
         error: ClientError
-        if heard.error.code == OUTCOME_UNKNOWN:
-            error = _unknown(heard.error.message, client_order_id)
+        if heard.error.code in MAY_BE_DONE:
+            error = _unknown(heard.error.message, client_order_id, heard.correlation_id)
         else:
             error = api_error(heard.error, correlation_id=heard.correlation_id, retry_after_s=heard.retry_after)
         return CommandRefused(request_id=request_id, client_order_id=client_order_id, error=error)
@@ -94,5 +94,6 @@ class Commands:
         return request_id, text
 
 
-def _unknown(message: str, client_order_id: str | None) -> OutcomeUnknownError:
-    return OutcomeUnknownError(message, client_order_ids=() if client_order_id is None else (client_order_id,))
+def _unknown(message: str, client_order_id: str | None, correlation_id: str | None = None) -> OutcomeUnknownError:
+    names = () if client_order_id is None else (client_order_id,)
+    return OutcomeUnknownError(message, client_order_ids=names, correlation_id=correlation_id)

@@ -118,6 +118,8 @@ class UnavailableError(ApiError):
 
 OUTCOME_UNKNOWN: Final = "OUTCOME_UNKNOWN"
 INTERNAL_ERROR: Final = "INTERNAL_ERROR"
+MAY_BE_DONE: Final = frozenset({OUTCOME_UNKNOWN, INTERNAL_ERROR})
+"""Codes that do not say whether anything was done."""
 BY_CODE: Final[dict[str, type[ApiError]]] = {
     "VALIDATION_FAILED": ValidationError,
     "UNAUTHORIZED": UnauthorizedError,

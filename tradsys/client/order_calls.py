@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from tradsys.client.errors import OUTCOME_UNKNOWN, ApiError, ErrorBody, OutcomeUnknownError, api_error
+from tradsys.client.errors import MAY_BE_DONE, ApiError, ErrorBody, OutcomeUnknownError, api_error
 from tradsys.client.limits import BATCH_ORDERS_MAX, WAIT_S, WAIT_S_MAX
 from tradsys.client.messages import Accepted, Done, Execution, Order, Placed
 from tradsys.client.requests import Changes, NewOrder, Side, as_json, as_query
@@ -177,7 +177,7 @@ def _outcome(outcome: Outcome, client_order_id: str, answer: Answer) -> Placed |
     if outcome.error is None:
         return _pending(outcome.data)
     correlation_id = answer.headers.get("x-correlation-id")
-    if outcome.error.code == OUTCOME_UNKNOWN:
+    if outcome.error.code in MAY_BE_DONE:
         return OutcomeUnknownError(
             outcome.error.message, client_order_ids=(client_order_id,), correlation_id=correlation_id
         )

@@ -15,8 +15,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from tradsys.client import limits
 from tradsys.client.errors import (
-    INTERNAL_ERROR,
-    OUTCOME_UNKNOWN,
+    MAY_BE_DONE,
     ApiError,
     ClientError,
     OutcomeUnknownError,
@@ -52,7 +51,6 @@ Steps = Generator[Send | Pause | Authorise, Any, T]
 
 _NOTHING_DONE: Final = frozenset({"RATE_LIMITED", "SERVICE_UNAVAILABLE", "REQUEST_TIMEOUT"})
 """Codes that pass: the same request may be sent again."""
-_MAY_BE_DONE: Final = frozenset({OUTCOME_UNKNOWN, INTERNAL_ERROR})
 _DECISIVE: Final = frozenset({"VALIDATION_FAILED", "CONFLICT", "NOT_FOUND"})
 _SERVER_FAILED: Final = 500
 
@@ -167,7 +165,7 @@ def _verdict(error: ClientError) -> str:
     if isinstance(error, ApiError):
         if error.code in _NOTHING_DONE or _is_under_way(error):
             return _PASSES
-        return _UNKNOWN if error.code in _MAY_BE_DONE else _FINAL
+        return _UNKNOWN if error.code in MAY_BE_DONE else _FINAL
     if isinstance(error, _LostError):
         return _UNKNOWN if error.was_sent else _PASSES
     if isinstance(error, ProtocolError):

@@ -374,12 +374,13 @@ def test_a_batch_is_answered_one_by_one() -> None:
         return {"success": False, "error": {"code": code, "message": "A sentence."}}
 
     good = {"success": True, "data": {"order_id": "5", "client_order_id": "c1", "status": "pending"}}
-    world = World(said([good, error("VALIDATION_FAILED"), error("OUTCOME_UNKNOWN")], 202))
-    placed, wrong, unknown = world.do(place_all([ORDER, ORDER, ORDER]))
+    answers = [good, *map(error, ("VALIDATION_FAILED", "OUTCOME_UNKNOWN", "INTERNAL_ERROR"))]
+    placed, wrong, unknown, failed_inside = World(said(answers, 202)).do(place_all([ORDER] * 4))
     assert (placed.order_id, placed.report) == ("5", None)
     assert isinstance(wrong, ValidationError)
-    assert isinstance(unknown, OutcomeUnknownError)
-    assert unknown.client_order_ids == ("c1",)
+    for may_be_done in (unknown, failed_inside):
+        assert isinstance(may_be_done, OutcomeUnknownError)
+        assert may_be_done.client_order_ids == ("c1",)
 
 
 @pytest.mark.parametrize("count", [0, 51])

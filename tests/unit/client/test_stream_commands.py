@@ -80,11 +80,14 @@ def test_an_answer_is_told_once_and_that_of_others_is_not() -> None:
 
 def test_a_refusal_is_told_and_an_outcome_that_nobody_knows_is_unknown() -> None:
     one = commands()
-    for code, kind in (("CONFLICT", ConflictError), ("OUTCOME_UNKNOWN", OutcomeUnknownError)):
+    unknown = OutcomeUnknownError
+    for code, kind in (("CONFLICT", ConflictError), ("OUTCOME_UNKNOWN", unknown), ("INTERNAL_ERROR", unknown)):
         request_id, _ = one.submit(ORDER.named("mine"))
-        told = one.take(message(type="error", request_id=request_id, error={"code": code, "message": "Why."}))
+        error = {"code": code, "message": "Why."}
+        told = one.take(message(type="error", request_id=request_id, error=error, correlation_id="trace"))
         assert isinstance(told, CommandRefused)
         assert (told.request_id, told.client_order_id, type(told.error)) == (request_id, "mine", kind)
+        assert told.error.correlation_id == "trace"
     assert isinstance(told.error, OutcomeUnknownError)
     assert told.error.client_order_ids == ("mine",)
 
