@@ -37,6 +37,7 @@ class Budgets(NamedTuple):
     routes: Sequence[tuple[str, Budget]] = (
         ("/auth/login", Budget("login", 100, 10)),
         ("/auth/totp", Budget("login", 100, 10)),
+        ("/auth/totp/remove", Budget("login", 100, 10)),
         ("/api/v1/trades", Budget("trades", 300, 10)),
         ("/api/v1/candles", Budget("candles", 300, 10)),
     )

@@ -38,10 +38,8 @@ CANDLES_MAX: Final = 1_000
 """Most candles of one answer."""
 BOOK_DEPTH_DEFAULT: Final = 20
 BOOK_DEPTH_MAX: Final = 5_000
-BOOKS_KEPT_MAX: Final = 1_000
-"""Answers with a book that are kept until it changes; those that nobody asked for go first."""
-BOOK_KEPT_BYTES_MAX: Final = 16_384
-"""A larger one is made anew each time."""
+BOOKS_KEPT_BYTES_MAX: Final = 33_554_432
+"""Answers with a book that are kept until it changes; those that were made longest ago go first."""
 
 # Orders
 CLIENT_ORDER_ID_MAX: Final = 64

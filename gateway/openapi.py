@@ -45,7 +45,7 @@ ANSWERS: Final[Mapping[tuple[str, str], Said]] = {
     ("get", "/api/v1/fees"): Said(reference("Fees")),
     ("post", "/api/v1/orders"): Said(reference("Report"), others=_COMMAND),
     ("post", "/api/v1/orders/batch"): Said(reference("Outcome"), is_list=True, others=_COMMAND),
-    ("delete", "/api/v1/orders"): Said(reference("Report"), others=(*_COMMAND, Code.CONFLICT)),
+    ("delete", "/api/v1/orders"): Said(reference("Report"), others=(*_COMMAND, Code.CONFLICT, Code.NOT_FOUND)),
     ("post", "/api/v1/orders/check"): Said(reference("Report"), others=_COMMAND),
     ("post", "/api/v1/orders/cancel-after"): Said(reference("Report"), others=(*_COMMAND, Code.CONFLICT)),
     ("patch", "/api/v1/orders/{order_id}"): Said(reference("Report"), others=(*_COMMAND, Code.CONFLICT)),
@@ -164,7 +164,7 @@ _BODIES: Final[Mapping[tuple[str, str], JsonObject]] = {
     ("post", "/auth/logout"): {"here": {}, "everywhere": {"everywhere": True}},
     ("post", "/auth/totp"): {"begin": {"password": "as at login"}},  # nosec B105
     ("post", "/auth/totp/confirm"): {"confirm": {"enrolment": "ab" * 48, "code": "123456"}},
-    ("post", "/auth/totp/remove"): {"remove": {"code": "123456"}},
+    ("post", "/auth/totp/remove"): {"remove": {"password": "as at login", "code": "123456"}},  # nosec B105
     ("post", "/auth/login"): {"login": {"username": "alice", "password": "as the operator gave it"}},  # nosec B105
 }
 """Examples of what is sent."""

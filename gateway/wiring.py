@@ -138,7 +138,7 @@ def assemble(parts: Parts, lifespan: Lifespan) -> Gateway:
             tickets=parts.tickets,
         )
     )
-    application.include_router(enrolment.router(Enrolments(parts.identity, logins, second_factor, parts.vault)))
+    application.include_router(enrolment.router(Enrolments(parts.identity, logins, parts.vault)))
     application.include_router(key_routes.router(keys))
     application.include_router(key_routes.signing_router(parts.signing_keys))
     application.include_router(orders_routes.router(parts.database, parts.symbols))

@@ -18,7 +18,7 @@ from gateway.asgi import host_of
 from gateway.auth.logins import Logins
 from gateway.auth.routes import BEARER, Caller
 from gateway.auth.tokens import Identity
-from gateway.auth.totp import SecondFactor, TotpKeyError, Vault, new_secret, step_of
+from gateway.auth.totp import TotpKeyError, Vault, new_secret, step_of
 from gateway.auth.users import Ended, UserError, enroll, find, give_up_codes
 from gateway.database import Database
 from gateway.errors import ApiError, Code
@@ -50,10 +50,11 @@ class Confirm(BaseModel):
 
 
 class GiveUp(BaseModel):
-    """A code, which is used up."""
+    """As at login; the code is used up."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
+    password: Annotated[str, Field(min_length=1, max_length=limits.PASSWORD_MAX)]
     code: SixDigits
 
 
@@ -64,14 +65,12 @@ class Enrolments:
         self,
         database: Database,
         logins: Logins,
-        second_factor: SecondFactor,
         vault: Vault,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Where users are, what looks at passwords and codes, what encrypts, and seconds since 1970 UTC."""
         self._database = database
         self._logins = logins
-        self._second_factor = second_factor
         self._vault = vault
         self._clock = clock
 
@@ -113,15 +112,20 @@ class Enrolments:
         _log.info("codes_taken_on", username=identity.username)
         return ended
 
-    async def give_up(self, identity: Identity, code: str) -> Ended:
-        """From now on the user logs in with the password alone; what has ended. Raises ApiError."""
+    async def give_up(self, identity: Identity, password: str, code: str, address: str) -> Ended:
+        """From now on the user logs in with the password alone; what has ended. Raises ApiError.
+
+        A token alone may not ask: who has found one could count wrong codes until the user is locked out.
+        """
         user = await find(self._database, identity.username)
         if user is None or user.totp_secret is None:
             raise ApiError(Code.CONFLICT, "You have no codes.")
         try:
-            shown = await self._second_factor.require(identity.username, user, code)
+            shown = await self._logins.user(identity.username, password, address, code)
         except ApiError as error:
-            raise _of_the_body(error, "code", error.message) from None
+            if error.field == "code":
+                raise _of_the_body(error, "code", error.message) from None
+            raise _of_the_body(error, "password", "The password is wrong.") from None
         try:
             ended = await self._database.transact(
                 lambda engine: give_up_codes(engine, identity.username, identity.session_id, shown.totp_secret)
@@ -147,9 +151,10 @@ def router(enrolments: Enrolments) -> APIRouter:
         return _told(await enrolments.confirm(identity, body.enrolment, body.code))
 
     @routes.post("/remove")
-    async def remove_codes(identity: Caller, body: GiveUp) -> Response:
+    async def remove_codes(request: Request, identity: Caller, body: GiveUp) -> Response:
         """Log in with the password alone from now on. All sessions and keys of the user end."""
-        return _told(await enrolments.give_up(identity, body.code))
+        address = address_of(host_of(request.scope))
+        return _told(await enrolments.give_up(identity, body.password, body.code, address))
 
     return routes
 

@@ -11,7 +11,7 @@ from gateway.envelope import encode
 from gateway.errors import ApiError, Code
 from gateway.market.symbols import Symbols
 from gateway.orders.values import SYMBOL, parse_symbol
-from gateway.stream.hub import Hub
+from gateway.stream.hub import BookState, Hub
 
 BOOK: Final = "/api/v1/book/"
 _DIGITS_MAX: Final = len(str(limits.BOOK_DEPTH_MAX))
@@ -25,8 +25,9 @@ class Books:
         """What instruments there are, and where their books are kept."""
         self._symbols = symbols
         self._hub = hub
-        self._made: OrderedDict[tuple[str, int, bool], tuple[int | None, Reply]] = OrderedDict()
-        """By symbol, depth and whether it is compressed: the book's sequence, and the answer made of it."""
+        self._made: OrderedDict[tuple[str, int, bool], tuple[BookState, Reply]] = OrderedDict()
+        """By symbol, depth and whether it is compressed: a state of the book, and the answer made of it."""
+        self._bytes = 0
 
     async def get(self, request: Request) -> Reply:
         """The best levels of a book, best first, as [price, quantity]."""
@@ -34,16 +35,19 @@ class Books:
         self._symbols.require(symbol)
         depth = _depth(request.query)
         asked = symbol, depth, b"gzip" in (request.heads.accept_encoding or b"")
-        sequence = self._hub.sequence(f"book:{symbol}")
+        state = self._hub.book_state(symbol)
         made = self._made.get(asked)
-        if made is not None and made[0] == sequence:
+        if made is not None and made[0] == state:
             return made[1]
         reply = _reply(encode(self._hub.book(symbol, depth)), is_compressed=asked[2])
-        if len(reply.body) <= limits.BOOK_KEPT_BYTES_MAX:
-            self._made[asked] = sequence, reply
-            self._made.move_to_end(asked)
-            if len(self._made) > limits.BOOKS_KEPT_MAX:
-                self._made.popitem(last=False)
+        if made is not None:
+            self._bytes -= len(made[1].body)
+        self._made[asked] = state, reply
+        self._made.move_to_end(asked)
+        self._bytes += len(reply.body)
+        while self._bytes > limits.BOOKS_KEPT_BYTES_MAX:
+            _, (_, oldest) = self._made.popitem(last=False)
+            self._bytes -= len(oldest.body)
         return reply
 
 

@@ -21,6 +21,9 @@ from schemas.units import format_us
 
 _log: Final = structlog.get_logger("gateway.stream")
 
+BookState = tuple[int | None, Levels | None]
+"""The sequence of a book and its levels, which are made anew where they were found wrong."""
+
 
 class Hub:
     """All channels of one process."""
@@ -118,6 +121,11 @@ class Hub:
             "checksum": levels.checksum(),
             "time": format_us(channel.newest_us) if channel.newest_us else None,
         }
+
+    def book_state(self, symbol: str) -> BookState:
+        """What `book` tells of: while it is the same, so are the answers."""
+        channel = self._channels.get(f"book:{symbol}")
+        return (None, None) if channel is None else (channel.sequence, channel.levels)
 
     def unknown(self, symbols: Sequence[str]) -> list[str]:
         """Channels with a state, of these symbols, of which nothing is known yet: they may stand further back."""

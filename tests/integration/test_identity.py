@@ -35,7 +35,7 @@ from gateway.auth.revocations import Revocations
 from gateway.auth.sessions import Session, Sessions
 from gateway.auth.tokens import Identity as Caller
 from gateway.auth.totp import SecondFactor, Vault, read_keys
-from gateway.auth.users import NewUser, User, disable, find, seed
+from gateway.auth.users import Ended, NewUser, User, disable, find, seed
 from gateway.database import Database
 from gateway.errors import ApiError, Code
 from gateway.rights import ROLES, Right
@@ -450,7 +450,7 @@ class Enrolled:
         self.factor = identity.logins._second_factor
         self.factor._clock = lambda: self.now_s
         database = identity.one.database
-        self.enrolments = Enrolments(database, identity.logins, self.factor, self.vault, lambda: self.now_s)
+        self.enrolments = Enrolments(database, identity.logins, self.vault, lambda: self.now_s)
         self.secret = ""
 
     async def begin(self, who: Caller, password: str = "alice's password") -> str:  # noqa: S107 - a test's
@@ -458,6 +458,9 @@ class Enrolled:
         self.secret = begun["secret"]
         assert parse_qs(urlsplit(begun["uri"]).query)["secret"] == [self.secret]
         return begun["enrolment"]
+
+    async def give_up(self, who: Caller, code: str, password: str = "alice's password") -> Ended:  # noqa: S107 - a test's
+        return await self.enrolments.give_up(who, password, code, "10.9.0.1")
 
     def code(self, steps: int = 0) -> str:
         codes = TOTP(base64.b32decode(self.secret), 6, SHA1(), 30)  # noqa: S303 - as the gateway
@@ -499,12 +502,14 @@ async def test_a_person_takes_on_codes_and_gives_them_up(
     )
     assert (await refused(mine.begin(again))).code is Code.CONFLICT
     for code in (mine.code(), mine.code(steps=3)):  # used, and of another time
-        error = await refused(mine.enrolments.give_up(again, code))
+        error = await refused(mine.give_up(again, code))
         assert (error.code, error.field) == (Code.VALIDATION_FAILED, "code")
     mine.now_s += 30
-    assert await mine.enrolments.give_up(again, mine.code()) == (1, 0)
+    error = await refused(mine.give_up(again, mine.code(), "wrong"))  # a token alone uses no code up, and counts none
+    assert (error.code, error.field) == (Code.VALIDATION_FAILED, "password")
+    assert await mine.give_up(again, mine.code()) == (1, 0)
     assert (await mine.log_in(None)).totp_secret is None
-    assert (await refused(mine.enrolments.give_up(again, mine.code()))).code is Code.CONFLICT
+    assert (await refused(mine.give_up(again, mine.code()))).code is Code.CONFLICT
     said = "".join(capsys.readouterr())
     assert "codes_taken_on" in said
     assert "codes_given_up" in said

@@ -255,9 +255,9 @@ class AsyncClient:
         await self._perform(other_calls.confirm_codes(enrolment, code))
         self._forget()
 
-    async def remove_codes(self, code: str) -> None:
+    async def remove_codes(self, password: str, code: str) -> None:
         """Log in with the password alone from now on; all sessions and keys of the user end."""
-        await self._perform(other_calls.remove_codes(code))
+        await self._perform(other_calls.remove_codes(password, code))
         self._forget()
 
     async def make_api_key(self, name: str, scopes: Sequence[Scope], *, addresses: Sequence[str] = ()) -> NewKey:

@@ -252,9 +252,9 @@ class Client:
         self._perform(other_calls.confirm_codes(enrolment, code))
         self._forget()
 
-    def remove_codes(self, code: str) -> None:
+    def remove_codes(self, password: str, code: str) -> None:
         """Log in with the password alone from now on; all sessions and keys of the user end."""
-        self._perform(other_calls.remove_codes(code))
+        self._perform(other_calls.remove_codes(password, code))
         self._forget()
 
     def make_api_key(self, name: str, scopes: Sequence[Scope], *, addresses: Sequence[str] = ()) -> NewKey:

@@ -137,9 +137,9 @@ def confirm_codes(enrolment: Enrolment, code: str) -> Call[None]:
     return _codes("confirm", {"enrolment": enrolment.enrolment, "code": code})
 
 
-def remove_codes(code: str) -> Call[None]:
+def remove_codes(password: str, code: str) -> Call[None]:
     """Log in with the password alone from now on, as `confirm_codes`."""
-    return _codes("remove", {"code": code})
+    return _codes("remove", {"password": password, "code": code})
 
 
 def make_api_key(name: str, scopes: Sequence[Scope], addresses: Sequence[str]) -> Call[NewKey]:

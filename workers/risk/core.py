@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from schemas.correlation import correlation_of
+from schemas.correlation import correlation_of, parse_correlation
 from schemas.messages import (
     Command,
     CommandKind,
@@ -234,7 +234,10 @@ class RiskCore:
         if not isinstance(command, Command):
             message = f"commands carries Command records, not {type(command).__name__}"
             raise TypeError(message)
-        if command.correlation_id is None and len(record.headers) != _SEAL_HEADERS:
+        given = command.correlation_id
+        if given is not None and parse_correlation(given.encode()) is None:
+            given, command = None, replace(command, correlation_id=None)  # it would be in rows that cannot be written
+        if given is None and len(record.headers) != _SEAL_HEADERS:
             command = replace(command, correlation_id=correlation_of(record.headers))
         account = self._accounts.get(command.account)
         reason = seal_reason(record, self._secrets, account)

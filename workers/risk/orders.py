@@ -22,7 +22,7 @@ from schemas.order_states import FINAL
 from schemas.units import E8, TIME_US_MAX
 
 ECHO_CHARACTERS_MAX: Final = 64
-"""Longest text of a command that is kept or echoed (symbol, client_order_id, correlation_id); the rest is cut off."""
+"""Longest text of a command that is kept or echoed (symbol, client_order_id); the rest is cut off."""
 
 _LIMIT: Final = OrderType.LIMIT
 _MARKET: Final = OrderType.MARKET

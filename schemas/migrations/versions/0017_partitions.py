@@ -60,9 +60,9 @@ def move(table: str, key: list[str], *, partitioned: bool) -> None:
         op.drop_index(index, table)
     op.drop_constraint(f"pk_{table}", table)
     number = NUMBERS[table]
-    if partitioned:  # the first migration gave the ids a sequence, which nobody asks
+    if partitioned:  # the first migration gave the ids a sequence, which nobody asks; a rebuilt table has none
         op.alter_column(table, number, server_default=None)
-        op.execute(f"DROP SEQUENCE {table}_{number}_seq")
+        op.execute(f"DROP SEQUENCE IF EXISTS {table}_{number}_seq")
     op.rename_table(table, f"{table}_moving")
     op.execute(
         f"CREATE TABLE {table} (LIKE {table}_moving INCLUDING DEFAULTS)"

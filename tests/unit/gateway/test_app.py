@@ -276,6 +276,11 @@ async def test_a_book_is_answered_as_it_is_now(served: Any, client: Any, frame: 
         assert (await client.get(best)).json()["data"]["bids"] == [["200", "1"]]
     served.hub.apply([frame(channel, 2, b'{"bids":[["200","0"]],"asks":[]}')])
     assert (await client.get(best)).json()["data"]["bids"] == [["199", "1"]]
+    # A book that was found wrong is made anew at the same sequence.
+    served.hub.apply([frame(channel, 2, f'{{"bids":[{bids}],"asks":[]}}'.encode(), snapshot=True, checksum=1)])
+    assert (await client.get(best)).json()["data"]["bids"] == [["200", "1"]]
+    served.hub.apply([frame(channel, 3, b'{"bids":[["200","0"]],"asks":[]}')])
+    assert (await client.get(best)).json()["data"]["bids"] == [["199", "1"]]
     whole = "/api/v1/book/BTC-USD?depth=5000"
     plain = await client.get(whole, headers={"accept-encoding": "identity"})
     packed = await client.get(whole)
@@ -299,3 +304,18 @@ async def test_times_of_queries_are_rfc_3339_as_those_of_orders_are(client: Any,
     ]
     taken = await client.get("/api/v1/candles", params={"symbol": "BTC-USD", "since": "2030-01-31T12:00:00+01:00"})
     assert taken.status_code == 200, taken.text
+
+
+async def test_answers_with_books_are_kept_within_bounds(
+    served: Any, client: Any, frame: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bids = ",".join(f'["{price}","1"]' for price in range(200, 0, -1))
+    served.hub.apply([frame("book:BTC-USD", 1, f'{{"bids":[{bids}],"asks":[]}}'.encode(), snapshot=True)])
+    asked: list[int] = []
+    book = served.hub.book
+    monkeypatch.setattr(served.hub, "book", lambda symbol, depth: asked.append(depth) or book(symbol, depth))
+    monkeypatch.setattr(limits, "BOOKS_KEPT_BYTES_MAX", 3_000)
+    for depth in (100, 100, 150, 100):  # each of about 1,500 bytes or more
+        answer = await client.get(f"/api/v1/book/BTC-USD?depth={depth}", headers={"accept-encoding": "identity"})
+        assert len(answer.json()["data"]["bids"]) == depth
+    assert asked == [100, 150, 100]

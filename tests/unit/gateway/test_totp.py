@@ -125,7 +125,7 @@ def enrolments(keys: list[bytes], locked: str | None = None) -> Enrolments:
     known: Any = Known(locked)
     logins: Any = SimpleNamespace(user=known.user_of)
     vault = Vault(keys)
-    return Enrolments(known, logins, SecondFactor(known, known, vault), vault, lambda: 1_234_567_890)
+    return Enrolments(known, logins, vault, lambda: 1_234_567_890)
 
 
 ANN = Identity("ann", "ann", "trader", None, "1", frozenset())
@@ -163,7 +163,8 @@ async def test_the_routes_say_what_to_type_and_refuse_what_cannot_be(served: Any
         ("", {}, "password"),
         ("/confirm", {"enrolment": "xyz", "code": "123456"}, "enrolment"),
         ("/confirm", {"enrolment": "ab", "code": "12345"}, "code"),
-        ("/remove", {"code": "1234567"}, "code"),
+        ("/remove", {"password": "p", "code": "1234567"}, "code"),
+        ("/remove", {"code": "123456"}, "password"),
     ):
         answer = await client.post(f"/auth/totp{path}", json=body, headers=served.bearer())
         assert (answer.status_code, answer.json()["error"]["field"]) == (422, field)

@@ -127,6 +127,8 @@ ORDER_COMMAND = Command(
     [
         (None, b"from-a-bot", "from-a-bot"),
         ("sealed", b"from-a-bot", "sealed"),
+        ("no\0spaces", b"from-a-bot", "from-a-bot"),
+        ("x\ny", None, None),
         (None, b"no spaces", None),
         (None, b"x" * 65, None),
         (None, b"\xff", None),

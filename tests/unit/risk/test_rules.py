@@ -203,6 +203,6 @@ def test_the_band_of_an_enormous_mark_stays_within_64_bits() -> None:
 
 
 def test_long_texts_are_cut_in_answers() -> None:
-    answer = desk().place(symbol="S" * 5000, client_order_id="c" * 5000, correlation_id="r" * 5000)
+    answer = desk().place(symbol="S" * 5000, client_order_id="c" * 5000, strategy="s" * 5000)
     assert isinstance(answer, Execution)
-    assert (len(answer.symbol), len(answer.client_order_id), len(answer.correlation_id or "")) == (64, 64, 64)
+    assert (len(answer.symbol), len(answer.client_order_id), len(answer.strategy or "")) == (64, 64, 64)
