@@ -62,6 +62,19 @@ CLIENT_MUTATIONS: Final = (
         "or False:\n                raise error",
     ),
     Mutation("unanswered orders are forgotten", STREAM, "yield from self._commands.lost(lost.why)", "pass"),
+    Mutation("a stream at its end forgets orders", STREAM, "yield from self._commands.lost(str(error))", "pass"),
+    Mutation(
+        "a stream at its end stays connected",
+        STREAM,
+        "            yield Hang()\n            yield from",
+        "            yield from",
+    ),
+    Mutation(
+        "a stream at its end takes orders",
+        STREAM,
+        "        finally:\n            self._is_open = False\n",
+        "        finally:\n            pass\n",
+    ),
     Mutation("an order is told of twice", COMMANDS, "self._waiting.pop(request_id)", "self._waiting[request_id]"),
     Mutation("commands wait without end", COMMANDS, "if len(self._waiting) >= ", "if 0 > "),
 )

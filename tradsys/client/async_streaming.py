@@ -15,7 +15,8 @@ from tradsys.client.errors import ClientError
 from tradsys.client.events import Event
 from tradsys.client.requests import Changes, NewOrder
 from tradsys.client.rules import Authorise
-from tradsys.client.stream import Ask, Hang, Hear, Lost, Open, Rest, Say, Step, Stream
+from tradsys.client.steps import Ask, Hang, Hear, Lost, Open, Rest, Say, Step
+from tradsys.client.stream import Stream
 from tradsys.client.transport import NOT_OPENED, Transport, ends_s, left_s, lost, not_opened
 from tradsys.client.wire import Answer, Call
 
@@ -138,9 +139,11 @@ class AsyncOpenStream:
 
     async def _wait(self, step: Hear | Rest, gives_up_s: float | None) -> str | Lost | None:
         wait_s = left_s(self._ends_s, gives_up_s)
-        if isinstance(step, Rest) or self._connection is None:
+        if isinstance(step, Rest):
             await asyncio.sleep(wait_s or 0.0)
             return None
+        if self._connection is None:
+            return Lost("hung up")
         try:
             async with asyncio.timeout(wait_s):
                 return cast("str", await self._connection.recv())

@@ -78,8 +78,9 @@ class Commands:
     def lost(self, why: str) -> list[CommandRefused]:
         """The connection has ended: what waits may be done or not."""
         waiting, self._waiting = self._waiting, {}
+        message = f"No answer came: {why.rstrip('.')}."
         return [
-            CommandRefused(request_id=request_id, client_order_id=name, error=_unknown(f"No answer came: {why}.", name))
+            CommandRefused(request_id=request_id, client_order_id=name, error=_unknown(message, name))
             for request_id, name in waiting.items()
         ]
 

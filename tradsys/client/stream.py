@@ -5,7 +5,7 @@ and goes on where it was. Pauses double up to a limit; nothing is left to chance
 """
 
 from collections.abc import Generator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
@@ -24,62 +24,16 @@ from tradsys.client.errors import (
     UnreachableError,
     api_error,
 )
-from tradsys.client.events import Connected, Disconnected, Event, Gap, Refused
+from tradsys.client.events import Connected, Disconnected, Gap, Refused
 from tradsys.client.other_calls import ticket
 from tradsys.client.rules import Authorise, Means
 from tradsys.client.session import Session
-from tradsys.client.wire import CORRELATION, Answer, Call, refusal, retry_after_s
+from tradsys.client.steps import Ask, Hang, Hear, Lost, Open, Rest, Say, Step, Steps
+from tradsys.client.wire import CORRELATION, Answer, refusal, retry_after_s
 
 PATH: Final = "/ws"
 _ENDED: Final = frozenset({4001, 4003})
 """Close codes that say that the token is no longer good."""
-
-
-class Open(NamedTuple):
-    """Open a connection; the generator wants None, an Answer that refuses it, or Lost."""
-
-    target: str
-    headers: Mapping[str, str]
-
-
-class Say(NamedTuple):
-    """Send a text; a connection that is lost is told of by the next Hear."""
-
-    text: str
-
-
-class Hear(NamedTuple):
-    """Wait for a message; the generator wants its text, None when the time is over, or Lost."""
-
-    timeout_s: float | None
-
-
-class Rest(NamedTuple):
-    """Pause before the next attempt; the generator wants None."""
-
-    seconds: float
-
-
-class Ask(NamedTuple):
-    """Do a call over HTTP; the generator wants its result, or what it raised."""
-
-    call: Call[Any]
-
-
-class Hang(NamedTuple):
-    """Close the connection; the generator wants None."""
-
-
-class Lost(NamedTuple):
-    """Why there is no connection."""
-
-    why: str
-    code: int | None = None
-    """Of the closing handshake."""
-
-
-Step = Open | Say | Hear | Rest | Ask | Hang | Authorise | Event
-Steps = Generator[Step, Any, Any]
 
 _heard: Final = msgspec.json.Decoder(Heard).decode
 _account: Final = msgspec.json.Decoder(dict[str, str]).decode
@@ -137,7 +91,22 @@ class Stream:
         return self._commands
 
     def run(self) -> Steps:
-        """Everything, for ever. Raises ClientError when the credentials are not good, or not good enough."""
+        """Everything, for ever. Raises ClientError when the credentials are not good, or not good enough.
+
+        After that nothing more is sent, and the commands without an answer have been told.
+        """
+        try:
+            yield from self._connections()
+        except Exception as error:
+            self._is_open = False
+            yield Hang()
+            yield from self._commands.lost(str(error))
+            raise
+        finally:
+            self._is_open = False
+
+    def _connections(self) -> Steps:
+        """One after the other."""
         while True:
             lost = yield from self._connect()
             if lost is None:

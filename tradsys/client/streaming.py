@@ -14,7 +14,8 @@ from tradsys.client.errors import ClientError
 from tradsys.client.events import Event
 from tradsys.client.requests import Changes, NewOrder
 from tradsys.client.rules import Authorise
-from tradsys.client.stream import Ask, Hang, Hear, Lost, Open, Rest, Say, Step, Stream
+from tradsys.client.steps import Ask, Hang, Hear, Lost, Open, Rest, Say, Step
+from tradsys.client.stream import Stream
 from tradsys.client.transport import NOT_OPENED, Transport, ends_s, left_s, lost, not_opened
 from tradsys.client.wire import Answer, Call
 
@@ -137,9 +138,11 @@ class OpenStream:
 
     def _wait(self, step: Hear | Rest, gives_up_s: float | None) -> str | Lost | None:
         wait_s = left_s(self._ends_s, gives_up_s)
-        if isinstance(step, Rest) or self._connection is None:
+        if isinstance(step, Rest):
             time.sleep(wait_s or 0.0)
             return None
+        if self._connection is None:
+            return Lost("hung up")
         try:
             return cast("str", self._connection.recv(wait_s))
         except TimeoutError:

@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 
 from tradsys.client import limits
 from tradsys.client.rules import Means
-from tradsys.client.stream import Hear, Lost, Rest, Step
+from tradsys.client.steps import Hear, Lost, Rest, Step
 from tradsys.client.wire import Answer, Failure, Request
 
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)

@@ -16,6 +16,8 @@ from tradsys.client import (
     Disconnected,
     NewOrder,
     OutcomeUnknownError,
+    ProtocolError,
+    UnauthorizedError,
     UnreachableError,
     limits,
 )
@@ -24,6 +26,7 @@ from tradsys.client.commands import Commands
 from tradsys.client.errors import ClientError
 from tradsys.client.rules import Means
 from tradsys.client.session import Session
+from tradsys.client.steps import Lost
 
 ORDER = NewOrder(symbol="BTC-USD", side="buy", type="limit", quantity=1, price=2)
 
@@ -113,6 +116,28 @@ def test_what_waits_when_the_connection_is_lost_is_told_before_that() -> None:
     assert (refused.request_id, refused.client_order_id) == (request_id, "mine")
     assert (type(refused.error), refused.error.client_order_ids) == (OutcomeUnknownError, ("mine",))
     assert isinstance(lost, Disconnected)
+
+
+def test_what_waits_when_the_stream_cannot_go_on_is_told_before_that() -> None:
+    script = Script(OPENED, LOGGED_IN, Lost("ended.", 4001), session=Session(ApiKey("key")))
+    script.stream._is_open = True
+    request_id, _ = script.stream.commands.submit(ORDER.named("mine"))
+    with pytest.raises(UnauthorizedError):
+        script.play()
+    assert [event.request_id for event in script.told if isinstance(event, CommandRefused)] == [request_id]
+    assert script.told[-1].error.message == "No answer came: ended."
+    script = Script(OPENED, LOGGED_IN, heard("ticker:B", 1, {"last": 5}, "snapshot"), session=Session(ApiKey("key")))
+    script.stream.subscribe("ticker:B")
+    script.stream._is_open = True
+    request_id, _ = script.stream.commands.submit(ORDER.named("mine"))
+    with pytest.raises(ProtocolError):
+        script.play()
+    connected, refused = script.told
+    assert isinstance(connected, Connected)
+    assert (refused.request_id, type(refused.error)) == (request_id, OutcomeUnknownError)
+    assert script.hung == 1
+    with pytest.raises(UnreachableError, match="nothing was sent"):
+        _ = script.stream.commands
 
 
 def test_answers_come_between_what_the_channels_say() -> None:

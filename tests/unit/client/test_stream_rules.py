@@ -32,7 +32,8 @@ from tradsys.client import (
 from tradsys.client.door import Ticket
 from tradsys.client.rules import Authorise, Means
 from tradsys.client.session import LoggedIn, Session
-from tradsys.client.stream import Ask, Hang, Hear, Lost, Open, Rest, Say, Stream
+from tradsys.client.steps import Ask, Hang, Hear, Lost, Open, Rest, Say
+from tradsys.client.stream import Stream
 from tradsys.client.wire import Answer
 
 
@@ -51,10 +52,11 @@ class Script:
         self.stream = Stream(
             session, Means(clock_s=lambda: self.now_s, make_id=lambda: "name"), with_ticket=with_ticket
         )
+        self.steps = self.stream.run()
 
     def play(self) -> list[Any]:
         """Until the script is at its end; what the program was told."""
-        steps = self.stream.run()
+        steps = self.steps
         result: Any = None
         error: Exception | None = None
         while True:
