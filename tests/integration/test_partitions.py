@@ -199,6 +199,8 @@ def test_a_month_of_which_one_day_is_kept_is_kept(database: str, writer: Writer)
     assert [str(one.month) for one in Pruning(database, days, at_us).look()] == ["2023-11"] * 3 + ["2023-12"] * 3
     assert {str(one.month) for one in Pruning(database, days, at_us - 1).look()} == {"2023-11"}
     assert Pruning(database, 10**6, NOW_US).look() == []
+    ahead = Pruning(database, days, 2 * NOW_US).look()  # as many days before the end of March
+    assert [str(one.month) for one in ahead] == ["2023-11"] * 3 + ["2023-12"] * 3
 
 
 def test_what_keeps_a_prune_from_it_is_said_and_drops_nothing(

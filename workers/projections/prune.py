@@ -22,6 +22,7 @@ DAYS_MIN: Final = FEE_VOLUME_DAYS + 1
 """Days that are kept at least: an account's volume is that of the whole days before today."""
 
 CONNECT_TIMEOUT_S: Final = 5
+_MONTH_DAYS_MAX: Final = 31
 
 
 class Old(NamedTuple):
@@ -38,8 +39,13 @@ class Pruning:
     """Lets go of what is older than some days."""
 
     def __init__(self, dsn: str, days: int, now_us: int) -> None:
-        """Keep all rows of the last `days` days before `now_us`, and of the month in which they begin."""
+        """Keep all rows of the last `days` days before `now_us`, and of the month in which they begin.
+
+        Days are counted from the end of the newest month that has rows where `now_us` is beyond it: a clock that is
+        ahead must not let go of what the log has just said.
+        """
         self._dsn = dsn
+        self._days = days
         self.kept_from = Month.of(now_us - days * DAY_US)
 
     def look(self) -> list[Old]:
@@ -81,12 +87,13 @@ class Pruning:
         return old
 
     def _old(self, connection: psycopg.Connection) -> list[Old]:
-        found = [
-            (month, table.name, name)
-            for table in PARTITIONED
-            for month, name in partitions(connection, table.name)
-            if month < self.kept_from
+        months = [
+            (month, table.name, name) for table in PARTITIONED for month, name in partitions(connection, table.name)
         ]
+        if months:
+            ends_us = max(months)[0].start_us + _MONTH_DAYS_MAX * DAY_US
+            self.kept_from = min(self.kept_from, Month.of(ends_us - self._days * DAY_US))
+        found = [one for one in months if one[0] < self.kept_from]
         sizes = _sizes(connection, [name for _, _, name in found])
         return [Old(name, table, month, sizes[name]) for month, table, name in sorted(found)]
 
