@@ -8,6 +8,7 @@ RULES = "tradsys/client/rules.py"
 SESSION = "tradsys/client/session.py"
 COMMANDS = "tradsys/client/commands.py"
 STREAM = "tradsys/client/stream.py"
+THREADS = "tradsys/client/streaming.py"
 CHANNELS = "tradsys/client/channels.py"
 ORDERS = "tradsys/client/order_calls.py"
 REQUESTS = "tradsys/client/requests.py"
@@ -74,6 +75,15 @@ CLIENT_MUTATIONS: Final = (
         STREAM,
         "        finally:\n            self._is_open = False\n",
         "        finally:\n            pass\n",
+    ),
+    Mutation(
+        "an order of another thread is forgotten",
+        THREADS,
+        "            with self._lock:\n                return self._steps",
+        "            if True:\n                return self._steps",
+    ),
+    Mutation(
+        "a stream that was closed opens", THREADS, "            self._hang()  # of what", "            pass  # of what"
     ),
     Mutation("an order is told of twice", COMMANDS, "self._waiting.pop(request_id)", "self._waiting[request_id]"),
     Mutation("commands wait without end", COMMANDS, "if len(self._waiting) >= ", "if 0 > "),

@@ -22,7 +22,10 @@ from tradsys.client.wire import Answer, Call
 
 
 class AsyncOpenStream:
-    """Events, one after the other. One task reads them; the connection is opened by the first `receive`."""
+    """Events, one after the other. One task reads them; the connection is opened by the first `receive`.
+
+    Any task may say something meanwhile, or close.
+    """
 
     def __init__(
         self,
@@ -94,7 +97,7 @@ class AsyncOpenStream:
         error: ClientError | None = None
         while True:
             if self._step is None:
-                self._step = self._next(result, error)
+                self._step = await self._next(result, error)
                 self._ends_s = ends_s(self._step)
             result = error = None
             match self._step:
@@ -128,10 +131,11 @@ class AsyncOpenStream:
         await self._say([text])
         return request_id
 
-    def _next(self, result: Any, error: ClientError | None) -> Step:
+    async def _next(self, result: Any, error: ClientError | None) -> Step:
         try:
             return self._steps.send(result) if error is None else self._steps.throw(error)
         except StopIteration:
+            await self._hang()  # of what was opened while another task closed the stream
             raise ClientError("The stream has ended; open another.") from None
 
     async def _ask(self, step: Authorise | Ask) -> Any:
@@ -163,11 +167,12 @@ class AsyncOpenStream:
         return None
 
     async def _say(self, texts: list[str]) -> None:
-        if self._connection is None:
+        connection = self._connection
+        if connection is None:
             return
         try:
             for text in texts:
-                await self._connection.send(text)
+                await connection.send(text)
         except ConnectionClosed:
             return  # the next `receive` tells of it
 

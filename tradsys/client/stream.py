@@ -40,7 +40,10 @@ _account: Final = msgspec.json.Decoder(dict[str, str]).decode
 
 
 class Stream:
-    """The channels of one stream, and its connection as far as it is known here."""
+    """The channels of one stream, and its connection as far as it is known here.
+
+    Between two steps of `run` the other methods may be called; what they give is for the connection of that moment.
+    """
 
     def __init__(self, session: Session | None, means: Means, *, with_ticket: bool) -> None:
         """Who it is, None for nobody; and whether a ticket says so instead of the first message."""
@@ -145,12 +148,12 @@ class Stream:
                 return lost
         self._refused = None
         self._is_open = True
-        if self._cancels_on_disconnect:
-            yield Say(self._cancelling())
+        texts = [self._cancelling()] if self._cancels_on_disconnect else []
         for channel in self._channels.values():
             if channel.sequence is None and channel.offset is None:
                 channel.ask_anew()
-            yield Say(self._ask(channel))
+            texts.append(self._ask(channel))
+        yield from map(Say, texts)
         return None
 
     def _target(self) -> Generator[Step, Any, str]:
@@ -266,9 +269,10 @@ class Stream:
     def _on_time(self) -> Generator[Step, Any, Lost | None]:
         """Do what is due: channels to be asked for anew, and a token that is about to end."""
         now_s = self._means.clock_s()
-        for name in [name for name, at_s in self._again_s.items() if at_s <= now_s]:
+        due = [name for name, at_s in self._again_s.items() if at_s <= now_s]
+        for name in due:
             del self._again_s[name]
-            yield Say(self._ask(self._channels[name]))
+        yield from map(Say, [self._ask(self._channels[name]) for name in due])
         if self._token_due_s is not None and self._token_due_s <= now_s:
             before = self._token
             try:

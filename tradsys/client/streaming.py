@@ -3,13 +3,15 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
+from threading import Lock
 from types import TracebackType
 from typing import Any, Self, cast
 
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from tradsys.client.commands import Said
+from tradsys.client.commands import Commands, Said
 from tradsys.client.errors import ClientError
 from tradsys.client.events import Event
 from tradsys.client.requests import Changes, NewOrder
@@ -21,7 +23,10 @@ from tradsys.client.wire import Answer, Call
 
 
 class OpenStream:
-    """Events, one after the other. One thread reads them; the connection is opened by the first `receive`."""
+    """Events, one after the other. One thread reads them; the connection is opened by the first `receive`.
+
+    Any thread may say something meanwhile, or close.
+    """
 
     def __init__(
         self,
@@ -42,6 +47,8 @@ class OpenStream:
         """When a step that waits is over."""
         self._connection: ClientConnection | None = None
         self._opened = ExitStack()
+        self._lock = Lock()
+        """Held while the rules run, so that each command belongs to one connection, and is told when that is lost."""
 
     def __enter__(self) -> Self:
         return self
@@ -63,28 +70,28 @@ class OpenStream:
         if (from_sequence, from_offset) != (None, None) and len(channels) != 1:
             raise ValueError("from_sequence and from_offset are of one channel.")
         for channel in channels:
-            self._say(self._stream.subscribe(channel, from_sequence, from_offset))
+            self._change(partial(self._stream.subscribe, channel, from_sequence, from_offset))
 
     def unsubscribe(self, *channels: str) -> None:
         """Follow channels no more."""
         for channel in channels:
-            self._say(self._stream.unsubscribe(channel))
+            self._change(partial(self._stream.unsubscribe, channel))
 
     def cancel_on_disconnect(self, *, enabled: bool = True) -> None:
         """Whether the account's open orders are cancelled when a connection of this stream ends, however it ends."""
-        self._say(self._stream.cancel_on_disconnect(enabled=enabled))
+        self._change(partial(self._stream.cancel_on_disconnect, enabled=enabled))
 
     def submit(self, order: NewOrder) -> str:
         """Send an order; its answer is an event with the request_id that this gives. Raises ClientError."""
-        return self._command(self._stream.commands.submit(order))
+        return self._command(lambda commands: commands.submit(order))
 
     def amend(self, order_id: str, changes: Changes) -> str:
         """Send an amendment, as `submit`."""
-        return self._command(self._stream.commands.amend(order_id, changes))
+        return self._command(lambda commands: commands.amend(order_id, changes))
 
     def cancel(self, order_id: str | None = None, *, client_order_id: str | None = None) -> str:
         """Send a cancel by either id of an order, as `submit`."""
-        return self._command(self._stream.commands.cancel(order_id, client_order_id))
+        return self._command(lambda commands: commands.cancel(order_id, client_order_id))
 
     def receive(self, timeout_s: float | None = None) -> Event | None:
         """The next event; None if none came in time. Raises ClientError when the stream cannot go on."""
@@ -104,7 +111,7 @@ class OpenStream:
                 case Open(target, headers):
                     result = self._open(target, headers)
                 case Say(text):
-                    self._say([text])
+                    _send(self._connection, [text])
                 case Hang():
                     self._hang()
                 case Authorise() | Ask():
@@ -119,18 +126,28 @@ class OpenStream:
 
     def close(self) -> None:
         """Say goodbye to the gateway, and end."""
-        self._steps.close()
+        with self._lock:
+            self._steps.close()
         self._hang()
 
-    def _command(self, said: Said) -> str:
-        request_id, text = said
-        self._say([text])
+    def _change(self, say: Callable[[], list[str]]) -> None:
+        with self._lock:
+            texts, connection = say(), self._connection
+        _send(connection, texts)
+
+    def _command(self, say: Callable[[Commands], Said]) -> str:
+        with self._lock:
+            request_id, text = say(self._stream.commands)
+            connection = self._connection
+        _send(connection, [text])
         return request_id
 
     def _next(self, result: Any, error: ClientError | None) -> Step:
         try:
-            return self._steps.send(result) if error is None else self._steps.throw(error)
+            with self._lock:
+                return self._steps.send(result) if error is None else self._steps.throw(error)
         except StopIteration:
+            self._hang()  # of what was opened while another thread closed the stream
             raise ClientError("The stream has ended; open another.") from None
 
     def _ask(self, step: Authorise | Ask) -> Any:
@@ -141,10 +158,11 @@ class OpenStream:
         if isinstance(step, Rest):
             time.sleep(wait_s or 0.0)
             return None
-        if self._connection is None:
+        connection = self._connection
+        if connection is None:
             return Lost("hung up")
         try:
-            return cast("str", self._connection.recv(wait_s))
+            return cast("str", connection.recv(wait_s))
         except TimeoutError:
             return None
         except ConnectionClosed as error:
@@ -158,15 +176,16 @@ class OpenStream:
             return not_opened(error)
         return None
 
-    def _say(self, texts: list[str]) -> None:
-        if self._connection is None:
-            return
-        try:
-            for text in texts:
-                self._connection.send(text)
-        except ConnectionClosed:
-            return  # the next `receive` tells of it
-
     def _hang(self) -> None:
         self._connection = None
         self._opened.close()
+
+
+def _send(connection: ClientConnection | None, texts: list[str]) -> None:
+    if connection is None:
+        return
+    try:
+        for text in texts:
+            connection.send(text)
+    except ConnectionClosed:
+        return  # the next `receive` tells of it

@@ -338,6 +338,29 @@ def test_subscriptions_and_their_end_are_said_while_it_is_open() -> None:
         script.stream.subscribe("x" * 65, None)
 
 
+def test_channels_may_change_while_they_are_asked_for() -> None:
+    script = Script(OPENED)
+    script.stream.subscribe("ticker:B")
+    script.stream.subscribe("ticker:C")
+    opening, *first = (script.steps.send(None) for _ in range(2))
+    assert isinstance(opening, Open)
+    (added,) = script.stream.subscribe("ticker:D")
+    said = [step.text for step in [*first, script.steps.send(None)]]
+    assert isinstance(script.steps.send(None), Connected)
+    assert [json.loads(text)["channel"] for text in [*said, added]] == ["ticker:B", "ticker:C", "ticker:D"]
+    script = Script(OPENED)
+    away = {"type": "error", "error": {"code": "SERVICE_UNAVAILABLE", "message": "No."}}
+    for name in ("ticker:B", "ticker:C"):
+        script.stream.subscribe(name)
+        script.answers.append(away | {"request_id": name})
+    script.play()
+    script.now_s = 100.0
+    assert isinstance(script.steps.send(None), Say)
+    script.stream.unsubscribe("ticker:C")
+    while not isinstance(script.steps.send(None), Hear):
+        pass
+
+
 # Who it is
 
 

@@ -3,7 +3,8 @@
 import asyncio
 import json
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from threading import Event, Thread, current_thread, main_thread
 from typing import Any, Self, cast
 
 import pytest
@@ -14,6 +15,7 @@ from tradsys.client import (
     ClientError,
     CommandRefused,
     Connected,
+    Disconnected,
     NewOrder,
     OutcomeUnknownError,
     ProtocolError,
@@ -35,8 +37,10 @@ class Connection:
         self.messages = deque(messages)
         self.sent: list[str] = []
         self.is_closed = False
+        self.on_open: Callable[[], object] = lambda: None
 
     def __enter__(self) -> Self:
+        self.on_open()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -60,11 +64,14 @@ class AsyncConnection:
         self.played = played
 
     async def __aenter__(self) -> Self:
-        self.played.__enter__()
+        opened = self.played.on_open()
+        if isinstance(opened, Awaitable):
+            await opened
         return self
 
     async def __aexit__(self, *error: object) -> None:
         self.played.__exit__()
+        await asyncio.sleep(0)
 
     async def recv(self) -> str:
         return self.played.recv()
@@ -77,13 +84,17 @@ class Tasks:
     """The shell for asyncio, used as the other one is."""
 
     def __init__(self, stream: AsyncOpenStream) -> None:
-        self._stream = stream
+        self.stream = stream
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        return lambda *given: asyncio.run(getattr(self._stream, name)(*given))
+        return lambda *given: asyncio.run(getattr(self.stream, name)(*given))
 
 
 Shell = Callable[..., OpenStream]
+
+
+THREADS = pytest.mark.parametrize("shell", ["threads"], indirect=True)
+ASYNCIO = pytest.mark.parametrize("shell", ["asyncio"], indirect=True)
 
 
 @pytest.fixture(params=["threads", "asyncio"])
@@ -93,9 +104,9 @@ def shell(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
     monkeypatch.setattr("tradsys.client.streaming.connect", lambda **_: connections.popleft())
     monkeypatch.setattr("tradsys.client.async_streaming.connect", lambda **_: AsyncConnection(connections.popleft()))
 
-    def make(*played: Connection) -> OpenStream:
+    def make(*played: Connection, make_id: Callable[[], str] = lambda: "name") -> OpenStream:
         connections.extend(played)
-        rules = Stream(None, Means(clock_s=lambda: 0.0, make_id=lambda: "name"), with_ticket=False)
+        rules = Stream(None, Means(clock_s=lambda: 0.0, make_id=make_id), with_ticket=False)
         reached = transport("http://venue.example", None, uses_proxies=False)
         given: Any = (rules, reached, None, None)
         return OpenStream(*given) if request.param == "threads" else cast("OpenStream", Tasks(AsyncOpenStream(*given)))
@@ -136,3 +147,82 @@ def test_a_stream_that_cannot_go_on_hangs_up_and_tells_what_waits(shell: Shell) 
     with pytest.raises(ClientError, match="has ended"):
         stream.receive()
     assert connection.sent == ["marketdata.subscribe", "order.submit"]
+
+
+@THREADS
+def test_a_command_of_another_thread_is_answered_or_told_when_the_connection_is_lost_meanwhile(shell: Shell) -> None:
+    begun, is_told = Event(), Event()
+
+    def make_id() -> str:
+        if current_thread() is not main_thread():
+            begun.set()
+            is_told.wait(0.2)
+        return "name"
+
+    first, second = Connection(), Connection(heard("ticker:B", None, None))
+    stream = shell(first, second, make_id=make_id)
+    assert isinstance(stream.receive(), Connected)
+    given: list[str] = []
+    other = Thread(target=lambda: given.append(stream.submit(ORDER)))
+    other.start()
+    assert begun.wait(60.0)
+    told = [stream.receive()]
+    while not isinstance(told[-1], Disconnected):
+        told.append(stream.receive())
+    is_told.set()
+    assert isinstance(stream.receive(), Connected)
+    other.join(60.0)
+    assert [event.request_id for event in told if isinstance(event, CommandRefused)] == given
+    assert second.sent == []
+
+
+@THREADS
+def test_a_stream_that_another_thread_closes_while_it_opens_does_not_stay_open(shell: Shell) -> None:
+    connection = Connection()
+    stream = shell(connection)
+    connection.on_open = stream.close
+    with pytest.raises(ClientError, match="has ended"):
+        stream.receive()
+    assert connection.is_closed
+
+
+@ASYNCIO
+def test_a_stream_that_another_task_closes_while_it_opens_does_not_stay_open(shell: Shell) -> None:
+    connection = Connection()
+    stream = cast("Tasks", shell(connection))
+    connection.on_open = stream.stream.close
+    with pytest.raises(ClientError, match="has ended"):
+        stream.receive()
+    assert connection.is_closed
+
+
+@ASYNCIO
+def test_a_command_of_another_task_is_told_when_the_connection_is_being_lost(shell: Shell) -> None:
+    first, second = Connection(), Connection()
+    stream = cast("Tasks", shell(first, second)).stream
+
+    async def both() -> tuple[Any, str]:
+        assert isinstance(await stream.receive(), Connected)
+        return tuple(await asyncio.gather(stream.receive(), stream.submit(ORDER)))
+
+    refused, request_id = asyncio.run(both())
+    assert isinstance(refused, CommandRefused)
+    assert refused.request_id == request_id
+    assert asyncio.run(stream.receive()) is not None
+    assert isinstance(asyncio.run(stream.receive()), Connected)
+    assert second.sent == []
+
+
+def test_a_channel_may_be_asked_for_while_the_others_are(shell: Shell) -> None:
+    connection = Connection(heard("ticker:B", None, None))
+    stream = shell(connection)
+    stream.subscribe("ticker:B")
+    stream.cancel_on_disconnect()
+    assert isinstance(stream.receive(), Connected)
+    stream.subscribe("ticker:C", "ticker:D")
+    stream.unsubscribe("ticker:D")
+    assert connection.sent == [
+        "session.cancel_on_disconnect",
+        *["marketdata.subscribe"] * 3,
+        "marketdata.unsubscribe",
+    ]
