@@ -85,6 +85,13 @@ CLIENT_MUTATIONS: Final = (
     Mutation(
         "a stream that was closed opens", THREADS, "            self._hang()  # of what", "            pass  # of what"
     ),
+    Mutation(
+        "pauses grow though orders are answered",
+        STREAM,
+        "channel is not None or command is not None",
+        "channel is not None",
+    ),
+    Mutation("pauses grow though connections hold", STREAM, "- opened_s >= limits.STREAM_BACKOFF_MAX_S", "< opened_s"),
     Mutation("an order is told of twice", COMMANDS, "self._waiting.pop(request_id)", "self._waiting[request_id]"),
     Mutation("commands wait without end", COMMANDS, "if len(self._waiting) >= ", "if 0 > "),
 )

@@ -32,7 +32,7 @@ REFRESH_AGAIN_S: Final = 5.0
 MESSAGE_BYTES_MAX: Final = 4_000_000
 """Largest message of the stream: snapshots of 5,000 levels a side, or of 1,000 orders."""
 STREAM_BACKOFF_MAX_S: Final = 5.0
-"""Longest pause between two attempts to open the stream."""
+"""Longest pause between two attempts to open the stream; after a connection that held so long pauses begin anew."""
 STREAM_ANSWER_S: Final = 10.0
 """For the answer to the first message, who the client is."""
 SUBSCRIBE_AGAIN_S: Final = 1.0

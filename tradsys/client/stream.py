@@ -113,9 +113,12 @@ class Stream:
         while True:
             lost = yield from self._connect()
             if lost is None:
+                opened_s = self._means.clock_s()
                 yield Connected(account=self._account, is_again=self._was_open)
                 self._was_open = True
                 lost = yield from self._follow()
+                if self._means.clock_s() - opened_s >= limits.STREAM_BACKOFF_MAX_S:
+                    self._failures = 0
             self._is_open = False
             yield from self._commands.lost(lost.why)
             if lost.code in _ENDED:
@@ -245,7 +248,7 @@ class Stream:
             yield command
         elif heard.error is not None:
             yield from self._refusal(heard)
-        if channel is not None:
+        if channel is not None or command is not None:
             self._failures = 0
         for event in events:
             yield event

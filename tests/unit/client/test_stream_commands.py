@@ -153,3 +153,20 @@ def test_answers_come_between_what_the_channels_say() -> None:
     _, accepted, refused = script.play()
     assert (accepted.command_id, accepted.order_id) == ("6", "5")
     assert (refused.request_id, refused.error.code) == ("command-2", "NOT_FOUND")
+
+
+@pytest.mark.parametrize(("is_answered", "held_s", "wait_s"), [(False, 4.9, 0.8), (True, 0.0, 0.1), (False, 5.0, 0.1)])
+def test_pauses_begin_anew_once_a_command_was_answered_or_the_connection_has_held(
+    is_answered: bool,  # noqa: FBT001 - a parameter of the test
+    held_s: float,
+    wait_s: float,
+) -> None:
+    script = Script(*[Lost("connection refused")] * 3, OPENED)
+    script.play()
+    request_id, _ = script.stream.commands.submit(ORDER)
+    if is_answered:
+        script.answers.append({"type": "order.status", "request_id": request_id, "data": {}})
+    script.now_s += held_s
+    script.answers.append(CLOSED)
+    waits = [event.wait_s for event in script.play() if isinstance(event, Disconnected)]
+    assert waits == [0.1, 0.2, 0.4, wait_s]
