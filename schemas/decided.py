@@ -3,7 +3,7 @@
 Pure. A SYMBOL, ACCOUNT or LIMITS record says all of its thing: what a change leaves out is taken from the newest one.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
@@ -27,6 +27,8 @@ DISTURBED: Final = (
     "Others decide about the same: this stands, but may have undone one of theirs; read what holds, and decide again"
 )
 _AGAIN: Final = "-again"
+_REMEMBERED_MAX: Final = 10_000
+"""Decisions of which is known what they came after; the oldest is forgotten first."""
 LIMIT_NUMBERS: Final = (
     "max_order_size_e8", "max_position_size_e8", "max_daily_volume_e8", "fat_finger_limit_e8",
     "concentration_limit_e8", "max_leverage_e8", "var_limit_e8", "max_daily_loss_e8", "max_drawdown_e8",
@@ -61,12 +63,18 @@ class Decided:
         """By account and its name."""
         self.limits: dict[Scope, Control] = {}
         self._plans: dict[str, Plan] = {}
+        self._came_after: dict[str, tuple[Control, Control]] = {}
+        """Decisions about symbols and accounts by id: each as it stands, and the one about the same before it."""
 
     def apply(self, control: Control, now_us: int) -> bool:
         """Fold a decision, as the stages do. False for one that does not count."""
         if self.gate.knows(control.control_id) or self.gate.error(control) is not None:
             return False
         self.gate.let_through(control)
+        if (before := self.newest(control)) is not None:
+            if len(self._came_after) >= _REMEMBERED_MAX:
+                del self._came_after[next(iter(self._came_after))]
+            self._came_after[control.control_id] = control, before
         match control.kind:
             case ControlKind.SYMBOL:
                 self.symbols[control.symbol or ""] = control
@@ -85,6 +93,49 @@ class Decided:
         if control.kind is ControlKind.SYMBOL:
             return self.symbols.get(control.symbol or "")
         return self.accounts.get(control.account or "") if control.kind is ControlKind.ACCOUNT else None
+
+    def owed(self, control_ids: Iterable[str], changes: Collection[str]) -> list[Control]:
+        """What is to be written so that decisions undo nothing: each once more, on top of the one that it came after.
+
+        Where both together cannot be, that one once more. `changes` are the names of what was to change. What others
+        decided since is not touched.
+        """
+        owed = []
+        for control, before, again in self._undoing(control_ids, changes):
+            if not self.gate.knows(again.control_id) and self.newest(control) is control:
+                signed = {"issued_us": control.issued_us, "issued_by": control.issued_by}
+                restored = replace(before, control_id=again.control_id, **signed)
+                owed.append(restored if self.gate.error(again) else again)
+        return owed
+
+    def conflict(self, control_ids: Iterable[str], changes: Collection[str]) -> str | None:
+        """A sentence without its full stop where decisions that stand are not what was asked for; None if they are.
+
+        They may undo what somebody else decided, or were taken back for it.
+        """
+        for control, _, again in self._undoing(control_ids, changes):
+            if not self.gate.knows(again.control_id):
+                return DISTURBED
+            _, before = self._came_after.get(again.control_id, (again, control))
+            if before is not control:
+                return DISTURBED
+            if error := self.gate.error(again):
+                return f"It was taken back, for others decided about the same, and with that it cannot be: {error}"
+        return None
+
+    def _undoing(
+        self, control_ids: Iterable[str], changes: Collection[str]
+    ) -> Iterator[tuple[Control, Control, Control]]:
+        """Those that undid some of the one before: each, that one, and it on top of that one.
+
+        The records tell, so it does not matter who wrote them, when they came, and how often they were tried.
+        """
+        for control_id in control_ids:
+            if control_id in self._came_after:
+                control, before = self._came_after[control_id]
+                again = on_top(before, control, changes)
+                if replace(again, control_id=control_id) != control:
+                    yield control, before, again
 
     def planned(self, symbol: str, now_us: int) -> list[tuple[int, Phase]]:
         """The changes of a symbol's phase that are still to come: when, in microseconds since 1970 UTC, and to what."""
@@ -171,40 +222,6 @@ class Decided:
             plan.withdraw(control.effective_us)
         elif control.effective_us is not None and control.effective_us > now_us:
             plan.set(control.effective_us, control.phase)
-
-
-class UnderWay:
-    """Decisions on their way to the log: what each was built on, and what it comes after there."""
-
-    def __init__(self, decided: Decided) -> None:
-        """What the log is folded into."""
-        self._decided = decided
-        self._built_on: dict[str, Control | None] = {}
-        self._before: dict[str, Control | None] = {}
-        """Both by the decision's id."""
-
-    def begin(self, controls: Iterable[Control]) -> None:
-        """They are about to be written, as things stand."""
-        for control in controls:
-            newest = self._decided.newest(control)
-            self._built_on[control.control_id] = self._before[control.control_id] = newest
-
-    def fold(self, control: Control, now_us: int) -> bool:
-        """Fold a decision that came by, as `Decided.apply`."""
-        before = self._decided.newest(control)
-        counts = self._decided.apply(control, now_us)
-        if counts and control.control_id in self._before:
-            self._before[control.control_id] = before
-        return counts
-
-    def end(self, controls: Iterable[Control]) -> list[tuple[Control, Control]]:
-        """They came by, or nobody waits: those that may have undone a decision between, each with that one."""
-        undone = []
-        for control in controls:
-            built_on, before = self._built_on.pop(control.control_id), self._before.pop(control.control_id)
-            if before is not None and before is not built_on:
-                undone.append((control, before))
-        return undone
 
 
 def on_top(found: Control, control: Control, changes: Collection[str]) -> Control:

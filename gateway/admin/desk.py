@@ -14,7 +14,7 @@ from gateway.auth.tokens import Identity
 from gateway.decisions import DecisionDesk
 from gateway.errors import ApiError, Code
 from schemas.controls import CONTROL_ID_CHARACTERS_MAX
-from schemas.decided import DISTURBED, ChangeError, Decided, Stop, UnderWay, on_top
+from schemas.decided import ChangeError, Decided, Stop
 from schemas.messages import Control, ControlKind, Phase
 
 _log: Final = structlog.get_logger("gateway.admin")
@@ -41,13 +41,12 @@ class AdminDesk:
         self.decided = Decided()
         self._turn = asyncio.Lock()
         self._waiting = 0
-        self._under_way = UnderWay(self.decided)
 
     def apply_all(self, controls: Iterable[Control]) -> None:
         """Fold decisions in their order."""
         now_us = time.time_ns() // 1_000
         for control in controls:
-            self._under_way.fold(control, now_us)
+            self.decided.apply(control, now_us)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -111,33 +110,33 @@ class AdminDesk:
             raise ApiError(code, f"{error}.") from error
 
     async def _made(self, identity: Identity, controls: list[Control], changes: Collection[str] = ()) -> Decision:
-        first = controls[0].control_id
-        if self.decided.gate.knows(first):
-            return Decision(first, None)
+        """Raises ApiError: with CONFLICT it stands, with OUTCOME_UNKNOWN it may, with any other nothing was done."""
+        control_ids = [control.control_id for control in controls]
+        first, position = control_ids[0], None
+        if not self.decided.gate.knows(first):
+            position = await self._written(identity, controls)
+        if owed := self.decided.owed(control_ids, changes):
+            _log.warning("decided_again", by=identity.username, decision_id=first, count=len(owed))
+            try:
+                await self._desk.decide(*owed)
+            except ApiError as error:
+                _log.warning("not_decided_again", decision_id=first, detail=error.message)
+        if conflict := self.decided.conflict(control_ids, changes):
+            raise ApiError(Code.CONFLICT, f"{conflict}.")
+        return Decision(first, position)
+
+    async def _written(self, identity: Identity, controls: list[Control]) -> str:
+        """Where decisions stand that were not made before. Raises ApiError."""
         signed = {"issued_us": time.time_ns() // 1_000, "issued_by": identity.username}
         controls = [replace(control, **signed) for control in controls]
         for control in controls:
             if error := self.decided.gate.error(control):
                 raise _refused(error)
-        position, undone = await self._written(controls)
-        if undone:
-            _log.warning("decided_again", by=identity.username, decision_id=first, count=len(undone))
-            again = [on_top(found, control, changes) for control, found in undone]
-            _, undone = await self._written(again)
-        if undone:
-            raise ApiError(Code.CONFLICT, f"{DISTURBED}.")
+        position = await self._desk.decide(*controls)
         kinds = sorted({control.kind.lower() for control in controls})
+        first = controls[0].control_id
         _log.info("decided", by=identity.username, decision_id=first, kinds=kinds, count=len(controls))
-        return Decision(first, str(position))
-
-    async def _written(self, controls: list[Control]) -> tuple[int, list[tuple[Control, Control]]]:
-        """Where decisions stand, and those that came after one they did not build on, each with that one."""
-        self._under_way.begin(controls)
-        try:
-            position = await self._desk.decide(*controls)
-        finally:
-            undone = self._under_way.end(controls)
-        return position, undone
+        return str(position)
 
 
 def _id(kind: ControlKind, token: str) -> str:

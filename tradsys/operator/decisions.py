@@ -10,7 +10,7 @@ from confluent_kafka import KafkaException
 from msgspec.structs import replace
 
 from schemas.codec import Codec, CodecError
-from schemas.decided import DISTURBED, Decided, UnderWay, on_top
+from schemas.decided import Decided
 from schemas.messages import AccountState, Control, ControlKind, Phase, Transfer, TransferKind
 from stream_topology.decisions import write_decisions
 from stream_topology.sharding import partition_of
@@ -35,7 +35,6 @@ class Decisions:
         self._log = log
         self._codec = codec
         self.decided = Decided()
-        self._under_way = UnderWay(self.decided)
         self._next_offset = 0
         """Of the first partition: all before it was read."""
         self.limit_changes: list[Control] = []
@@ -91,9 +90,11 @@ class Decisions:
     def decide(self, kind: ControlKind, control_id: str | None, changes: Collection[str] = (), **fields: Any) -> bool:
         """Make a decision, of a symbol or account with the names of what it changes.
 
-        False if one of that id was made before: then nothing is done. Raises CommandError.
+        False if one of that id was made before: then nothing is done. Raises CommandError, also where that one undoes
+        what somebody else decided.
         """
         if control_id is not None and self.decided.gate.knows(control_id):
+            self._require_no_conflict([control_id], changes)
             return False
         control = self.new(kind, control_id, **fields)
         self.write([control], f"With --id {control.control_id} it is safe to repeat: it is made once.", changes)
@@ -112,31 +113,38 @@ class Decisions:
 
         Where somebody decided about the same symbol or account since it was read here, what is to change, `changes`, is
         written once more on top of that, so that it undoes nothing. Raises CommandError, also for one that the stages
-        would not apply, or where that was disturbed too; `when_unknown` says what to do when Kafka does not answer
-        whether it took them.
+        would not apply, or where that was disturbed too or failed; `when_unknown` says what to do when Kafka does not
+        answer whether it took them.
         """
-        undone = self._written(list(controls), when_unknown)
-        if undone:
-            again = [on_top(found, control, changes) for control, found in undone]
-            if self._written(again, when_unknown):
-                raise CommandError(f"{DISTURBED}.")
-
-    def _written(self, controls: list[Control], when_unknown: str) -> list[tuple[Control, Control]]:
-        """Those that came after a decision they did not build on, each with that one. Raises CommandError."""
+        controls = list(controls)
         for control in controls:
             if error := self.decided.gate.error(control):
                 raise CommandError(f"Nothing was decided: {error}.")
-        values = [self._codec.encode(control) for control in controls]
-        self._under_way.begin(controls)
         try:
-            write_decisions(self._log.bootstrap, self._log.prefix, self._log.shards, values)
-            self._read_back(controls[-1].control_id)
+            self._written(controls)
         except KafkaException as error:
             sentence = f"Kafka did not say that it took the decision: {error.args[0].str()}. {when_unknown}"
             raise CommandError(sentence) from error
-        finally:
-            undone = self._under_way.end(controls)
-        return undone
+        control_ids = [control.control_id for control in controls]
+        cause: Exception | None = None
+        if owed := self.decided.owed(control_ids, changes):
+            try:
+                self._written(owed)
+            except (KafkaException, CommandError) as error:
+                cause = error
+        self._require_no_conflict(control_ids, changes, cause)
+
+    def _require_no_conflict(
+        self, control_ids: Iterable[str], changes: Collection[str], cause: Exception | None = None
+    ) -> None:
+        if conflict := self.decided.conflict(control_ids, changes):
+            raise CommandError(f"{conflict}.") from cause
+
+    def _written(self, controls: list[Control]) -> None:
+        """Write decisions and read them back. Raises KafkaException, and CommandError if they cannot be read."""
+        values = [self._codec.encode(control) for control in controls]
+        write_decisions(self._log.bootstrap, self._log.prefix, self._log.shards, values)
+        self._read_back(controls[-1].control_id)
 
     def _read_back(self, control_id: str) -> None:
         """Read on until a decision that was written has come by. Raises CommandError."""
@@ -169,7 +177,7 @@ class Decisions:
         except CodecError:
             return None
         assert isinstance(control, Control)
-        if self._under_way.fold(control, record.ts_us) and control.kind is ControlKind.LIMITS:
+        if self.decided.apply(control, record.ts_us) and control.kind is ControlKind.LIMITS:
             self.limit_changes.append(control)
         return control
 

@@ -111,9 +111,66 @@ async def test_a_change_undoes_no_stop_of_another_gateway(served: Any, ask: Any)
 
 async def test_who_is_disturbed_twice_is_told(served: Any, ask: Any) -> None:
     bob = served.admin.decided.accounts["bob"]
-    served.others = {number: [replace(bob, control_id=f"other-{number}")] for number in (1, 2)}
+    served.others = {
+        number: [replace(bob, control_id=f"other-{number}", account_status=AccountStatus.SUSPENDED)]
+        for number in (1, 2)
+    }
     answer = await ask("PATCH", "/accounts/bob", {"open_orders_max": 5})
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "CONFLICT")
+    bob, key = served.admin.decided.accounts["bob"], {"idempotency-key": "a-key-of-this-test"}
+    served.others = {number: [replace(bob, control_id=f"o{number}", open_orders_max=number)] for number in (3, 4)}
+    for _ in range(2):
+        answer = await ask("POST", "/kill", {"what": "account", "name": "bob"}, **key)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "CONFLICT")
+    assert len(served.decided) == 4
+
+
+@pytest.fixture
+def breaks(served: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The log cannot be reached as soon as the next decision has come by."""
+    apply_all = served.decisions.apply_all
+
+    def fold(controls: Any) -> None:
+        apply_all(controls)
+        served.is_current = False
+
+    return lambda: monkeypatch.setattr(served.decisions, "apply_all", fold)
+
+
+async def test_who_could_not_mend_what_he_undid_is_told(served: Any, ask: Any, breaks: Any) -> None:
+    newest = served.admin.decided.symbols["BTC-USD"]
+    served.others = {1: [replace(newest, control_id="kill", symbol_status=SymbolStatus.HALTED, cancel_open=True)]}
+    breaks()
+    answer = await ask("PATCH", "/symbols/BTC-USD", {"maker_fee": "0.002"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "CONFLICT")
+    assert "this stands, but may have undone one of theirs" in answer.json()["error"]["message"]
+
+
+async def test_a_repeat_mends_what_the_first_one_could_not(
+    served: Any, ask: Any, breaks: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest = served.admin.decided.symbols["BTC-USD"]
+    served.others = {1: [replace(newest, control_id="tick", tick_e8=2 * E8)]}
+    kill, key = {"what": "symbol", "name": "BTC-USD"}, {"idempotency-key": "a-key-of-this-test"}
+    breaks()
+    assert (await ask("POST", "/kill", kill, **key)).status_code == 409
+    monkeypatch.undo()
+    served.is_current = True
+    assert (await ask("POST", "/kill", kill, **key)).status_code == 200
+    holds = served.admin.decided.symbols["BTC-USD"]
+    assert (holds.symbol_status, holds.tick_e8, holds.cancel_open) == (SymbolStatus.HALTED, 2 * E8, True)
+
+
+async def test_a_change_that_cannot_be_with_what_came_between_is_taken_back(served: Any, ask: Any) -> None:
+    newest = served.admin.decided.symbols["BTC-USD"]
+    margins = {"maintenance_margin_e8": E8 // 2, "initial_margin_e8": E8 // 2}
+    kill = replace(newest, control_id="kill", symbol_status=SymbolStatus.HALTED, cancel_open=True, **margins)
+    served.others = {1: [kill]}
+    answer = await ask("PATCH", "/symbols/BTC-USD", {"initial_margin": "0.1"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "CONFLICT")
+    assert "It was taken back" in answer.json()["error"]["message"]
+    holds = served.admin.decided.symbols["BTC-USD"]
+    assert (holds.symbol_status, holds.initial_margin_e8, holds.issued_by) == (SymbolStatus.HALTED, E8 // 2, "root")
 
 
 async def test_changes_at_one_gateway_build_on_each_other(served: Any, ask: Any) -> None:

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from schemas import decided as module
-from schemas.decided import ChangeError, Decided, UnderWay, on_top
+from schemas.decided import DISTURBED, ChangeError, Decided
 from schemas.messages import AccountKind, AccountStatus, Control, ControlKind, Phase, SymbolStatus
 
 TICK_AND_LOT = {"tick_e8": 5, "lot_e8": 7}
@@ -113,17 +113,38 @@ def test_phases_to_come_are_planned_and_bounded(venue: Decided, monkeypatch: pyt
 
 
 def test_who_came_between_is_found_and_nothing_is_undone(venue: Decided) -> None:
-    under_way, newest = UnderWay(venue), venue.symbols["BTC-USD"]
+    newest = venue.symbols["BTC-USD"]
     mine = replace(newest, control_id="mine", tick_e8=9)
-    elsewhere = replace(venue.symbols["ETH-USD"], control_id="elsewhere", tick_e8=8)
-    under_way.begin([mine])
-    assert [under_way.fold(control, 0) for control in (elsewhere, mine)] == [True, True]
-    assert under_way.end([mine]) == []
-    other = replace(newest, control_id="other", symbol_status=SymbolStatus.HALTED, lot_e8=8)
+    venue.apply(mine, 0)
+    venue.apply(replace(venue.symbols["ETH-USD"], control_id="elsewhere", tick_e8=8), 0)
+    assert (venue.owed(["mine", "unknown"], {"tick_e8"}), venue.conflict(["mine"], {"tick_e8"})) == ([], None)
+    other = replace(mine, control_id="other", symbol_status=SymbolStatus.HALTED, lot_e8=8)
     later = replace(mine, control_id="later", tick_e8=10)
-    under_way.begin([later])
-    assert [under_way.fold(control, 0) for control in (other, later)] == [True, True]
-    assert under_way.end([later]) == [(later, other)]
-    again = on_top(other, later, {"tick_e8"})
+    for control in (other, later):
+        venue.apply(control, 0)
+    (again,) = venue.owed(["mine", "later"], {"tick_e8"})
+    assert venue.conflict(["later"], {"tick_e8"}) == DISTURBED
     assert (again.tick_e8, again.lot_e8, again.symbol_status) == (10, 8, SymbolStatus.HALTED)
     assert again.control_id == "later-again"
+    venue.apply(again, 0)
+    assert (venue.owed(["later"], {"tick_e8"}), venue.conflict(["later"], {"tick_e8"})) == ([], None)
+
+
+def test_what_others_decided_since_is_not_written_over(venue: Decided) -> None:
+    newest = venue.symbols["BTC-USD"]
+    kill = replace(newest, control_id="kill", symbol_status=SymbolStatus.HALTED)
+    mine = replace(newest, control_id="mine", tick_e8=9)
+    for control in (kill, mine, replace(mine, control_id="since", lot_e8=8)):
+        venue.apply(control, 0)
+    assert venue.owed(["mine"], {"tick_e8"}) == []
+    assert venue.conflict(["mine"], {"tick_e8"}) == DISTURBED
+
+
+def test_what_decisions_came_after_is_forgotten_in_the_end(venue: Decided, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_REMEMBERED_MAX", 2)
+    newest = venue.symbols["BTC-USD"]
+    for number in range(5):
+        venue.apply(replace(newest, control_id=f"{number}", lot_e8=7 + number, tick_e8=7 + number), 0)
+    assert [control.control_id for control in venue.owed(["4"], {"tick_e8"})] == ["4-again"]
+    conflicts = [venue.conflict([f"{number}"], {"tick_e8"}) for number in range(5)]
+    assert conflicts == [None, None, None, DISTURBED, DISTURBED]

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 from msgspec.structs import replace
 
 from schemas.codec import local_codec
@@ -95,6 +96,41 @@ def test_who_is_disturbed_twice_is_told(log: Log) -> None:
     log.others = [[replace(SYMBOL, control_id=f"other-{number}", tick_e8=number)] for number in (5, 6)]
     with pytest.raises(CommandError, match="Others decide about the same"):
         change(decisions, lot_e8=7)
+
+
+KILL = replace(SYMBOL, control_id="kill", symbol_status=SymbolStatus.HALTED, cancel_open=True)
+
+
+def test_who_could_not_mend_what_he_undid_is_told_each_time(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    decisions = opened(log)
+    log.others = [[KILL]]
+    written = log.write
+
+    def write(*arguments: Any) -> None:
+        monkeypatch.setattr(module, "write_decisions", fail)
+        written(*arguments)
+
+    def fail(*_: Any) -> None:
+        raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+
+    monkeypatch.setattr(module, "write_decisions", write)
+    for _ in range(2):
+        fields = decisions.decided.symbol_fields("BTC-USD", {"tick_e8": 2 * E8})
+        with pytest.raises(CommandError, match="this stands, but may have undone one of theirs"):
+            decisions.decide(ControlKind.SYMBOL, "mine", {"tick_e8"}, **fields)
+        decisions = opened(log)
+    assert [control.control_id for control in log.controls] == ["made", "kill", "mine"]
+
+
+def test_a_change_that_cannot_be_with_what_came_between_is_taken_back(log: Log) -> None:
+    decisions = opened(log)
+    kill = replace(KILL, maintenance_margin_e8=E8 // 2)
+    log.others = [[kill]]
+    with pytest.raises(CommandError, match=r"It was taken back.*initial_margin_e8 is 10000000: it must be"):
+        change(decisions, initial_margin_e8=E8 // 10)
+    holds = opened(log).symbols["BTC-USD"]
+    signed = {"issued_us": holds.issued_us, "issued_by": holds.issued_by}
+    assert holds == replace(kill, control_id=holds.control_id, **signed)
 
 
 def test_accounts_are_changed_alike(log: Log) -> None:
