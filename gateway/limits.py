@@ -77,6 +77,10 @@ DECISIONS_WAITING_MAX: Final = 8
 """Decisions of one process that wait for the log; beyond it 503."""
 DECIDE_S: Final = 5.0
 """A decision stands in the log, and was read back, by then; beyond it the outcome is unknown."""
+MEND_S: Final = 1.0
+"""Between two looks whether a decision that came late undid another, or two tries to mend that."""
+MEND_TRIES: Final = 90
+"""Longer than a transaction that is on its way can still be committed."""
 TIMETABLE_PHASES_MAX: Final = 20
 """Phases of a day, in a timetable."""
 HOLIDAYS_MAX: Final = 400

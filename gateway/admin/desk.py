@@ -41,6 +41,7 @@ class AdminDesk:
         self.decided = Decided()
         self._turn = asyncio.Lock()
         self._waiting = 0
+        self._mending: set[asyncio.Task[None]] = set()
 
     def apply_all(self, controls: Iterable[Control]) -> None:
         """Fold decisions in their order."""
@@ -114,16 +115,42 @@ class AdminDesk:
         control_ids = [control.control_id for control in controls]
         first, position = control_ids[0], None
         if not self.decided.gate.knows(first):
-            position = await self._written(identity, controls)
+            try:
+                position = await self._written(identity, controls)
+            except ApiError as error:
+                if error.code is Code.OUTCOME_UNKNOWN:
+                    self._mend_later(control_ids, changes)
+                raise
+        await self._mend(control_ids, changes)
+        if conflict := self.decided.conflict(control_ids, changes):
+            self._mend_later(control_ids, changes)
+            raise ApiError(Code.CONFLICT, f"{conflict}.")
+        return Decision(first, position)
+
+    async def _mend(self, control_ids: Sequence[str], changes: Collection[str]) -> None:
+        """Write once more what undid something, on top of that; what comes of it is found in the log."""
         if owed := self.decided.owed(control_ids, changes):
-            _log.warning("decided_again", by=identity.username, decision_id=first, count=len(owed))
+            _log.warning("decided_again", by=owed[0].issued_by, decision_id=control_ids[0], count=len(owed))
             try:
                 await self._desk.decide(*owed)
             except ApiError as error:
-                _log.warning("not_decided_again", decision_id=first, detail=error.message)
-        if conflict := self.decided.conflict(control_ids, changes):
-            raise ApiError(Code.CONFLICT, f"{conflict}.")
-        return Decision(first, position)
+                _log.warning("not_decided_again", decision_id=control_ids[0], detail=error.message)
+
+    def _mend_later(self, control_ids: Sequence[str], changes: Collection[str]) -> None:
+        """Whoever asked has his answer: what decisions undo that are not known yet, or that failed, is mended alone."""
+
+        async def mend() -> None:
+            for _ in range(limits.MEND_TRIES):
+                await asyncio.sleep(limits.MEND_S)
+                async with self._turn:
+                    await self._mend(control_ids, changes)
+                if self.decided.gate.knows(control_ids[0]) and not self.decided.owed(control_ids, changes):
+                    return
+
+        if changes:
+            task = asyncio.create_task(mend())
+            self._mending.add(task)
+            task.add_done_callback(self._mending.discard)
 
     async def _written(self, identity: Identity, controls: list[Control]) -> str:
         """Where decisions stand that were not made before. Raises ApiError."""
