@@ -304,6 +304,23 @@ async def client(served: Served) -> AsyncIterator[httpx.AsyncClient]:
         yield opened
 
 
+@pytest.fixture
+async def ask(served: Any, client: Any) -> Any:
+    """Ask as an admin, about a venue with two accounts and a symbol."""
+
+    async def asked(method: str, path: str, body: Any = None, **headers: str) -> Any:
+        return await client.request(
+            method, "/api/v1/admin" + path, json=body, headers=served.bearer("root", "admin") | headers
+        )
+
+    rules = {"tick": "0.01", "lot": "0.0001", "maker_fee": "0.001"}
+    for account in ("alice", "bob"):
+        assert (await asked("PATCH", f"/accounts/{account}", {"kind": "cash"})).status_code == 200
+    assert (await asked("PATCH", "/symbols/BTC-USD", rules)).status_code == 200
+    served.decided.clear()
+    return asked
+
+
 @pytest.fixture(name="make_symbol")
 def _make_symbol() -> Callable[[str], Control]:
     return make_symbol
