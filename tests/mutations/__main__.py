@@ -48,7 +48,7 @@ TESTS = {
     "gateway/pairs": ("tests/unit/gateway/test_symbol_pairs.py",),
     "gateway/decisions.py": ("tests/unit/gateway/test_symbol_pairs.py",),
     "gateway/idempotency.py": ("tests/unit/gateway/test_idempotency.py",),
-    "gateway/admin": ("tests/unit/gateway/test_admin.py",),
+    "gateway/admin": ("tests/unit/gateway/test_admin.py", "tests/unit/gateway/test_admin_conflicts.py"),
     "gateway/auth": (
         "tests/unit/gateway/test_tokens.py",
         "tests/unit/gateway/test_passwords.py",

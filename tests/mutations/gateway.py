@@ -91,7 +91,8 @@ GATEWAY_MUTATIONS: Final = (
     Mutation("a refusal is the answer for a day", REPEATS, "if reply.status not in _SUCCESS:", "if False:"),
     Mutation("an answer lost is a decision made again", REPEATS, "if key is None or request", "if True or request"),
     Mutation("admins are heard from everywhere", CALLERS, "if right in FOR_ADMINS and not", "if False and not"),
-    Mutation("a deposit without its key's memory", ADMIN, "if self.decided.gate.knows(first):", "if False:"),
+    Mutation("a deposit without its key's memory", ADMIN, "if not self.decided.gate.knows(first):", "if True:"),
+    Mutation("who undid something is not told", ADMIN, "raise ApiError(Code.CONFLICT,", "ApiError(Code.CONFLICT,"),
     Mutation(
         "decisions are checked by the log alone",
         ADMIN,

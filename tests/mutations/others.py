@@ -18,7 +18,10 @@ STATES = "schemas/order_states.py"
 
 OTHER_MUTATIONS: Final = (
     Mutation("leftovers are never swept", HEAP, "if len(self._entries) >= self._sweep_at:", "if False:"),
-    Mutation("who came between is not seen", DECIDED, "self._before[control.control_id] = before", "pass"),
+    Mutation("who came between is not seen", DECIDED, "self._came_after[control.control_id] = control, before", "pass"),
+    Mutation("what came since is written over", DECIDED, " and self.newest(control) is control:", ":"),
+    Mutation("what cannot be is written again", DECIDED, "restored if self.gate.error(again) else again", "again"),
+    Mutation("who is disturbed twice is not told", DECIDED, "if before is not control:", "if False:"),
     Mutation("a change undoes what came between", DECIDED, "if name not in changes}", "if name in changes}"),
     Mutation("a take-profit is a stop", TRIGGER_RULES, "is not (order_type is OrderType.TAKE_PROFIT)", "is not False"),
     Mutation("a plan begins too late", PLAN, "self.steps[0][0] <= now_us", "self.steps[0][0] < now_us"),

@@ -140,6 +140,28 @@ def test_what_others_decided_since_is_not_written_over(venue: Decided) -> None:
     assert venue.conflict(["mine"], {"tick_e8"}) == DISTURBED
 
 
+def test_who_is_disturbed_twice_stays_in_conflict(venue: Decided) -> None:
+    newest = venue.symbols["BTC-USD"]
+    for control in (replace(newest, control_id="other", lot_e8=8), replace(newest, control_id="mine", tick_e8=9)):
+        venue.apply(control, 0)
+    (again,) = venue.owed(["mine"], {"tick_e8"})
+    for control in (replace(newest, control_id="third", lot_e8=9), again):
+        venue.apply(control, 0)
+    assert (venue.owed(["mine"], {"tick_e8"}), venue.conflict(["mine"], {"tick_e8"})) == ([], DISTURBED)
+
+
+def test_what_cannot_be_with_the_one_before_is_taken_back(venue: Decided) -> None:
+    newest = venue.symbols["BTC-USD"]
+    kill = replace(newest, control_id="kill", symbol_status=SymbolStatus.HALTED, maintenance_margin_e8=9)
+    for control in (kill, replace(newest, control_id="mine", initial_margin_e8=8)):
+        venue.apply(control, 0)
+    (again,) = venue.owed(["mine"], {"initial_margin_e8"})
+    assert again == replace(kill, control_id="mine-again")
+    venue.apply(again, 0)
+    assert venue.owed(["mine"], {"initial_margin_e8"}) == []
+    assert "It was taken back" in (venue.conflict(["mine"], {"initial_margin_e8"}) or "")
+
+
 def test_what_decisions_came_after_is_forgotten_in_the_end(venue: Decided, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_REMEMBERED_MAX", 2)
     newest = venue.symbols["BTC-USD"]
