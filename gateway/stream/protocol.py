@@ -6,10 +6,12 @@ close does not wait for it, and what does not end in time is cut off.
 
 import asyncio
 import socket
+from contextlib import suppress
 from typing import Any, Final
 
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidState
 
 from gateway import limits
 
@@ -31,6 +33,11 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         """The peer did not answer a ping: it is told to go, and cut off where it does not read that either."""
         super().keepalive_timeout()
         self.loop.call_later(limits.WS_ABORT_S, self.transport.abort)
+
+    def send_receive_event_to_app(self) -> None:
+        """A whole message has come. What is no text closes the connection, once: the peer's close may have come with it."""
+        with suppress(InvalidState):
+            super().send_receive_event_to_app()
 
     async def send(self, message: Any) -> None:
         """Send an ASGI event, or ready bytes."""

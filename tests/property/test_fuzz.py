@@ -61,6 +61,10 @@ def test_a_connection_stays_or_ends_with_a_code(pieces: int, data: bytes) -> Non
     targets.frames(bytes((pieces,)) + data)
 
 
+def test_a_text_that_is_none_and_a_close_in_the_same_bytes_close_once() -> None:
+    targets.frames(bytes.fromhex("02 81820000000061ff 88820000000003e8"))
+
+
 @pytest.mark.parametrize("name", targets.TARGETS)
 def test_nothing_at_all_is_something_too(name: str) -> None:
     targets.TARGETS[name](b"")
