@@ -35,7 +35,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         self.loop.call_later(limits.WS_ABORT_S, self.transport.abort)
 
     def send_receive_event_to_app(self) -> None:
-        """A whole message has come. What is no text closes the connection, once: the peer's close may have come with it."""
+        """A whole message; one that is no text closes the connection, once: the peer's close may have come with it."""
         with suppress(InvalidState):
             super().send_receive_event_to_app()
 

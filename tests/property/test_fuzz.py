@@ -62,7 +62,12 @@ def test_a_connection_stays_or_ends_with_a_code(pieces: int, data: bytes) -> Non
 
 
 def test_a_text_that_is_none_and_a_close_in_the_same_bytes_close_once() -> None:
-    targets.frames(bytes.fromhex("02 81820000000061ff 88820000000003e8"))
+    targets.frames(
+        bytes.fromhex(
+            "02018100000000618090909090909090810001010000000089800000000088820000000010ffffff"
+            "ffd4ffff0100030000007e8200021d0000000000"
+        )
+    )
 
 
 @pytest.mark.parametrize("name", targets.TARGETS)
