@@ -1,6 +1,8 @@
 """Where a platform's log, registry and database are, by the names that all processes read from their environment."""
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from psycopg.conninfo import make_conninfo
 
@@ -10,6 +12,20 @@ from stream_topology.subjects import subjects
 from stream_topology.topics import DEFAULT_PREFIX, DEFAULT_SHARDS
 from tradsys.audit.kafka_log import KafkaLog
 from tradsys.errors import CommandError
+from tradsys.settings import environment_of, was_started
+
+
+def platform(home: Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment of the platform in `home`, or of the one that `environ` names. Raises CommandError.
+
+    Nothing is looked for at the usual addresses: what listens there may be a venue that nobody meant.
+    """
+    if not was_started(home) and not environ.keys() & {"KAFKA_BOOTSTRAP", "DB_PASSWORD"}:
+        raise CommandError(
+            f"Nothing was ever started in {home}. Name the platform with --home or TRADSYS_HOME, or its addresses with "
+            "KAFKA_BOOTSTRAP and those that `tradsys env` shows."
+        )
+    return environment_of(home, environ)
 
 
 def log(environ: Mapping[str, str]) -> KafkaLog:

@@ -24,7 +24,6 @@ from tradsys.commands.options import AsJson, DecisionId, Home
 from tradsys.errors import CommandError
 from tradsys.operator.decisions import Decisions, new_id
 from tradsys.operator.typed import EXIT_USAGE, decidable, facts_table, made_before, shown_e8, typed_choice, typed_e8
-from tradsys.settings import environment_of
 
 
 def command(
@@ -59,7 +58,7 @@ def command(
     Each is a record in the log. A deposit or a transfer that is repeated with the same --id is made once. `--status
     active` also ends that a loss made it reducing; losses count anew from there.
     """
-    environ = environment_of(home)
+    environ = connections.platform(home)
     decisions = Decisions(connections.log(environ), connections.codec(environ))
     given: dict[str, Any] = {
         "account_kind": typed_choice("--kind", kind, AccountKind),

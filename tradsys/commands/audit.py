@@ -17,7 +17,6 @@ from tradsys.audit.reconcile import Reconciliation
 from tradsys.audit.report import as_json, as_table
 from tradsys.commands.options import AsJson, Home
 from tradsys.errors import CommandError
-from tradsys.settings import environment_of
 
 EXIT_DISAGREES: Final = 1
 EXIT_NOT_AUDITED: Final = 2
@@ -37,8 +36,8 @@ def command(
     SCHEMA_REGISTRY_URL, DB_HOST, ...), else from the platform that was started in the home directory. Exit code 0:
     everything agrees; 1: something does not; 2: it could not be audited.
     """
-    environ = environment_of(home)
     try:
+        environ = connections.platform(home)
         with Console(stderr=True).status("waiting until nobody trades") as status:
             evidence = Evidence(connections.log(environ), connections.codec(environ), connections.database(environ))
             result = prove_at_rest(Quiet(evidence.log), lambda: evidence.prove(status.update), wait_s)

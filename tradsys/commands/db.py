@@ -21,7 +21,6 @@ from tradsys import connections
 from tradsys.commands.options import AsJson, Home
 from tradsys.errors import CommandError
 from tradsys.operator.typed import EXIT_USAGE
-from tradsys.settings import environment_of
 from workers.projections.prune import DAYS_MIN, Old, Pruning
 from workers.projections.rebuild import Rebuild
 from workers.shell.endings import WorkerError
@@ -80,7 +79,7 @@ def command(
         raise CommandError(_TAKES[action], exit_code=EXIT_USAGE)
     if dry_run and action is not Action.PRUNE:
         raise CommandError("--dry-run is for prune only.", exit_code=EXIT_USAGE)
-    environ = environment_of(home)
+    environ = connections.platform(home)
     dsn = connections.database(environ)
     if action is Action.REBUILD:
         _rebuild(environ, dsn, as_json=as_json)

@@ -10,7 +10,6 @@ from tradsys.commands.options import Home
 from tradsys.errors import CommandError
 from tradsys.operator.decisions import Decisions
 from tradsys.operator.typed import EXIT_USAGE, decidable
-from tradsys.settings import environment_of
 
 KINDS: Final = {"symbol": 1, "account": 1, "strategy": 2, "venue": 0}
 """What can be stopped, and how many names say which one."""
@@ -38,7 +37,7 @@ def command(
             "or `tradsys kill venue`.",
             exit_code=EXIT_USAGE,
         )
-    environ = environment_of(home)
+    environ = connections.platform(home)
     decisions = Decisions(connections.log(environ), connections.codec(environ))
     if reducing and what == "symbol":
         raise CommandError("A symbol cannot be reducing: an account or the venue can.", exit_code=EXIT_USAGE)

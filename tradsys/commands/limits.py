@@ -15,7 +15,6 @@ from tradsys import connections
 from tradsys.commands.options import AsJson, DecisionId, Home
 from tradsys.operator.decisions import Decisions
 from tradsys.operator.typed import decidable, made_before, shown_e8, typed_count, typed_e8
-from tradsys.settings import environment_of
 
 NONE: Final = "none"
 EVERY: Final = "every"
@@ -48,7 +47,7 @@ def command(
 
     Of each kind of limit the most specific holds: of the account in the symbol, of the account, of the symbol, of all.
     """
-    environ = environment_of(home)
+    environ = connections.platform(home)
     decisions = Decisions(connections.log(environ), connections.codec(environ))
     with decidable():
         decisions.decided.require("account", account)

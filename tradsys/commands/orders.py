@@ -14,7 +14,6 @@ from tradsys.commands.options import AsJson, Home
 from tradsys.errors import CommandError
 from tradsys.operator.orders import OPEN, Orders, why
 from tradsys.operator.typed import EXIT_USAGE, facts_table
-from tradsys.settings import environment_of
 
 LIMIT_DEFAULT: Final = 20
 LIMIT_MAX: Final = 10_000
@@ -39,7 +38,7 @@ def command(
         raise CommandError(
             f"--status is {status[:40]!r}; it must be one of {', '.join(_STATUSES)}.", exit_code=EXIT_USAGE
         )
-    known = Orders(connections.database(environment_of(home)))
+    known = Orders(connections.database(connections.platform(home)))
     if order_id is not None:
         if account or symbol or status:
             raise CommandError("An order's id says which one: leave the other options out.", exit_code=EXIT_USAGE)

@@ -19,7 +19,6 @@ from tradsys.operator.decisions import Decisions
 from tradsys.operator.sessions import told_sessions
 from tradsys.operator.timetable import typed_days, typed_timetable
 from tradsys.operator.typed import EXIT_USAGE, decidable, shown_e8, typed_choice
-from tradsys.settings import environment_of
 
 
 def command(
@@ -54,7 +53,7 @@ def command(
     A planned phase begins with the first tick of the log's clock that is not before its time. What opens or closes a
     symbol after an auction trades what was collected at one price.
     """
-    environ = environment_of(home)
+    environ = connections.platform(home)
     log, codec = connections.log(environ), connections.codec(environ)
     decisions = Decisions(log, codec)
     chosen = typed_choice("--phase", phase, Phase)

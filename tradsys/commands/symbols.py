@@ -25,7 +25,6 @@ from tradsys.operator.typed import (
     typed_count,
     typed_e8,
 )
-from tradsys.settings import environment_of
 
 NONE: Final = "none"
 ALL: Final = "ALL"
@@ -85,7 +84,7 @@ def command(
 
     The decision is a record in the log: it takes effect there, for every order after it.
     """
-    environ = environment_of(home)
+    environ = connections.platform(home)
     decisions = Decisions(connections.log(environ), connections.codec(environ))
     symbols = decisions.symbols
     texts = (tick, lot, quantity_min, quantity_max, notional_min, notional_max, price_band, reference_price)

@@ -33,7 +33,6 @@ from tradsys import connections
 from tradsys.commands.options import AsJson, Home
 from tradsys.errors import CommandError
 from tradsys.operator.typed import EXIT_USAGE
-from tradsys.settings import environment_of
 
 
 class Action(StrEnum):
@@ -75,7 +74,7 @@ def command(
         raise CommandError("--account goes with create, --role with create and role.", exit_code=EXIT_USAGE)
     if action in {Action.CREATE, Action.ROLE} and role is None:
         raise CommandError("Which --role: viewer, trader or admin?", exit_code=EXIT_USAGE)
-    environ = environment_of(home)
+    environ = connections.platform(home)
     conninfo = connections.database(environ)
     engine = create_engine(
         "postgresql+psycopg://",

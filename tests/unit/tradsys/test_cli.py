@@ -59,6 +59,30 @@ def test_nothing_running_is_said_not_thrown(tmp_path: Path) -> None:
     assert (logs.returncode, logs.stderr) == (1, f"tradsys: {home} has no logs: nothing was ever started there.\n")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("kill", "venue", "--yes"),
+        ("symbols", "TEST-USD", "--tick", "0.01"),
+        ("accounts",),
+        ("limits",),
+        ("sessions",),
+        ("orders",),
+        ("users",),
+        ("audit",),
+        ("db", "prune", "400"),
+    ],
+)
+def test_no_venue_is_touched_that_nobody_named(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("KAFKA_BOOTSTRAP", "DB_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    done = _tradsys(*words, "--home", str(tmp_path))
+    assert done.returncode in {1, 2}
+    assert done.stderr.startswith(f"tradsys: Nothing was ever started in {tmp_path}. Name the platform with --home")
+
+
 def test_env_of_a_home_that_was_never_started_makes_nothing(tmp_path: Path) -> None:
     home = tmp_path / "never"
     done = _tradsys("env", "--home", str(home))
