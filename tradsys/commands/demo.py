@@ -21,7 +21,7 @@ from tradsys.errors import CommandError
 from tradsys.settings import default_home
 
 EVENTS_DEFAULT: Final = 30_000
-MEMORY_EVENTS_DEFAULT: Final = 4_000
+MEMORY_EVENTS_DEFAULT: Final = 12_000
 RATE_DEFAULT: Final = 1_000.0
 EXIT_DISAGREES: Final = 1
 
