@@ -123,11 +123,15 @@ class Venue:
     def pids(self) -> dict[str, int]:
         return {state.name: state.pid for state in self.supervision.states()}
 
+    def pid(self, name: str) -> int:
+        """The process of a part, once it has one: a signal to the process 0 is for whoever runs the tests."""
+        found: int = until(lambda: self.pids()[name], f"{name} does not run")
+        return found
+
     def kill(self, *names: str) -> None:
         """kill -9; the supervisor starts them again."""
-        before = self.pids()
-        for name in names:
-            os.kill(before[name], signal.SIGKILL)
+        for pid in [self.pid(name) for name in names]:
+            os.kill(pid, signal.SIGKILL)
 
     @contextmanager
     def away(self, name: str) -> Iterator[None]:
@@ -144,8 +148,10 @@ class Venue:
     @contextmanager
     def frozen(self, name: str) -> Iterator[int]:
         """Alive, and doing nothing; its pid."""
-        pid = self.pids()[name]
+        pid = self.pid(name)
         os.kill(pid, signal.SIGSTOP)
+        process = psutil.Process(pid)
+        until(lambda: process.status() == psutil.STATUS_STOPPED, f"{name} does not stop")
         try:
             yield pid
         finally:
@@ -154,7 +160,7 @@ class Venue:
     @contextmanager
     def hung(self, name: str) -> Iterator[None]:
         """Frozen with all its children: connections are taken, and nothing is answered."""
-        parent = psutil.Process(self.pids()[name])
+        parent = psutil.Process(self.pid(name))
         processes = [parent, *parent.children(recursive=True)]
         for process in processes:
             process.suspend()
