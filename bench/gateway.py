@@ -19,7 +19,6 @@ import itertools
 import json
 import os
 import secrets
-import socket
 import statistics
 import subprocess
 import sys
@@ -28,24 +27,22 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import httpx
-import psutil
 from confluent_kafka import Producer
 from sqlalchemy import create_engine
 
 from bench.matching import machine
 from bench.plain_gateway import ASKS, BIDS, SYMBOL
+from bench.servers import cpu_s, make_symbols, wait_until_ready
 from gateway.auth.tokens import Tokens
 from gateway.auth.users import NewUser, seed
 from gateway.settings import load
-from schemas.messages import Control, ControlKind, Frame, FrameKind, SymbolStatus
+from schemas.messages import Frame, FrameKind
 from schemas.registry import connect
-from stream_topology.decisions import write_decisions
 from stream_topology.sharding import partition_of
 from stream_topology.subjects import subjects
+from tradsys.settings import free_ports
 
 RESULTS: Final = Path(__file__).parent / "results" / "gateway.json"
-READY_S: Final = 60
 WARM_S: Final = 15.0
 """Of each server, unmeasured: the broker's code is compiled while it runs."""
 UNLIMITED: Final = "90000000/10"
@@ -165,17 +162,7 @@ def prepare(password: str) -> None:
     """The instrument, its book, and users who log in."""
     settings = load()
     codec = connect(settings.schema_registry_url, subjects(settings.prefix))
-    control = Control(
-        kind=ControlKind.SYMBOL,
-        control_id=f"bench-{SYMBOL}",
-        symbol=SYMBOL,
-        symbol_status=SymbolStatus.TRADING,
-        base="BTC",
-        quote="USD",
-        tick_e8=1_000_000,
-        lot_e8=10_000,
-    )
-    write_decisions(settings.kafka_bootstrap, settings.prefix, settings.shards, [codec.encode(control)])
+    make_symbols(codec, SYMBOL)
     sides = {name: [[str(price), "1.5"] for price in prices] for name, prices in (("bids", BIDS), ("asks", ASKS))}
     channel = f"book:{SYMBOL}"
     frame = Frame(channel, 1, FrameKind.SNAPSHOT, json.dumps(sides).encode(), 1)
@@ -227,14 +214,14 @@ def main() -> None:
 
 
 def _start(module: str, core: int) -> tuple[int, subprocess.Popen[bytes]]:
-    port = _free_port()
+    port = free_ports()["gateway"]
     # No worker runs beside it, so pre-trade risk is behind from the first order on.
     environment = os.environ | {"GATEWAY_PORT": str(port), "RISK_LAG_S": "300"}
     environment |= {f"RATE_{name}": UNLIMITED for name in ("ORDERS", "PUBLIC", "ADDRESS")}
     server = subprocess.Popen([sys.executable, "-m", module], env=environment, stderr=subprocess.DEVNULL)
     os.sched_setaffinity(server.pid, {core})
     try:
-        _wait(port)
+        wait_until_ready(port)
     except BaseException:
         server.kill()
         raise
@@ -251,10 +238,10 @@ def _compare(
         asyncio.run(requests_of(port, case, WARM_S, chosen.connections))
     for _ in range(chosen.repeat):
         for name, (port, server) in servers.items():
-            began, began_cpu = time.perf_counter(), _cpu_s(server.pid)
+            began, began_cpu = time.perf_counter(), cpu_s(server.pid)
             answered = asyncio.run(requests_of(port, case, chosen.seconds, chosen.connections))
             rates[name].append(answered / (time.perf_counter() - began))
-            rates_cpu[name].append(answered / (_cpu_s(server.pid) - began_cpu))
+            rates_cpu[name].append(answered / (cpu_s(server.pid) - began_cpu))
     return {"requests_per_s": _summary(rates), "requests_per_cpu_s": _summary(rates_cpu)}
 
 
@@ -269,30 +256,6 @@ def _summary(rates: dict[str, list[float]]) -> dict[str, Any]:
 
 def _percentiles(taken_ms: list[float]) -> dict[str, float]:
     return {f"p{part}": round(taken_ms[len(taken_ms) * part // 100], 2) for part in (50, 99)}
-
-
-def _cpu_s(pid: int) -> float:
-    times = psutil.Process(pid).cpu_times()
-    return times.user + times.system
-
-
-def _wait(port: int) -> None:
-    deadline = time.monotonic() + READY_S
-    while True:
-        try:
-            if httpx.get(f"http://127.0.0.1:{port}/health/ready", trust_env=False).is_success:
-                return
-        except httpx.HTTPError:
-            pass
-        assert time.monotonic() < deadline, "a server did not become ready"
-        time.sleep(0.1)
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

@@ -29,17 +29,17 @@ import uvloop
 from confluent_kafka import Producer
 from fastapi import FastAPI, WebSocket
 
-from bench.gateway import _cpu_s, _free_port, _wait
 from bench.matching import machine
+from bench.servers import cpu_s, make_symbols, wait_until_ready
 from gateway.reader import LogReader
 from gateway.settings import load
 from gateway.stream.wire import frame_message
 from schemas.codec import Codec
-from schemas.messages import Control, ControlKind, Frame, FrameKind, SymbolStatus
+from schemas.messages import Frame, FrameKind
 from schemas.registry import connect
-from stream_topology.decisions import write_decisions
 from stream_topology.sharding import partition_of
 from stream_topology.subjects import subjects
+from tradsys.settings import free_ports
 
 RESULTS: Final = Path(__file__).parent / "results" / "streams.json"
 SYMBOL: Final = "BENCH-USD"
@@ -177,7 +177,7 @@ async def measure(port: int, pid: int, frames: Frames, clients: int, rates: list
     rounds = []
     for rate in rates:
         counts.begin()
-        began, began_cpu = time.perf_counter(), _cpu_s(pid)
+        began, began_cpu = time.perf_counter(), cpu_s(pid)
         expected = clients * await frames.write(rate, seconds)
         written_s = time.perf_counter() - began
         while counts.frames < expected and not counts.lost and time.perf_counter() - began < written_s + DRAIN_S:  # noqa: ASYNC110
@@ -191,7 +191,7 @@ async def measure(port: int, pid: int, frames: Frames, clients: int, rates: list
                 "delivered": round(counts.frames / expected, 4),
                 "p50_ms": round(statistics.median(ages_ms), 1),
                 "p99_ms": round(ages_ms[int(len(ages_ms) * 0.99)], 1),
-                "server_cpu": round((_cpu_s(pid) - began_cpu) / elapsed_s, 2),
+                "server_cpu": round((cpu_s(pid) - began_cpu) / elapsed_s, 2),
                 "sent_away": counts.lost,
             }
         )
@@ -206,9 +206,9 @@ async def measure(port: int, pid: int, frames: Frames, clients: int, rates: list
 async def idle(port: int, pid: int, count: int) -> dict[str, Any]:
     """Memory and CPU of the gateway with so many subscriptions in which nothing happens."""
     process = psutil.Process(pid)
-    before, before_cpu = process.memory_info().rss, _cpu_s(pid)
+    before, before_cpu = process.memory_info().rss, cpu_s(pid)
     await asyncio.sleep(IDLE_S)
-    cpu_alone = (_cpu_s(pid) - before_cpu) / IDLE_S
+    cpu_alone = (cpu_s(pid) - before_cpu) / IDLE_S
     counts = Counts()
     began = time.perf_counter()
     opened = await open_clients(port, count, f"trades:{QUIET}", counts)
@@ -216,9 +216,9 @@ async def idle(port: int, pid: int, count: int) -> dict[str, Any]:
         await asyncio.sleep(0.05)
     opened_s = time.perf_counter() - began
     await asyncio.sleep(2)
-    began_cpu = _cpu_s(pid)
+    began_cpu = cpu_s(pid)
     await asyncio.sleep(IDLE_S)
-    cpu = (_cpu_s(pid) - began_cpu) / IDLE_S
+    cpu = (cpu_s(pid) - began_cpu) / IDLE_S
     memory = process.memory_info().rss
     lost = counts.lost
     for client in opened:
@@ -277,26 +277,6 @@ def plain() -> FastAPI:
     return application
 
 
-def make_symbols(codec: Codec) -> None:
-    """The instruments whose channels are used."""
-    settings = load()
-    made = [
-        Control(
-            kind=ControlKind.SYMBOL,
-            control_id=f"bench-{name}",
-            symbol=name,
-            symbol_status=SymbolStatus.TRADING,
-            base=name.partition("-")[0],
-            quote="USD",
-            tick_e8=1,
-            lot_e8=1,
-        )
-        for name in (SYMBOL, QUIET)
-    ]
-    values = [codec.encode(control) for control in made]
-    write_decisions(settings.kafka_bootstrap, settings.prefix, settings.shards, values)
-
-
 def main() -> None:
     """Start both, measure one after the other, print JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -311,13 +291,13 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     settings = load()
     codec = connect(settings.schema_registry_url, subjects(settings.prefix))
-    make_symbols(codec)
+    make_symbols(codec, SYMBOL, QUIET)
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[-1]})
     frames = Frames(codec)
     measured: dict[str, Any] = {}
     for name, arguments in {"gateway": ["-m", "gateway"], "plain": ["-m", "bench.streams", "--serve-plain"]}.items():
-        port = _free_port()
+        port = free_ports()["gateway"]
         environment = os.environ | {
             "GATEWAY_PORT": str(port),
             "RATE_ADDRESS": "9000000/10",
@@ -326,7 +306,7 @@ def main() -> None:
         server = subprocess.Popen([sys.executable, *arguments], env=environment, stderr=subprocess.DEVNULL)
         os.sched_setaffinity(server.pid, {cores[0]})
         try:
-            _wait(port)
+            wait_until_ready(port)
             if name == "gateway" and chosen.idle:
                 measured["idle"] = uvloop.run(idle(port, server.pid, chosen.idle))
             measured[name] = uvloop.run(measure(port, server.pid, frames, chosen.clients, rates, chosen.seconds))

@@ -81,6 +81,8 @@ MEND_S: Final = 1.0
 """Between two looks whether a decision that came late undid another, or two tries to mend that."""
 MEND_TRIES: Final = 90
 """Longer than a transaction that is on its way can still be committed."""
+MENDING_MAX: Final = 64
+"""Decisions that are looked after so; of more at a time nobody but whoever decided looks how they came out."""
 TIMETABLE_PHASES_MAX: Final = 20
 """Phases of a day, in a timetable."""
 HOLIDAYS_MAX: Final = 400

@@ -29,9 +29,11 @@ def platform(home: Path, environ: Mapping[str, str] = os.environ) -> dict[str, s
 
 
 def log(environ: Mapping[str, str]) -> KafkaLog:
-    """The log. Connects when it is read."""
+    """The log. Connects when it is read. Raises CommandError where the environment does not say where it is."""
+    if not environ.get("KAFKA_BOOTSTRAP"):
+        raise CommandError("KAFKA_BOOTSTRAP is not set; it is where Kafka listens, such as 127.0.0.1:9092.")
     return KafkaLog(
-        environ.get("KAFKA_BOOTSTRAP", "127.0.0.1:9092"),
+        environ["KAFKA_BOOTSTRAP"],
         environ.get("TRADSYS_PREFIX", DEFAULT_PREFIX),
         int(environ.get("TRADSYS_SHARDS", DEFAULT_SHARDS)),
     )

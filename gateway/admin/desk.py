@@ -147,7 +147,7 @@ class AdminDesk:
                 if self.decided.gate.knows(control_ids[0]) and not self.decided.owed(control_ids, changes):
                     return
 
-        if changes:
+        if changes and len(self._mending) < limits.MENDING_MAX:
             task = asyncio.create_task(mend())
             self._mending.add(task)
             task.add_done_callback(self._mending.discard)

@@ -100,7 +100,6 @@ def _equal(**values: Any) -> list[Filter]:
 
 
 def _times(since: int | None, until: int | None) -> list[Filter]:
-    """Raises ApiError for a time without a zone."""
     times = []
     if since is not None:
         times.append(Filter("ts_us", operator.ge, since))

@@ -84,6 +84,18 @@ def test_every_migration_goes_down_and_up_again_and_keeps_the_rows_of_what_stays
     assert differences(empty_database) == []
 
 
+def test_a_database_whose_tables_were_rebuilt_migrates_too(empty_database: str) -> None:
+    """A rebuild makes them as `schemas/tables.py` has them: their ids have no sequence."""
+    migrations.upgrade(empty_database, "0016")
+    with psycopg.connect(empty_database) as connection:
+        for table, number in (("executions", "execution_id"), ("trades", "trade_id")):
+            connection.execute(f"ALTER TABLE {table} ALTER {number} DROP DEFAULT".encode())
+            connection.execute(f"DROP SEQUENCE {table}_{number}_seq".encode())
+    fill(empty_database)
+    migrations.upgrade(empty_database)
+    assert differences(empty_database) == []
+
+
 def test_projections_fill_a_database_again_that_went_down_and_up(database: str) -> None:
     codec, rows = local_codec(), Rows()
     for record in log_of(History(21).messages(1_000), 2, codec):

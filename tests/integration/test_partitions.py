@@ -12,6 +12,7 @@ from schemas import migrations, tables
 from schemas.codec import local_codec
 from schemas.messages import Execution, Trade
 from schemas.units import DAY_US, INT64_MAX, INT64_MIN
+from tests.integration.test_projections_writer import rows_of
 from tests.oracle.projected_history import START_US, History, log_of
 from workers.kernel.stage import Record
 from workers.projections import prune, rebuild
@@ -40,13 +41,6 @@ def log_of_months() -> list[Record]:
 
 
 LOG = log_of_months()
-
-
-def rows_of(records: list[Record]) -> Rows:
-    rows = Rows()
-    for record in records:
-        rows.fold(record.topic, [record], CODEC)
-    return rows
 
 
 @pytest.fixture

@@ -153,7 +153,7 @@ def _prune(pruning: Pruning, *, yes: bool, dry_run: bool, as_json: bool) -> None
             )
         )
         return
-    if dry_run:
+    if dry_run and old:
         _list(old)
     size = decimal(sum(one.size_bytes for one in old))
     said = f"{len(old)} partitions from before {pruning.kept_from}, {size}"

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from tradsys import connections
 from tradsys.commands.options import AsJson, Home
 from tradsys.provisioning import provision
-from tradsys.settings import environment_of
 
 EXIT_DIFFERS = 1
 
@@ -25,7 +25,7 @@ def command(
     that was started in the home directory. What would lose data or lock out readers is refused, and then nothing is
     changed.
     """
-    outcome = provision(environment_of(home), replication=replication, only_check=check)
+    outcome = provision(connections.platform(home), replication=replication, only_check=check)
     if as_json:
         typer.echo(json.dumps(asdict(outcome), indent=2))
     else:

@@ -71,6 +71,7 @@ def test_nothing_running_is_said_not_thrown(tmp_path: Path) -> None:
         ("users",),
         ("audit",),
         ("db", "prune", "400"),
+        ("provision",),
     ],
 )
 def test_no_venue_is_touched_that_nobody_named(
@@ -81,6 +82,13 @@ def test_no_venue_is_touched_that_nobody_named(
     done = _tradsys(*words, "--home", str(tmp_path))
     assert done.returncode in {1, 2}
     assert done.stderr.startswith(f"tradsys: Nothing was ever started in {tmp_path}. Name the platform with --home")
+
+
+def test_a_password_alone_names_no_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KAFKA_BOOTSTRAP", raising=False)
+    monkeypatch.setenv("DB_PASSWORD", "a password")
+    done = _tradsys("kill", "venue", "--yes", "--home", str(tmp_path))
+    assert (done.returncode, done.stderr.partition(";")[0]) == (1, "tradsys: KAFKA_BOOTSTRAP is not set")
 
 
 def test_env_of_a_home_that_was_never_started_makes_nothing(tmp_path: Path) -> None:
