@@ -416,12 +416,12 @@ def _is_ours(answer: httpx.Response) -> bool:
 
 @contextmanager
 def _reading(venue: Venue) -> Iterator[list[httpx.Response]]:
-    """Asks for orders, all the time, in a thread; the answers."""
+    """Asks for orders, as often as its budget allows beside other reads, in a thread; the answers."""
     answers: list[httpx.Response] = []
     ends = threading.Event()
 
     def read() -> None:
-        while not ends.is_set():
+        while not ends.wait(0.05):
             answers.append(venue.get("/api/v1/orders"))
 
     thread = threading.Thread(target=read)

@@ -61,11 +61,11 @@ Headers = Iterable[tuple[str, bytes]]
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = ANSWER_S_MAX) -> Any:
-    """Poll with a deadline; gives what the condition gave."""
+    """Poll with a deadline, and less often than budgets of requests allow; gives what the condition gave."""
     deadline_s = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline_s, f"after {seconds:.0f} s: {what}"
-        time.sleep(0.02)
+        time.sleep(0.05)
     return found
 
 
