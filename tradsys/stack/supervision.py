@@ -33,6 +33,7 @@ SOCKET_PATH_BYTES_MAX: Final = 100
 SUPERVISOR_START_S_MAX: Final = 15.0
 ANSWER_S_MAX: Final = 10.0
 SHUTDOWN_S_MAX: Final = 90.0
+POLL_S: Final = 0.05
 TERMINATE_S_MAX: Final = 15.0
 RESTARTS_MAX: Final = 1_000_000_000
 LOG_BYTES_MAX: Final = 16 * 1024 * 1024
@@ -184,7 +185,7 @@ class Supervision:
             with suppress(OSError, http.client.HTTPException):
                 self._call("shutdown")
             supervisor = [process for process in ours if process.pid == self._supervisor_pid()]
-            psutil.wait_procs(supervisor, timeout=SHUTDOWN_S_MAX)
+            _await_end(supervisor, SHUTDOWN_S_MAX)
         self.end_orphans()
         for leftover in (self._pid_file, self._socket()):
             leftover.unlink(missing_ok=True)
@@ -196,11 +197,11 @@ class Supervision:
         for process in orphans:
             with suppress(psutil.NoSuchProcess):
                 process.terminate()
-        _, stubborn = psutil.wait_procs(orphans, timeout=TERMINATE_S_MAX)
+        stubborn = _await_end(orphans, TERMINATE_S_MAX)
         for process in stubborn:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(stubborn, timeout=TERMINATE_S_MAX)
+        _await_end(stubborn, TERMINATE_S_MAX)
 
     def processes(self) -> Iterator[psutil.Process]:
         """Every process that this home's supervisor started, and itself; never the caller or what called it."""
@@ -268,6 +269,26 @@ class Supervision:
     def _call(self, method: str, *arguments: object) -> Any:
         with xmlrpc.client.ServerProxy("http://supervisor", transport=_UnixTransport(self._socket())) as proxy:
             return getattr(proxy.supervisor, method)(*arguments)
+
+
+def runs(process: psutil.Process) -> bool:
+    """Whether it does; what has ended and waits to be asked how does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _await_end(processes: Sequence[psutil.Process], timeout_s: float) -> list[psutil.Process]:
+    """Wait until they have ended, and return those that have not.
+
+    Who has ended stays in the process table until its parent has asked how: for ever, in a container whose first
+    process never asks.
+    """
+    deadline_s = time.monotonic() + timeout_s
+    while (running := [process for process in processes if runs(process)]) and time.monotonic() < deadline_s:
+        time.sleep(POLL_S)
+    return running
 
 
 class _UnixTransport(xmlrpc.client.Transport):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ import pytest
 
 from tradsys.errors import CommandError
 from tradsys.stack.part import Part
-from tradsys.stack.supervision import Supervision
+from tradsys.stack.supervision import MARKER, TERMINATE_S_MAX, Supervision, runs
 
 WAIT_S_MAX = 30.0
 SLEEP = "import time; time.sleep(600)"
@@ -88,7 +89,7 @@ def test_stop_ends_children_of_children_and_those_who_do_not_listen(supervision:
     _eventually(lambda: bool(process.children()))
     family = [process, *process.children()]
     assert supervision.stop() >= 3
-    assert not any(member.is_running() for member in family)
+    assert not any(runs(member) for member in family)
     assert supervision.states() == []
 
 
@@ -96,9 +97,9 @@ def test_a_killed_supervisor_leaves_nothing_that_stop_does_not_end(supervision: 
     process = psutil.Process(_started(supervision, _part(supervision.home, SLEEP)))
     os.kill(int((supervision.home / "supervisord.pid").read_text()), signal.SIGKILL)
     _eventually(lambda: not supervision.running())
-    assert process.is_running()
+    assert runs(process)
     supervision.stop()
-    assert not process.is_running()
+    assert not runs(process)
 
 
 def test_what_only_works_in_the_home_is_not_ours(supervision: Supervision) -> None:
@@ -140,3 +141,21 @@ def test_parts_keep_bytecode_in_the_cache_where_the_caller_wants_none_beside_the
     _started(supervision, _part(supervision.home, f"import example; {SLEEP}", PYTHONPATH=str(sources)))
     _eventually(lambda: any((tmp_path / "cache").rglob("example.*.pyc")))
     assert [path.name for path in sources.iterdir()] == ["example.py"]
+
+
+def test_who_has_ended_is_not_waited_for_where_nobody_asks_how(supervision: Supervision) -> None:
+    """As in a container whose first process is not an init."""
+    inattentive = (
+        "import os, subprocess, sys, time; "
+        f"subprocess.Popen([sys.executable, '-c', {SLEEP!r}], env=os.environ | {{'{MARKER}': sys.argv[1]}}); "
+        "time.sleep(600)"
+    )
+    command = [sys.executable, "-c", inattentive, str(supervision.home)]
+    with subprocess.Popen(command) as parent:
+        try:
+            _eventually(lambda: len(list(supervision.processes())) == 1)
+            began_s = time.monotonic()
+            supervision.end_orphans()
+            assert time.monotonic() - began_s < TERMINATE_S_MAX
+        finally:
+            parent.kill()
