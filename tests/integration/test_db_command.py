@@ -15,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 import schemas
 from schemas import migrations, tables
 from tests.integration.test_migrations import fill
+from tests.integration.typed import tradsys
 from workers.projections.partitions import Month, make_missing
 
 
@@ -24,7 +25,6 @@ class Shell:
     def __init__(self, dsn: str, home: Path) -> None:
         parts = conninfo_to_dict(dsn)
         self.home = home
-        self.directory = Path.cwd()
         self.environment = os.environ | {
             "DB_HOST": str(parts["host"]),
             "DB_PORT": str(parts["port"]),
@@ -36,15 +36,8 @@ class Shell:
 
     def __call__(self, *words: str, typed: str = "", **changes: str) -> tuple[int, str, str]:
         """Exit code, standard output, standard error."""
-        done = subprocess.run(
-            [sys.executable, "-m", "tradsys", "db", *words, "--home", str(self.home)],
-            env=self.environment | changes,
-            cwd=self.directory,
-            input=typed,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        words = ("db", *words, "--home", str(self.home))
+        done = tradsys(*words, environment=self.environment | changes, typed=typed)
         assert "Traceback" not in done.stderr
         return done.returncode, done.stdout, done.stderr
 
@@ -152,17 +145,26 @@ def test_the_next_migration_is_written_from_the_tables(shell: Shell, empty_datab
     changed = tmp_path / "copy" / "schemas" / "tables.py"
     column = '    _text("correlation_id", nullable=True),\n'
     changed.write_text(changed.read_text().replace(column, column + '    _e8("tip_e8", nullable=True),\n', 1))
-    shell.directory = tmp_path / "copy"
-    copy = {"PYTHONPATH": str(package.parent)}
-    assert "must have revision" in shell("revision", "Add what orders tip", **copy)[2]
+
+    def with_the_copy(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "tradsys", "db", *words, "--home", str(shell.home)],
+            env=shell.environment | {"PYTHONPATH": str(package.parent)},
+            cwd=tmp_path / "copy",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert "must have revision" in with_the_copy("revision", "Add what orders tip").stderr
     migrations.upgrade(empty_database)
-    code, said, errors = shell("revision", "Add what orders tip", "--json", **copy)
-    assert code == 0, errors
+    made = with_the_copy("revision", "Add what orders tip", "--json")
+    assert made.returncode == 0, made.stderr
     following = f"{int(tables.REVISION) + 1:04}"
-    assert Path(json.loads(said)["path"]).name == f"{following}_add_what_orders_tip.py"
-    assert json.loads(shell("upgrade", "--json", **copy)[1])["revision"] == following
+    assert Path(json.loads(made.stdout)["path"]).name == f"{following}_add_what_orders_tip.py"
+    assert json.loads(with_the_copy("upgrade", "--json").stdout)["revision"] == following
     with psycopg.connect(empty_database) as connection:
         connection.execute("SELECT tip_e8 FROM orders")
-    assert json.loads(shell("downgrade", tables.REVISION, "--json", **copy)[1])["agrees"] is False
+    assert json.loads(with_the_copy("downgrade", tables.REVISION, "--json").stdout)["agrees"] is False
     with psycopg.connect(empty_database) as connection, pytest.raises(psycopg.errors.UndefinedColumn):
         connection.execute("SELECT tip_e8 FROM orders")

@@ -6,8 +6,6 @@ import json
 import os
 import secrets
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -41,6 +39,7 @@ from gateway.errors import ApiError, Code
 from gateway.rights import ROLES, Right
 from schemas import tables
 from tests.integration.test_operator import database_at
+from tests.integration.typed import tradsys
 
 TOKEN_S = 60
 TOTP_KEYS = secrets.token_hex(32)
@@ -242,9 +241,8 @@ async def test_an_unknown_user_takes_as_long_as_a_known_one(identity: Identity) 
 
 def type_in(identity: Identity, *words: str, password: str = "") -> tuple[int, str, str]:
     """Exit code, output and errors of `tradsys users`."""
-    command = [sys.executable, "-m", "tradsys", "users", *words]
     environment = os.environ | {"TRADSYS_HOME": identity.home, "TOTP_KEYS": TOTP_KEYS} | database_at(identity.dsn)
-    done = subprocess.run(command, env=environment, input=password, capture_output=True, text=True, check=False)
+    done = tradsys("users", *words, environment=environment, typed=password)
     return done.returncode, done.stdout, done.stderr
 
 

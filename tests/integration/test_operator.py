@@ -5,9 +5,6 @@ import os
 import re
 import secrets
 import shlex
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +29,7 @@ from schemas.units import E8
 from stream_topology.provision import provision
 from stream_topology.sharding import partition_of
 from stream_topology.subjects import subjects
+from tests.integration.typed import tradsys
 from tradsys.audit.kafka_log import KafkaLog
 from tradsys.demo.flow import ACCOUNTS
 from tradsys.demo.memory import MemoryVenue
@@ -43,8 +41,6 @@ from workers.risk.core import RiskCore
 SHARDS = 2
 PASSWORD = "a password of these tests"
 PAGE = Path(__file__).parents[2] / "docs" / "operating.md"
-
-Type = Callable[..., subprocess.CompletedProcess[str]]
 
 
 class Venue:
@@ -66,10 +62,7 @@ class Venue:
 
     def type_in(self, *words: str) -> tuple[int, str]:
         """Exit code, and what is said; whoever asks for a password gets one."""
-        command = [sys.executable, "-m", "tradsys", *words, "--home", str(self.home)]
-        done = subprocess.run(
-            command, env=self.environment, input=f"{PASSWORD}\n", capture_output=True, text=True, check=False
-        )
+        done = tradsys(*words, "--home", str(self.home), environment=self.environment, typed=f"{PASSWORD}\n")
         return done.returncode, done.stdout + done.stderr
 
     def facts(self, *words: str) -> Any:
