@@ -10,7 +10,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final
 
 import fastavro
@@ -186,6 +186,7 @@ class Codec:
         return _Writer(schema_id, name, read)
 
 
+@cache
 def local_codec() -> Codec:
     """A codec whose ids count the records in name order: for logs that never leave the process."""
     return Codec({name: number for number, name in enumerate(sorted(RECORDS), 1)}, lambda _: None)

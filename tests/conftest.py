@@ -1,17 +1,32 @@
 """For all tests: properties without a stop-watch, and what is not worth measuring the coverage of."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from coverage import Coverage
 from hypothesis import settings
 
 UNMEASURED = ("chaos/", "property/", "simulation/")
 """They run lines that other tests have run before, millions of times, or kill who would count them."""
 
+structlog.configure(
+    processors=[
+        structlog.stdlib.add_log_level,
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(),
+    ]
+)
 settings.register_profile("tradsys", deadline=None)
 settings.load_profile("tradsys")
+
+
+def pytest_collection_finish() -> None:
+    """What is there by now stays, and is a lot to look through for garbage while tests run."""
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -285,17 +285,26 @@ def make_gateway(behind: Served) -> Gateway:
 
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
+    """As uvicorn serves it, but for its looking ten times a second whether it is to end."""
     behind = await stand_ins()
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     behind.port = listening.getsockname()[1]
-    server = uvicorn.Server(server_config(lambda: make_gateway(behind)))
-    running = asyncio.create_task(server.serve([listening]))
-    while not server.started:  # noqa: ASYNC110 - uvicorn gives no event
-        await asyncio.sleep(0.005)
+    config = server_config(lambda: make_gateway(behind))
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup([listening])
+    await server.on_tick(0)
     yield behind
-    server.should_exit = True
-    await running
+    for listener in server.servers:
+        listener.close()
+    for connection in list(server.server_state.connections):
+        connection.shutdown()
+    while server.server_state.connections or server.server_state.tasks:  # noqa: ASYNC110 - uvicorn gives no event
+        await asyncio.sleep(0.005)
+    await server.lifespan.shutdown()
+    listening.close()
 
 
 @pytest.fixture
