@@ -22,6 +22,8 @@ from schemas.tables import sessions, users
 FAMILY_BYTES: Final = 16
 SECRET_BYTES: Final = 32
 _US: Final = 1_000_000
+_NOT_KEPT_BY_THE_DISK_YET: Final = func.set_config("synchronous_commit", "off", True) == "off"
+"""No login waits for the disk of the database: whose session a crash forgets logs in again."""
 
 _log: Final = structlog.get_logger("gateway.auth")
 
@@ -72,7 +74,7 @@ class Sessions:
         # The lock waits for a change that is under way, which would not see this session and leave it.
         is_as_seen = [users.c[name].is_not_distinct_from(value) for name, value in zip(User._fields, user, strict=True)]
         who = select(*values.values()).where(users.c.username == username, *is_as_seen).with_for_update(read=True)
-        statement = insert(sessions).from_select(list(values), who)
+        statement = insert(sessions).from_select(list(values), who.where(_NOT_KEPT_BY_THE_DISK_YET))
         begun = await self._database.rows(statement.returning(sessions.c.session_id, sessions.c.expires_us))
         if not begun:
             raise ApiError(Code.SERVICE_UNAVAILABLE, "The user was changed meanwhile; nothing was done, log in again.")

@@ -21,6 +21,7 @@ from websockets.sync.client import connect
 
 from gateway.auth.users import NewUser, seed
 from schemas.correlation import CORRELATION_HEADER
+from tests.integration.logins import log_in
 from tests.integration.venue import SYMBOL, Venue, new_order, open_venue, until
 from tradsys.settings import free_ports
 
@@ -136,8 +137,7 @@ def is_ready(url: str) -> bool:
 def make_symbol(found: dict[str, str], symbol: str) -> None:
     """The other one of the examples of pairs."""
     with httpx.Client(base_url=found["CONTRACT_URL"], trust_env=False, timeout=60) as client:
-        login = {"username": found["CONTRACT_USERNAME"], "password": found["CONTRACT_PASSWORD"]}
-        token = client.post("/auth/login", json=login).json()["data"]["token"]
+        token = log_in(client, found["CONTRACT_USERNAME"], found["CONTRACT_PASSWORD"])["token"]
         rules = {"tick": "0.01", "lot": "0.0001"}
         headers = {"authorization": f"Bearer {token}"}
         made = client.patch(f"/api/v1/admin/symbols/{symbol}", json=rules, headers=headers)

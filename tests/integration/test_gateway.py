@@ -38,6 +38,7 @@ from schemas.seal import verify_hmac
 from stream_topology.provision import provision
 from stream_topology.sharding import partition_of
 from stream_topology.subjects import subjects
+from tests.integration.logins import log_in
 from workers.projections.partitions import Month, make_missing
 
 SHARDS = 2
@@ -77,11 +78,8 @@ class Running:
         self.write("stream", channel, frame, partition_of(channel, SHARDS), age_ms=age_ms)
 
     def token(self, username: str) -> str:
-        login = {"username": username, "password": self.passwords[username]}
-        answer = httpx.post(f"{self.url}/auth/login", json=login, trust_env=False, timeout=60)
-        assert answer.status_code == 200, answer.text
-        token: str = answer.json()["data"]["token"]
-        return token
+        with httpx.Client(base_url=self.url, trust_env=False, timeout=60) as client:
+            return log_in(client, username, self.passwords[username])["token"]
 
     def bearer(self, username: str) -> dict[str, str]:
         return {"authorization": f"Bearer {self.token(username)}"}

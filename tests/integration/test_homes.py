@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 
 from tests.integration.homes import end_abandoned
+from tradsys.stack.supervision import runs
 
 PROGRAM = """
 import os, subprocess, sys
@@ -42,4 +43,4 @@ def test_what_a_killed_test_leaves_is_ended_by_the_next_one() -> None:
     while Path(home).exists():  # another test that begins now may have been first to end it, and be still at it
         assert time.monotonic() < deadline_s
         time.sleep(0.05)
-    assert not psutil.pid_exists(int(pid))
+    assert not any(runs(process) for process in psutil.process_iter() if process.pid == int(pid))

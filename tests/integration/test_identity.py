@@ -228,6 +228,21 @@ async def test_lockout_is_the_same_for_those_who_exist_and_those_who_do_not(iden
     assert right.code is Code.RATE_LIMITED
 
 
+async def test_a_login_does_not_wait_for_the_disk_and_a_logout_does(identity: Identity) -> None:
+    identity.execute(
+        """
+        CREATE TABLE waits (waits text);
+        CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+            'BEGIN INSERT INTO waits VALUES (TG_OP || current_setting(''synchronous_commit'')); RETURN NULL; END';
+        CREATE CONSTRAINT TRIGGER notes AFTER INSERT OR UPDATE ON sessions DEFERRABLE INITIALLY DEFERRED
+            FOR EACH ROW EXECUTE FUNCTION note();
+        """
+    )
+    session = await identity.one.begin("alice")
+    assert await identity.one.sessions.end(session.session_id) == 1
+    assert identity.execute("SELECT waits FROM waits") == [("INSERToff",), ("UPDATEon",)]
+
+
 async def test_an_unknown_user_takes_as_long_as_a_known_one(identity: Identity) -> None:
     took_s: dict[str, list[float]] = {"alice": [], "nobody": []}
     for at in range(limits.LOGIN_FAILURES_PER_USER):

@@ -25,6 +25,7 @@ from gateway.auth import totp
 from gateway.auth.tokens import AUDIENCE, ISSUER
 from gateway.auth.users import set_totp
 from gateway.rights import FOR_ADMINS, ROUTES
+from tests.integration.logins import log_in
 from tests.integration.test_gateway import (
     ORDER,
     SHARDS,
@@ -99,7 +100,7 @@ def test_api1_2023_broken_object_level_authorization(gateway: Running, client: h
 
 
 def test_api2_2023_broken_authentication(gateway: Running, client: httpx.Client) -> None:
-    login = client.post("/auth/login", json={"username": "bob", "password": gateway.passwords["bob"]}).json()["data"]
+    login = log_in(client, "bob", gateway.passwords["bob"])
     head, body, signature = login["token"].split(".")
     claims = json.loads(base64.urlsafe_b64decode(body + "=="))
     assert (claims["iss"], claims["aud"]) == (ISSUER, AUDIENCE)

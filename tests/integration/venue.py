@@ -40,6 +40,7 @@ from schemas.units import E8, make_id, split_id
 from stream_topology.sharding import partition_of
 from stream_topology.stages import STAGES
 from stream_topology.subjects import subjects
+from tests.integration.logins import log_in
 from tradsys import platform
 from tradsys.audit.kafka_log import KafkaLog
 from tradsys.demo.flow import SYMBOL
@@ -377,7 +378,7 @@ def _open(venue: Venue) -> None:
         for shard in range(settings.shards):
             producer.produce(f"{settings.topic_prefix}control", venue.codec.encode(control), partition=shard)
     assert producer.flush(ANSWER_S_MAX) == 0
-    venue.tokens |= {name: venue.login(name).json()["data"]["token"] for name in PEOPLE}
+    venue.tokens |= {name: log_in(venue.rest, name, venue.passwords[name])["token"] for name in PEOPLE}
     # A bot is known once risk has read its key, which comes last.
     until(lambda: all(_bot_is_known(venue, name) for name in BOTS), f"risk does not know {BOTS}")
     until(lambda: all(venue.cancel(name, 1).status_code == 404 for name in PEOPLE), f"risk does not know {PEOPLE}")

@@ -20,6 +20,8 @@ AGAIN_S: Final = 0.2
 """Between two such questions."""
 
 FETCH_RECORDS: Final = 5_000
+FETCH_MS: Final = 20
+"""How long the broker, and then the client, waits for more than there is: at the end of a topic there is no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class KafkaLog:
             consumer.assign([TopicPartition(name, partition, begin) for partition, begin in begins.items()])
             deadline_s = time.monotonic() + READ_S_MAX
             while waiting:
-                for message in consumer.consume(FETCH_RECORDS, 0.2):
+                for message in consumer.consume(FETCH_RECORDS, FETCH_MS / 1_000):
                     deadline_s = time.monotonic() + READ_S_MAX
                     error = message.error()
                     if error is None:
@@ -91,6 +93,7 @@ class KafkaLog:
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
                 "auto.offset.reset": "earliest",
+                "fetch.wait.max.ms": FETCH_MS,
             }
         )
 
