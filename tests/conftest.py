@@ -30,10 +30,15 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def uncounted() -> Iterator[None]:
-    """Start processes that do not count: it adds up to two thirds to what they need."""
+def children() -> Iterator[None]:
+    """Start processes that need less than those that live longer.
+
+    They do not count coverage, which adds up to two thirds to what they need, and a broker is compiled once, not better
+    and better: that pays after a minute.
+    """
     with pytest.MonkeyPatch.context() as environment:
         environment.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+        environment.setenv("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1", prepend=" ")
         yield
 
 
