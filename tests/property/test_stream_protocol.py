@@ -237,7 +237,7 @@ class Protocol(RuleBasedStateMachine):
         async def apply() -> None:
             for _ in range(count):
                 self.sequences[name] += 1
-                number, payload = self.sequences[name], b'{"command_id":null}'
+                number, payload = self.sequences[name], b'{"kind":"status","command_id":null}'
                 frame = Frame(channel=name, sequence=number, kind=FrameKind.UPDATE, payload=payload, ts_us=1)
                 self.served.hub.apply([frame], [10 * number])
 
