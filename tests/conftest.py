@@ -1,4 +1,4 @@
-"""For all tests: properties without a stop-watch, and what is not worth measuring the coverage of."""
+"""For all tests: what they need not wait for, and what is not worth measuring the coverage of."""
 
 import gc
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from hypothesis import settings
 UNMEASURED = ("chaos/", "property/", "simulation/")
 """They run lines that other tests have run before, millions of times, or kill who would count them."""
 
+# As processes write it: a traceback for people, which is the default, is drawn for seconds.
 structlog.configure(
     processors=[
         structlog.stdlib.add_log_level,

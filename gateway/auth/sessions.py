@@ -23,7 +23,7 @@ FAMILY_BYTES: Final = 16
 SECRET_BYTES: Final = 32
 _US: Final = 1_000_000
 _NOT_KEPT_BY_THE_DISK_YET: Final = func.set_config("synchronous_commit", "off", True) == "off"
-"""No login waits for the disk of the database: whose session a crash forgets logs in again."""
+"""No login waits for the disk of the database. A crash may forget the sessions of the second before it."""
 
 _log: Final = structlog.get_logger("gateway.auth")
 
