@@ -27,15 +27,16 @@ _decode: Final = msgspec.json.Decoder(_Statistics).decode
 class Reach:
     """What one client knows. It is told by the thread that serves the client's callbacks, and may be asked by any."""
 
-    def __init__(self) -> None:
-        """Nothing is known yet, so nothing is reached."""
+    def __init__(self, answer_ms: int) -> None:
+        """Nothing is known yet, so nothing is reached. A broker may take so long for an answer."""
         self.is_up = False
+        self._silence_ms = max(int(limits.BROKER_SILENCE_S * 1_000), answer_ms)
 
     def options(self, statistics_ms: int) -> dict[str, Any]:
         """What the client's configuration must hold. Recoveries are seen every `statistics_ms`."""
         return {
             "topic.metadata.refresh.interval.ms": ASK_EVERY_MS,
-            "socket.timeout.ms": int(limits.BROKER_SILENCE_S * 1_000),
+            "socket.timeout.ms": self._silence_ms,
             "statistics.interval.ms": statistics_ms,
             "stats_cb": self._counted,
             "error_cb": self.failed,

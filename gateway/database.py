@@ -52,8 +52,15 @@ def database_is_away(error: Exception) -> bool:
 class Database:
     """Queries with a limit on connections, on time and on those who wait."""
 
-    def __init__(self, url: URL, breaker: Breaker | None = None, connections: int = limits.DB_CONNECTIONS) -> None:
+    def __init__(
+        self,
+        url: URL,
+        breaker: Breaker | None = None,
+        connections: int = limits.DB_CONNECTIONS,
+        answer_ms: int = limits.ANSWER_MS,
+    ) -> None:
         """Connects when it is first asked; so many queries run at a time. A breaker of its own unless one is shared."""
+        self._answer_s = answer_ms / 1_000 + limits.ANSWER_MARGIN_S
         self._breaker = breaker or Breaker("postgresql", database_is_away)
         self._engine = create_engine(
             url,
@@ -65,7 +72,7 @@ class Database:
             isolation_level="AUTOCOMMIT",
             connect_args={
                 "connect_timeout": int(limits.DB_WAIT_S),
-                "options": f"-c statement_timeout={limits.DB_STATEMENT_MS}",
+                "options": f"-c statement_timeout={answer_ms}",
                 "application_name": "tradsys-gateway",
                 "keepalives_idle": limits.DB_KEEPALIVE_S,
                 "keepalives_interval": limits.DB_KEEPALIVE_S,
@@ -118,9 +125,9 @@ class Database:
         self._engine.dispose()
 
     async def _run(self, read: Callable[[Connection], T]) -> T:
-        return await self._answered(lambda: self._read(read))
+        return await self._answered(lambda: self._read(read), self._answer_s)
 
-    async def _answered(self, ask: Callable[[], T], within_s: float = limits.DB_ANSWER_S) -> T:
+    async def _answered(self, ask: Callable[[], T], within_s: float) -> T:
         if self._waiting >= limits.DB_WAITING_MAX:
             raise _too_many()
         self._waiting += 1

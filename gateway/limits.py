@@ -61,10 +61,9 @@ RISK_LOOK_S: Final = 0.25
 """Between two looks at where risk is."""
 RISK_RETRY_S_MAX: Final = 10
 """Most that `Retry-After` asks for then."""
-ACKNOWLEDGE_S: Final = 0.85
-"""The broker's acknowledgement must have come by then; beyond it the outcome is unknown."""
 BROKER_SILENCE_S: Final = 2.0
-"""A broker that leaves a question without an answer for so long counts as down: commands are refused at once."""
+"""A broker that leaves a question without an answer for so long, and for ANSWER_MS, counts as down: commands are
+refused at once."""
 RETRY_AFTER_S: Final = 1
 """What a 503 asks clients to wait."""
 EXECUTIONS_REMEMBERED: Final = 20_000
@@ -220,15 +219,16 @@ TRADES_IN_SNAPSHOT: Final = 50
 ORDERS_IN_SNAPSHOT: Final = 1_000
 
 # Dependencies
+ANSWER_MS: Final = 850
+"""For the broker's acknowledgement of a command, and the answer of PostgreSQL or Valkey; beyond it 503. ANSWER_MS
+changes it."""
+ANSWER_MARGIN_S: Final = 0.05
+"""So much later nobody waits any more for PostgreSQL, which ends a query by itself, or Valkey."""
 DB_CONNECTIONS: Final = 8
 DB_WAITING_MAX: Final = 256
 """Queries running or waiting for a connection; beyond it 503."""
 DB_WAIT_S: Final = 2.0
 """For PostgreSQL to take a connection; who asks does not wait so long, those after him find it."""
-DB_STATEMENT_MS: Final = 850
-"""PostgreSQL ends a query then, since nobody waits for it any more."""
-DB_ANSWER_S: Final = 0.9
-"""A query has its answer within so long, from when it was asked for, or 503."""
 DB_CHANGE_S: Final = 4.0
 """For what an operator changes with several queries and, maybe, the hash of a password."""
 DB_KEEPALIVE_S: Final = 5
@@ -237,10 +237,6 @@ BREAKER_FAILURES: Final = 3
 """After so many failures in a row PostgreSQL or Valkey is not asked for a while."""
 BREAKER_OPEN_S: Final = 1.0
 """For so long; then one asks."""
-VALKEY_TIMEOUT_S: Final = 0.8
-"""For a connection, for its place in the pool, and for each answer on it."""
-VALKEY_ANSWER_S: Final = 0.9
-"""For all of a command."""
 VALKEY_CONNECTIONS: Final = 16
 HEALTH_TIMEOUT_S: Final = 1.0
 """A dependency that has not answered by then counts as down."""

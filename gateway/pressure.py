@@ -135,7 +135,7 @@ class KafkaCommands:
         self._topic = f"{settings.prefix}commands"
         self._partitions = [TopicPartition(self._topic, shard) for shard in range(settings.shards)]
         self._bootstrap = settings.kafka_bootstrap
-        self._consumer: Consumer = make_consumer(self._bootstrap, Reach(), f"{settings.prefix}{RISK}")
+        self._consumer: Consumer = make_consumer(self._bootstrap, Reach(settings.answer_ms), f"{settings.prefix}{RISK}")
 
     def look(self) -> Look:
         """The ends first, then what is done."""

@@ -52,7 +52,8 @@ class CommandProducer:
         self._polls_soon = False
         self._pending: deque[tuple[float, asyncio.Future[int]]] = deque()
         self.in_flight = 0
-        self._reach = Reach()
+        self._reach = Reach(settings.answer_ms)
+        self._answer_ms = settings.answer_ms
         self._is_fenced = False
         self._producer = self._make()
         self._poll()
@@ -89,7 +90,7 @@ class CommandProducer:
         except (BufferError, KafkaException) as error:
             raise unavailable("The log") from error
         self.in_flight += 1
-        self._pending.append((self._loop.time() + limits.ACKNOWLEDGE_S, future))
+        self._pending.append((self._loop.time() + self._answer_ms / 1_000, future))
         if not self._polls_soon:
             self._schedule()
         return future
@@ -108,8 +109,8 @@ class CommandProducer:
                 "enable.idempotence": True,
                 "acks": "all",
                 "linger.ms": 0.5,
-                "message.timeout.ms": int(limits.ACKNOWLEDGE_S * 1_000),
-                "request.timeout.ms": int(limits.ACKNOWLEDGE_S * 1_000),
+                "message.timeout.ms": self._answer_ms,
+                "request.timeout.ms": self._answer_ms,
                 "retry.backoff.ms": 20,
                 "reconnect.backoff.ms": 50,
                 "reconnect.backoff.max.ms": 500,

@@ -71,7 +71,7 @@ class LogReader(Generic[T]):
         """Set in the event loop once the end of the topic was reached."""
         self.begins: dict[int, int] = {}
         """Where reading began, by partition; complete when `caught_up` is set."""
-        self._reach = Reach()
+        self._reach = Reach(settings.answer_ms)
         self._trouble = "not read yet"
 
     @property
@@ -153,7 +153,7 @@ def look_back(
     """
     missing: dict[str, list[Frame]] = {name: [] for name in channels}
     topic = f"{settings.prefix}stream"
-    consumer = make_consumer(settings.kafka_bootstrap, Reach())
+    consumer = make_consumer(settings.kafka_bootstrap, Reach(settings.answer_ms))
     try:
         for window_ms in LOOK_BACK_MS:
             partitions = sorted({partition_of(name, settings.shards) for name in missing})

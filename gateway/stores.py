@@ -12,14 +12,16 @@ from gateway.breakers import Breaker
 
 
 class GuardedValkey(Valkey):
-    """Raises OSError, or ValkeyError, within VALKEY_ANSWER_S, and at once while the breaker is open."""
+    """Raises OSError, or ValkeyError, in time, and at once while the breaker is open."""
 
     breaker: Breaker
+    answer_s: float
+    """For all of a command."""
 
     async def execute_command(self, *arguments: Any, **options: Any) -> Any:
         """What Valkey answers to a command; scripts are commands, too."""
         with self.breaker.attempt():
-            async with asyncio.timeout(limits.VALKEY_ANSWER_S):
+            async with asyncio.timeout(self.answer_s):
                 return await super().execute_command(*arguments, **options)  # type: ignore[no-untyped-call]
 
 
@@ -28,16 +30,23 @@ def valkey_is_away(error: Exception) -> bool:
     return isinstance(error, ValkeyConnectionError | ValkeyTimeoutError | OSError)
 
 
-def open_valkey(url: str, breaker: Breaker, connections: int = limits.VALKEY_CONNECTIONS) -> Valkey:
+def open_valkey(
+    url: str,
+    breaker: Breaker,
+    connections: int = limits.VALKEY_CONNECTIONS,
+    answer_ms: int = limits.ANSWER_MS,
+) -> Valkey:
     """A client whose callers wait for a connection when all are in use: only a Valkey that is away is an error."""
+    answer_s = answer_ms / 1_000
     pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
         url,
-        timeout=limits.VALKEY_TIMEOUT_S,
-        socket_timeout=limits.VALKEY_TIMEOUT_S,
-        socket_connect_timeout=limits.VALKEY_TIMEOUT_S,
+        timeout=answer_s,
+        socket_timeout=answer_s,
+        socket_connect_timeout=answer_s,
         max_connections=connections,
     )
     valkey = GuardedValkey.from_pool(pool)
     assert isinstance(valkey, GuardedValkey)
     valkey.breaker = breaker
+    valkey.answer_s = answer_s + limits.ANSWER_MARGIN_S
     return valkey

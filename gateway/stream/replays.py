@@ -125,7 +125,7 @@ class _Reading:
         self._topic = f"{settings.prefix}stream"
         self._partition = partition_of(channel, settings.shards)
         self._deadline_s = time.monotonic() + limits.REPLAY_S
-        self.consumer = make_consumer(settings.kafka_bootstrap, Reach())
+        self.consumer = make_consumer(settings.kafka_bootstrap, Reach(settings.answer_ms))
 
     def from_offset(self, offset: int) -> Sequence[Positioned] | None:
         """What stands after an offset."""

@@ -21,7 +21,7 @@ from websockets.sync.client import connect
 
 from gateway.auth.users import NewUser, seed
 from schemas.correlation import CORRELATION_HEADER
-from tests.integration.logins import log_in
+from tests.integration.patience import log_in
 from tests.integration.venue import SYMBOL, Venue, new_order, open_venue, until
 from tradsys.settings import free_ports
 

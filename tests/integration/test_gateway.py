@@ -38,7 +38,7 @@ from schemas.seal import verify_hmac
 from stream_topology.provision import provision
 from stream_topology.sharding import partition_of
 from stream_topology.subjects import subjects
-from tests.integration.logins import log_in
+from tests.integration.patience import PATIENT_MS, log_in
 from workers.projections.partitions import Month, make_missing
 
 SHARDS = 2
@@ -163,6 +163,7 @@ def run_gateway(stack: Any, settings: Mapping[str, str]) -> Iterator[Running]:
                 "JWT_SECRET": secrets.token_urlsafe(32),
                 "GATEWAY_SEAL_SECRETS": f"gateway-1:{SEAL_SECRET.hex()}",
                 "GATEWAY_PORT": str(port),
+                "ANSWER_MS": str(PATIENT_MS),
                 **settings,
             }
             codec = connect_registry(stack.registry_url, subjects(prefix))
@@ -634,7 +635,7 @@ async def test_probes_do_not_stand_in_the_queue_of_users(running: Running) -> No
 def test_a_gateway_without_a_broker_refuses_within_a_second(running: Running) -> None:
     environment = dict(line.split("=", 1) for line in proc_environment(running.process.pid))
     port = free_port()
-    environment |= {"KAFKA_BOOTSTRAP": "127.0.0.1:1", "GATEWAY_PORT": str(port)}
+    environment |= {"KAFKA_BOOTSTRAP": "127.0.0.1:1", "GATEWAY_PORT": str(port), "ANSWER_MS": str(limits.ANSWER_MS)}
     before = len(running.commands())
     headers = running.bearer("alice")
     process = subprocess.Popen([sys.executable, "-m", "gateway"], env=environment)

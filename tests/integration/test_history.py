@@ -22,6 +22,7 @@ from gateway.database import Database
 from gateway.framework import make_application
 from gateway.orders import history
 from schemas import migrations, tables
+from tests.integration.patience import PATIENT_MS
 from workers.projections.partitions import Month, make_missing
 
 SECRET = "a secret of this test, and of nothing else"
@@ -91,7 +92,7 @@ def engine(stack: Any) -> Iterator[Engine]:
 
 @pytest.fixture
 async def client(engine: Engine) -> AsyncIterator[httpx.AsyncClient]:
-    database = Database(make_url(engine.url.render_as_string(hide_password=False)))
+    database = Database(make_url(engine.url.render_as_string(hide_password=False)), answer_ms=PATIENT_MS)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

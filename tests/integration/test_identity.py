@@ -38,6 +38,7 @@ from gateway.database import Database
 from gateway.errors import ApiError, Code
 from gateway.rights import ROLES, Right
 from schemas import tables
+from tests.integration.patience import PATIENT_MS
 from tests.integration.test_operator import database_at
 from tests.integration.typed import tradsys
 
@@ -49,7 +50,7 @@ class Process:
     """What one gateway process has of sessions."""
 
     def __init__(self, url: URL) -> None:
-        self.database = Database(url)
+        self.database = Database(url, answer_ms=PATIENT_MS)
         self.revocations = Revocations(TOKEN_S)
         self.sessions = Sessions(self.database, self.revocations)
 

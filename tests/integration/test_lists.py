@@ -26,6 +26,7 @@ from gateway.orders import routes as order_routes
 from schemas import migrations, tables
 from schemas.messages import Control, ControlKind, SymbolStatus
 from schemas.units import format_us
+from tests.integration.patience import PATIENT_MS
 from workers.projections.partitions import Month, make_missing
 
 TOKENS = Tokens(TokenKeys([shared_secret("a secret of this test, and of nothing else")]), 3_600)
@@ -104,7 +105,10 @@ def engine(stack: Any) -> Iterator[Engine]:
 
 @pytest.fixture
 async def client(engine: Engine) -> AsyncIterator[httpx.AsyncClient]:
-    database, symbols = Database(make_url(engine.url.render_as_string(hide_password=False))), Symbols()
+    database, symbols = (
+        Database(make_url(engine.url.render_as_string(hide_password=False)), answer_ms=PATIENT_MS),
+        Symbols(),
+    )
     symbols.apply(SYMBOL)
 
     @asynccontextmanager
@@ -218,7 +222,7 @@ async def test_candles_of_a_range(client: httpx.AsyncClient, engine: Engine) -> 
 
 async def test_a_user_who_gets_another_role_is_logged_out(engine: Engine) -> None:
     """As the route of admins does it: through the gateway's pool, in a transaction of its own."""
-    database = Database(make_url(engine.url.render_as_string(hide_password=False)))
+    database = Database(make_url(engine.url.render_as_string(hide_password=False)), answer_ms=PATIENT_MS)
     await database.transact(lambda opened: create(opened, NewUser("carol", "a long one of hers", "carol", "trader")))
     with engine.begin() as connection:
         row = dict.fromkeys((column.name for column in tables.sessions.c), "x") | {"username": "carol"}

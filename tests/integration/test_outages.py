@@ -29,7 +29,7 @@ KEPT_BYTES = 65_536
 
 @pytest.fixture(scope="module")
 def venue() -> Iterator[Venue]:
-    with open_venue() as opened:
+    with open_venue(limits.ANSWER_MS) as opened:
         assert opened.shard(BOT) == opened.shard(SAME_SHARD) == opened.shard(NOBODY) != opened.shard(OTHER_SHARD)
         yield opened
 

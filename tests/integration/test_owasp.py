@@ -25,7 +25,7 @@ from gateway.auth import totp
 from gateway.auth.tokens import AUDIENCE, ISSUER
 from gateway.auth.users import set_totp
 from gateway.rights import FOR_ADMINS, ROUTES
-from tests.integration.logins import log_in
+from tests.integration.patience import log_in
 from tests.integration.test_gateway import (
     ORDER,
     SHARDS,

@@ -42,6 +42,7 @@ from schemas import migrations, tables
 from schemas.codec import local_codec
 from schemas.messages import Control, ControlKind, PairStatus, SymbolStatus
 from schemas.units import DAY_US, format_e8
+from tests.integration.patience import PATIENT_MS
 from workers.projections.partitions import Month, make_missing, partitions
 
 ROWS = 80_000
@@ -173,7 +174,7 @@ class Asked:
     """A database that notes what it is asked."""
 
     def __init__(self, url: URL) -> None:
-        self.database = Database(url)
+        self.database = Database(url, answer_ms=PATIENT_MS)
         self.statements: list[tuple[str, Any]] = []
         event.listen(self.database._engine, "before_cursor_execute", self._note)
 

@@ -15,6 +15,7 @@ from gateway.breakers import Breaker
 from gateway.errors import ApiError
 from gateway.rates import Budget, Charge, LocalWindows, Rates, shared
 from gateway.stores import open_valkey, valkey_is_away
+from tests.integration.patience import PATIENT_MS
 
 HOUR_MS = 3_600_000
 
@@ -73,7 +74,7 @@ async def test_many_gateways_give_no_more_than_one_budget(valkey: Valkey) -> Non
 
 
 async def test_more_callers_than_connections_wait_and_nobody_takes_that_for_an_outage(stack: Any) -> None:
-    opened = open_valkey(stack.valkey_url, Breaker("valkey", valkey_is_away))
+    opened = open_valkey(stack.valkey_url, Breaker("valkey", valkey_is_away), answer_ms=PATIENT_MS)
     try:
         assert all(await asyncio.gather(*(opened.ping() for _ in range(10 * limits.VALKEY_CONNECTIONS))))
     finally:

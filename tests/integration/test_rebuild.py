@@ -19,6 +19,7 @@ from sqlalchemy import URL, select
 from gateway.database import Database
 from schemas import tables
 from schemas.units import DAY_US
+from tests.integration.patience import PATIENT_MS
 from tests.integration.test_migrations import differences as differences_of_the_schema
 from tests.integration.test_projections import (  # noqa: F401 - fixtures
     SHARDS,
@@ -97,7 +98,8 @@ def reading(database: str) -> Iterator[list[int]]:
                 host=address["host"],
                 port=int(address["port"]),
                 database=address["dbname"],
-            )
+            ),
+            answer_ms=PATIENT_MS,
         )
         try:
             while not ends.is_set():

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import psutil
 import psycopg
+import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import create_engine
@@ -40,7 +41,7 @@ from schemas.units import E8, make_id, split_id
 from stream_topology.sharding import partition_of
 from stream_topology.stages import STAGES
 from stream_topology.subjects import subjects
-from tests.integration.logins import log_in
+from tests.integration.patience import PATIENT_MS, log_in
 from tradsys import platform
 from tradsys.audit.kafka_log import KafkaLog
 from tradsys.demo.flow import SYMBOL
@@ -346,9 +347,10 @@ class Venue:
 
 
 @contextmanager
-def open_venue() -> Iterator[Venue]:
-    """Start a platform, open the venue, and leave nothing behind."""
-    with tempfile.TemporaryDirectory(prefix="tradsys-outages-") as home:
+def open_venue(answer_ms: int = PATIENT_MS) -> Iterator[Venue]:
+    """Start a platform, open the venue, and leave nothing behind. The gateway's dependencies may take so long."""
+    with tempfile.TemporaryDirectory(prefix="tradsys-outages-") as home, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("ANSWER_MS", str(answer_ms))
         settings = load(Path(home), {}, flags=free_ports())
         try:
             platform.up(settings, report=lambda _: None)

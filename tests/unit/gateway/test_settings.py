@@ -37,6 +37,8 @@ def test_a_secret_has_no_default(name: str) -> None:
         ("GATEWAY_PORT", "65536"),
         ("TRADSYS_SHARDS", "0"),
         ("DB_PORT", "-1"),
+        ("ANSWER_MS", "0"),
+        ("ANSWER_MS", "60001"),
         ("GATEWAY_SEAL_SECRETS", "gateway-1"),
         ("GATEWAY_SEAL_SECRETS", "gateway-1:ab"),
         ("GATEWAY_SEAL_SECRETS", "gateway-1:zz"),

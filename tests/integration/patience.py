@@ -1,6 +1,11 @@
-"""Logins of tests."""
+"""How gateways of tests are asked on a machine that is busy with other tests."""
+
+from typing import Final
 
 import httpx
+
+PATIENT_MS: Final = 20_000
+"""ANSWER_MS of a gateway whose dependencies are all there."""
 
 TRIES = 20
 
