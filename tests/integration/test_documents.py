@@ -85,7 +85,7 @@ def type_in(command: str, **environment: str) -> str:
     """What a reader's shell shows, with the environment that setting up has made. Fails where the command fails."""
     words = shlex.split(command)
     if words[0] == "make":
-        words[1:1] = ["--old-file=setup", f"VENV={sys.prefix}"]
+        words[1:1] = ["--no-print-directory", "--old-file=setup", f"VENV={sys.prefix}"]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         words, cwd=ROOT, env={**os.environ, "PATH": path, **environment}, capture_output=True, text=True, check=False

@@ -30,6 +30,7 @@ from websockets.exceptions import ConnectionClosed
 
 from gateway import limits
 from gateway.auth.users import NewUser, seed
+from gateway.settings import RISK_LAG_S_MAX
 from schemas import migrations, tables
 from schemas.codec import Codec
 from schemas.messages import Command, Control, ControlKind, Frame, FrameKind, Message, SymbolStatus
@@ -164,6 +165,7 @@ def run_gateway(stack: Any, settings: Mapping[str, str]) -> Iterator[Running]:
                 "GATEWAY_SEAL_SECRETS": f"gateway-1:{SEAL_SECRET.hex()}",
                 "GATEWAY_PORT": str(port),
                 "ANSWER_MS": str(PATIENT_MS),
+                "RISK_LAG_S": str(RISK_LAG_S_MAX),  # no risk is there, and no order is refused for that
                 **settings,
             }
             codec = connect_registry(stack.registry_url, subjects(prefix))

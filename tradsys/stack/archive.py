@@ -1,16 +1,19 @@
-"""Class-data archives: the broker and the registry start in a third of the time from one.
+"""Class-data archives: the broker and the registry start, and are provisioned, in a third of the time from them.
 
-An archive is written by a program that ends, so each program is run once, in a scratch home on free ports.
+An archive is written by a program that ends, so both are run once, in a scratch home on free ports, and do there what
+they do first for everybody.
 """
 
 import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
+from stream_topology.provision import provision
 from tradsys.errors import CommandError
 from tradsys.settings import Ports, Secrets, Settings, free_ports
 from tradsys.stack.fetch import locked
@@ -26,53 +29,54 @@ _MAKERS: Final[dict[str, Callable[..., Part]]] = {"kafka": kafka_part, "registry
 
 def archive_classes(jvm: Jvm, report: Callable[[str], None]) -> None:
     """Write the archives that this version of Java lacks. Any number of processes may call this at once."""
-    if all(jvm.archive(program).exists() for program in _MAKERS):
+    archives = [jvm.archive(program) for program in _MAKERS]
+    if all(archive.exists() for archive in archives):
         return
     with locked(jvm.jars / "archive.lock"):
-        missing = [program for program in _MAKERS if not jvm.archive(program).exists()]
+        if all(archive.exists() for archive in archives):
+            return
+        report(" and ".join(f"classes of {program}" for program in _MAKERS))
         with tempfile.TemporaryDirectory(prefix="tradsys-archive-") as scratch:
             nobody = Secrets(**dict.fromkeys(Secrets.__slots__, ""))
             settings = Settings(home=Path(scratch), ports=Ports(**free_ports()), secrets=nobody)
-            runs = [_Run(program, settings, jvm) for program in missing]
-            for run in runs:
-                report(f"classes of {run.part.name}")
-                run.finish()
+            with ExitStack() as running:
+                for program in _MAKERS:
+                    running.enter_context(_recorded(program, settings, jvm))
+                provision(settings.kafka_bootstrap, settings.schema_registry_url, settings.topic_prefix, shards=1)
+        for archive in archives:
+            _draft(archive).replace(archive)
 
 
-class _Run:
-    """One program, started to record its classes."""
+@contextmanager
+def _recorded(program: str, settings: Settings, jvm: Jvm) -> Iterator[None]:
+    """One program, ready; it records its classes when it ends."""
+    part = _MAKERS[program](settings, jvm, record_classes=_draft(jvm.archive(program)))
+    part.prepare()
+    log = settings.home / f"{program}.log"
+    with log.open("wb") as said:
+        process = subprocess.Popen(  # noqa: S603 - a part's own command
+            part.command, cwd=part.directory, env={**os.environ, **part.environment}, stdout=said, stderr=said
+        )
+    try:
+        _wait_until_ready(part, process, log)
+        yield
+        process.terminate()
+        process.wait(STOP_S_MAX)
+    finally:
+        process.kill()
+        process.wait()
 
-    def __init__(self, program: str, settings: Settings, jvm: Jvm) -> None:
-        self._archive = jvm.archive(program)
-        self._draft = self._archive.with_suffix(".draft")
-        self.part = _MAKERS[program](settings, jvm, record_classes=self._draft)
-        self.part.prepare()
-        self._log = settings.home / f"{program}.log"
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - a part's own command
-                self.part.command,
-                cwd=self.part.directory,
-                env={**os.environ, **self.part.environment},
-                stdout=log,
-                stderr=log,
-            )
 
-    def finish(self) -> None:
+def _draft(archive: Path) -> Path:
+    return archive.with_suffix(".draft")
+
+
+def _wait_until_ready(part: Part, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline_s = time.monotonic() + START_S_MAX
+    while True:
         try:
-            self._wait_until_ready()
-            self._process.terminate()
-            self._process.wait(STOP_S_MAX)
-        finally:
-            self._process.kill()
-            self._process.wait()
-        self._draft.replace(self._archive)
-
-    def _wait_until_ready(self) -> None:
-        deadline_s = time.monotonic() + START_S_MAX
-        while True:
-            try:
-                return self.part.ready()
-            except NotReadyError as error:
-                if self._process.poll() is not None or time.monotonic() > deadline_s:
-                    raise CommandError(f"{self.part.name} did not start: {error}\n{self._log.read_text()}") from error
-                time.sleep(0.1)
+            return part.ready()
+        except NotReadyError as error:
+            if process.poll() is not None or time.monotonic() > deadline_s:
+                raise CommandError(f"{part.name} did not start: {error}\n{log.read_text()}") from error
+            time.sleep(0.1)

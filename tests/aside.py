@@ -1,0 +1,26 @@
+"""`python -m tests.aside COMMAND...`: run a command on what everything else leaves of the cores.
+
+Linux shares the cores between sessions first and then within each (sched_autogroup), so `nice` alone would give way only
+to what runs in the same session, and a platform that a test started is a session of its own.
+"""
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+LOWEST = 19
+
+
+def main(command: list[str]) -> None:
+    """Become the command."""
+    if os.getpid() != os.getpgid(0):  # whoever leads a group of processes cannot leave it for a session
+        os.setsid()
+    with suppress(OSError):  # another system, or one that shares otherwise
+        Path("/proc/self/autogroup").write_text(str(LOWEST), "ascii")
+    os.nice(LOWEST)
+    os.execvp(command[0], command)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
