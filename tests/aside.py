@@ -1,7 +1,7 @@
 """`python -m tests.aside COMMAND...`: run a command on what everything else leaves of the cores.
 
-Linux shares the cores between sessions first and then within each (sched_autogroup), so `nice` alone would give way only
-to what runs in the same session, and a platform that a test started is a session of its own.
+Linux shares the cores between sessions first and then within each (sched_autogroup), so `nice` alone would give way to
+what runs in the same session only, and a platform that a test started is a session of its own.
 """
 
 import os
@@ -19,7 +19,7 @@ def main(command: list[str]) -> None:
     with suppress(OSError):  # another system, or one that shares otherwise
         Path("/proc/self/autogroup").write_text(str(LOWEST), "ascii")
     os.nice(LOWEST)
-    os.execvp(command[0], command)
+    os.execvp(command[0], command)  # noqa: S606 - no shell is what is wanted
 
 
 if __name__ == "__main__":
