@@ -12,6 +12,7 @@ from typing import Any, Final
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
+from websockets.frames import CloseCode
 
 from gateway import limits
 
@@ -35,9 +36,13 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         self.loop.call_later(limits.WS_ABORT_S, self.transport.abort)
 
     def send_receive_event_to_app(self) -> None:
-        """A whole message; one that is no text closes the connection, once: the peer's close may have come with it."""
-        with suppress(InvalidState):
-            super().send_receive_event_to_app()
+        """A whole message. Text that is none closes the connection; uvicorn would log that as an error of ours."""
+        if self.curr_msg_data_type == "text" and not self.close_sent and not _is_text(b"".join(self.frames)):
+            with suppress(InvalidState):  # the peer's own close came with it
+                self.conn.send_close(CloseCode.INVALID_DATA)
+                self.handle_parser_exception()
+            return
+        super().send_receive_event_to_app()
 
     async def send(self, message: Any) -> None:
         """Send an ASGI event, or ready bytes."""
@@ -53,3 +58,11 @@ class StreamProtocol(WebSocketsSansIOProtocol):
             self.writable.set()
             self.loop.call_later(limits.WS_ABORT_S, self.transport.abort)
         await super().send(message)
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

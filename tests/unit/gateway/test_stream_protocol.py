@@ -1,6 +1,7 @@
-"""The end of a connection whose client does not answer."""
+"""The end of a connection whose client does not answer, or sends what is no text."""
 
 import asyncio
+import logging
 
 import pytest
 
@@ -29,5 +30,19 @@ async def test_who_answers_no_ping_is_told_and_cut_off(monkeypatch: pytest.Monke
     async with asyncio.timeout(60):
         while not transport.is_cut_off:  # noqa: ASYNC110 - the transport gives no event
             await asyncio.sleep(0.005)
+    protocol.connection_lost(None)
+    await asyncio.sleep(0)
+
+
+async def test_text_that_is_none_ends_the_connection_and_is_no_error_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    transport = Transport()
+    protocol = open_protocol(transport)
+    protocol.data_received(HANDSHAKE)
+    await asyncio.sleep(0)
+    with caplog.at_level(logging.INFO):
+        protocol.data_received(b"\x81\x82\x00\x00\x00\x00\xff\xfe")  # a whole frame of text, masked by nothing
+    assert bytes(transport.written).endswith(b"\x88\x02" + (1007).to_bytes(2))
+    assert transport.is_closed
+    assert caplog.records == []
     protocol.connection_lost(None)
     await asyncio.sleep(0)
