@@ -28,14 +28,14 @@ test: check
 	$(if $(ARGS),$(PYTHON) -m coverage run -m pytest $(ARGS),@$(MAKE) --no-print-directory suite coverage)
 
 # What waits for processes and what computes run together, and the latter gets what the former leaves of the cores. Of
-# the former two files at a time, each on a stack of its own, the longest first.
+# the former three files at a time, each on a stack of its own, the longest first.
 suite:
 	@report=$$(mktemp); \
 	$(PYTHON) -m tests.aside $(PYTHON) -m coverage run -m pytest -n 2 --dist worksteal -p no:cacheprovider \
 		$(COMPUTING) >$$report 2>&1 & computing=$$!; \
 	trap 'kill $$computing 2>/dev/null; rm -f $$report' EXIT; trap 'exit 1' INT TERM; \
 	echo "pytest $(WAITING), and beside it pytest $(COMPUTING), reported after it"; \
-	$(PYTHON) -m coverage run -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(WAITING); waited=$$?; \
+	$(PYTHON) -m coverage run -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(WAITING); waited=$$?; \
 	wait $$computing; computed=$$?; \
 	cat $$report; \
 	if [ $$waited -ne 0 ]; then echo "Failed: $(WAITING), reported first"; fi; \
