@@ -21,8 +21,6 @@ BREAKER: Final = ("breaker_move_e8", "breaker_window_s", "breaker_halt_s")
 SYMBOL_ORDERS: Final = ("order_types", "times_in_force", "open_orders_max")
 _SYMBOL: Final = ("base", "quote", "symbol_status", *SYMBOL_NUMBERS, *BREAKER, *SYMBOL_ORDERS, "fee_tiers")
 _ACCOUNT: Final = ("account_kind", "account_status", "leverage_e8", "open_orders_max", "self_trade_prevention")
-KEPT: Final = {ControlKind.SYMBOL: _SYMBOL, ControlKind.ACCOUNT: _ACCOUNT}
-"""What a change takes from the newest record about its thing."""
 DISTURBED: Final = (
     "Others decide about the same: this stands, but may have undone one of theirs; read what holds, and decide again"
 )
@@ -34,6 +32,10 @@ LIMIT_NUMBERS: Final = (
     "concentration_limit_e8", "max_leverage_e8", "var_limit_e8", "max_daily_loss_e8", "max_drawdown_e8",
 )  # fmt: skip
 LIMIT_COUNTS: Final = ("max_open_orders", "trade_frequency", "trade_frequency_s")
+
+_LIMITS: Final = (*LIMIT_NUMBERS, *LIMIT_COUNTS)
+KEPT: Final = {ControlKind.SYMBOL: _SYMBOL, ControlKind.ACCOUNT: _ACCOUNT, ControlKind.LIMITS: _LIMITS}
+"""What a change takes from the newest record about its thing."""
 
 Scope = tuple[str, str]
 """Account and symbol that limits are for, each empty where they are for every one."""
@@ -64,7 +66,7 @@ class Decided:
         self.limits: dict[Scope, Control] = {}
         self._plans: dict[str, Plan] = {}
         self._came_after: dict[str, tuple[Control, Control]] = {}
-        """Decisions about symbols and accounts by id: each as it stands, and the one about the same before it."""
+        """Decisions about symbols, accounts and limits by id: each as it stands, and that before it."""
 
     def apply(self, control: Control, now_us: int) -> bool:
         """Fold a decision, as the stages do. False for one that does not count."""
@@ -89,10 +91,15 @@ class Decided:
         return True
 
     def newest(self, control: Control) -> Control | None:
-        """The newest record about the symbol or account that a record is about."""
-        if control.kind is ControlKind.SYMBOL:
-            return self.symbols.get(control.symbol or "")
-        return self.accounts.get(control.account or "") if control.kind is ControlKind.ACCOUNT else None
+        """The newest record about the symbol, account or limits that a record is about; else None."""
+        match control.kind:
+            case ControlKind.SYMBOL:
+                return self.symbols.get(control.symbol or "")
+            case ControlKind.ACCOUNT:
+                return self.accounts.get(control.account or "")
+            case ControlKind.LIMITS:
+                return self.limits.get(scope_of(control))
+        return None
 
     def owed(self, control_ids: Iterable[str], changes: Collection[str]) -> list[Control]:
         """What is to be written so that decisions undo nothing: each once more, on top of the one that it came after.
@@ -178,7 +185,7 @@ class Decided:
         self.require("account", account)
         self.require("symbol", symbol)
         before = self.limits.get((account or "", symbol or ""))
-        kept = {} if before is None else {name: getattr(before, name) for name in (*LIMIT_NUMBERS, *LIMIT_COUNTS)}
+        kept = {} if before is None else {name: getattr(before, name) for name in _LIMITS}
         return kept | dict(changes) | {"account": account, "symbol": symbol}
 
     def require(self, what: str, name: str | None) -> None:

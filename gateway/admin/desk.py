@@ -69,7 +69,7 @@ class AdminDesk:
         fields: Mapping[str, Any],
         changes: Collection[str] = (),
     ) -> Decision:
-        """Make a decision, once for a token; of a symbol or account the names of what it changes. Raises ApiError."""
+        """Make a decision, once for a token; of symbol, account or limits with what it changes. Raises ApiError."""
         return await self._made(identity, [Control(kind=kind, control_id=_id(kind, token), **fields)], changes)
 
     async def stop(self, identity: Identity, token: str, stops: Iterable[Stop]) -> Decision:

@@ -121,8 +121,9 @@ def _add_accounts(routes: APIRouter, desk: AdminDesk) -> None:
     @routes.put("/limits")
     async def put_limits(identity: Caller, token: DecisionToken, body: LimitsBody) -> Response:
         """Replace the limits of an account, of a symbol, of both, or of everybody."""
-        fields = desk.asked(partial(desk.decided.limits_fields, body.account, body.symbol, body.fields()))
-        decision = await desk.decide(identity, token, ControlKind.LIMITS, fields)
+        changes = body.fields()
+        fields = desk.asked(partial(desk.decided.limits_fields, body.account, body.symbol, changes))
+        decision = await desk.decide(identity, token, ControlKind.LIMITS, fields, changes)
         return _told(decision, _shown_limits(desk.decided.limits[body.account or "", body.symbol or ""]))
 
 

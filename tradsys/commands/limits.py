@@ -68,7 +68,7 @@ def command(
         changes |= _frequency(trade_frequency)
     if changes:
         fields = decisions.decided.limits_fields(account, symbol, changes)
-        if not decisions.decide(ControlKind.LIMITS, decision_id, **fields):
+        if not decisions.decide(ControlKind.LIMITS, decision_id, changes, **fields):
             typer.echo(made_before(decision_id), err=True)
     if history:
         _show_history(decisions.limit_changes, account, symbol, as_json=as_json)

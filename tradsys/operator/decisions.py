@@ -88,7 +88,7 @@ class Decisions:
         return self.decided.planned(symbol, time.time_ns() // 1_000)
 
     def decide(self, kind: ControlKind, control_id: str | None, changes: Collection[str] = (), **fields: Any) -> bool:
-        """Make a decision, of a symbol or account with the names of what it changes.
+        """Make a decision, of a symbol, an account or limits with the names of what it changes.
 
         False if one of that id was made before: then nothing is done. Raises CommandError, also where that one undoes
         what somebody else decided.
@@ -111,10 +111,10 @@ class Decisions:
     def write(self, controls: Iterable[Control], when_unknown: str, changes: Collection[str] = ()) -> None:
         """Write decisions to every partition, or none of them to any.
 
-        Where somebody decided about the same symbol or account since it was read here, what is to change, `changes`, is
-        written once more on top of that, so that it undoes nothing. Raises CommandError, also for one that the stages
-        would not apply, or where that was disturbed too or failed; `when_unknown` says what to do when Kafka does not
-        answer whether it took them.
+        Where somebody decided about the same symbol, account or limits since it was read here, what is to change,
+        `changes`, is written once more on top of that, so that it undoes nothing. Raises CommandError, also for
+        one that the stages would not apply, or where that was disturbed too or failed; `when_unknown` says what to do
+        when Kafka does not answer whether it took them.
         """
         controls = list(controls)
         for control in controls:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from gateway import limits
 from schemas.codec import local_codec
-from schemas.messages import AccountStatus, Control, SymbolStatus
+from schemas.messages import AccountStatus, Control, ControlKind, SymbolStatus
 from schemas.units import E8
 
 
@@ -30,6 +30,14 @@ async def test_a_change_undoes_no_stop_of_another_gateway(served: Any, ask: Any)
     assert (await ask("POST", "/kill", {"what": "symbol", "name": "BTC-USD"})).status_code == 200
     holds = served.admin.decided.symbols["BTC-USD"]
     assert (holds.symbol_status, holds.tick_e8, holds.cancel_open) == (SymbolStatus.HALTED, 2 * E8, True)
+
+
+async def test_limits_that_are_replaced_as_a_whole_undo_what_they_are_to(served: Any, ask: Any) -> None:
+    served.others = {1: [Control(ControlKind.LIMITS, "other", account="bob", max_open_orders=5)]}
+    answer = await ask("PUT", "/limits", {"account": "bob", "max_order_size": "2"})
+    assert answer.status_code == 200
+    holds = served.admin.decided.limits["bob", ""]
+    assert (holds.max_order_size_e8, holds.max_open_orders, len(served.decided)) == (2 * E8, None, 1)
 
 
 async def test_who_is_disturbed_twice_is_told(served: Any, ask: Any) -> None:

@@ -146,6 +146,17 @@ def test_accounts_are_changed_alike(log: Log) -> None:
     assert (holds.account_status, holds.open_orders_max, holds.control_id) == (AccountStatus.SUSPENDED, 7, "mine-again")
 
 
+def test_limits_are_changed_alike(log: Log) -> None:
+    decisions = opened(log)
+    log.others = [[Control(ControlKind.LIMITS, "size", symbol="BTC-USD", max_order_size_e8=2 * E8)]]
+    for changes in ({"max_open_orders": 7}, {"max_open_orders": 8}):
+        fields = decisions.decided.limits_fields(None, "BTC-USD", changes)
+        assert decisions.decide(ControlKind.LIMITS, None, changes, **fields)
+        log.others = [[replace(log.controls[-1], control_id="more", max_order_size_e8=3 * E8)]]
+    holds = opened(log).limits["", "BTC-USD"]
+    assert (holds.max_order_size_e8, holds.max_open_orders) == (3 * E8, 8)
+
+
 def test_a_decision_that_is_not_read_back_is_said(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "READ_BACK_S_MAX", 0.0)
     decisions = opened(log)
