@@ -31,7 +31,7 @@ test: check
 # the former three files at a time, each on a stack of its own, the longest first.
 suite:
 	@report=$$(mktemp); \
-	$(PYTHON) -m tests.aside $(PYTHON) -m coverage run -m pytest -n 2 --dist worksteal -p no:cacheprovider \
+	$(PYTHON) -m tests.aside $(PYTHON) -m coverage run -m pytest -n 2 --dist worksteal -p no:cacheprovider -o timeout=600 \
 		$(COMPUTING) >$$report 2>&1 & computing=$$!; \
 	trap 'kill $$computing 2>/dev/null; rm -f $$report' EXIT; trap 'exit 1' INT TERM; \
 	echo "pytest $(WAITING), and beside it pytest $(COMPUTING), reported after it"; \

@@ -115,6 +115,10 @@ def test_too_few_replicas_are_refused(stack: Any, topic_prefix: str) -> None:
     client = admin(stack)
     for future in client.create_topics([NewTopic(f"{topic_prefix}commands", 1, 1)]).values():
         future.result(timeout=60)
+    deadline_s = time.monotonic() + 60
+    while f"{topic_prefix}commands" not in client.list_topics(timeout=60).topics:  # making goes on after the answer
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
     with pytest.raises(ProvisionError, match=r"commands has 1 replicas, but 3 are asked for\. Move the partitions"):
         provision(stack.bootstrap, stack.registry_url, topic_prefix, 1, replication=3)
 

@@ -69,5 +69,5 @@ def test_a_membership_that_fails_ends_the_process(monkeypatch: pytest.MonkeyPatc
     run = SimpleNamespace(stage=STAGES["matching"], settings=Settings(bootstrap="10.0.0.9:9092"))
     serve = Worker(run, 0).serve()  # type: ignore[arg-type]
     with pytest.raises(WorkerError, match=r"group at 10\.0\.0\.9:9092 failed: no broker there") as raised:
-        asyncio.run(asyncio.wait_for(serve, 10))
+        asyncio.run(asyncio.wait_for(serve, 60))
     assert raised.value.code is Exit.UNUSABLE
