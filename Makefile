@@ -27,13 +27,13 @@ test: check
 	$(PYTHON) -m coverage erase
 	$(if $(ARGS),$(PYTHON) -m coverage run -m pytest $(ARGS),@$(MAKE) --no-print-directory suite coverage)
 
-# What waits for processes and what computes run together, and the latter gets what the former leaves of the cores. Of
-# the former three files at a time, each on a stack of its own, the longest first.
+# What waits for processes and what computes run together, and the latter gets what the former leaves of the cores, so it
+# may take long. Of the former three files at a time, each on a stack of its own, the longest first.
 suite:
 	@report=$$(mktemp); \
 	$(PYTHON) -m tests.aside $(PYTHON) -m coverage run -m pytest -n 2 --dist worksteal -p no:cacheprovider -o timeout=600 \
 		$(COMPUTING) >$$report 2>&1 & computing=$$!; \
-	trap 'kill $$computing 2>/dev/null; rm -f $$report' EXIT; trap 'exit 1' INT TERM; \
+	trap 'kill -- -$$computing 2>/dev/null || kill $$computing 2>/dev/null; rm -f $$report' EXIT; trap 'exit 1' INT TERM; \
 	echo "pytest $(WAITING), and beside it pytest $(COMPUTING), reported after it"; \
 	$(PYTHON) -m coverage run -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(WAITING); waited=$$?; \
 	wait $$computing; computed=$$?; \

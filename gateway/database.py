@@ -57,9 +57,12 @@ class Database:
         url: URL,
         breaker: Breaker | None = None,
         connections: int = limits.DB_CONNECTIONS,
-        answer_ms: int = limits.ANSWER_MS,
+        *,
+        answer_ms: int,
     ) -> None:
-        """Connects when it is first asked; so many queries run at a time. A breaker of its own unless one is shared."""
+        """Connects when it is first asked; so many queries run at a time, each for so long. A breaker of its own
+        unless one is shared.
+        """
         self._answer_s = answer_ms / 1_000 + limits.ANSWER_MARGIN_S
         self._breaker = breaker or Breaker("postgresql", database_is_away)
         self._engine = create_engine(
@@ -114,7 +117,7 @@ class Database:
         """What a change gives that begins its own transactions. Raises ApiError, and what the change raises."""
         whole = self._engine.execution_options(isolation_level="READ COMMITTED")
         try:
-            return await self._answered(lambda: change(whole), limits.DB_CHANGE_S)
+            return await self._answered(lambda: change(whole), max(limits.DB_CHANGE_S, self._answer_s))
         except ApiError as error:
             _require_an_outcome(error)
             raise

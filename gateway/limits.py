@@ -223,14 +223,14 @@ ANSWER_MS: Final = 850
 """For the broker's acknowledgement of a command, and the answer of PostgreSQL or Valkey; beyond it 503. ANSWER_MS
 changes it."""
 ANSWER_MARGIN_S: Final = 0.05
-"""So much later nobody waits any more for PostgreSQL, which ends a query by itself, or Valkey."""
+"""PostgreSQL ends a query by itself after ANSWER_MS; so much later nobody waits for it, or for Valkey, any more."""
 DB_CONNECTIONS: Final = 8
 DB_WAITING_MAX: Final = 256
 """Queries running or waiting for a connection; beyond it 503."""
 DB_WAIT_S: Final = 2.0
 """For PostgreSQL to take a connection; who asks does not wait so long, those after him find it."""
 DB_CHANGE_S: Final = 4.0
-"""For what an operator changes with several queries and, maybe, the hash of a password."""
+"""For what an operator changes with several queries and, maybe, the hash of a password; as long as for one at least."""
 DB_KEEPALIVE_S: Final = 5
 """A connection that is idle for so long is probed, and so much time between two probes; after two it counts as lost."""
 BREAKER_FAILURES: Final = 3

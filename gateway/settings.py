@@ -21,7 +21,7 @@ JWT_SECRET_CHARACTERS_MIN: Final = 32
 PORT_MAX: Final = 65_535
 LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
 RISK_LAG_S_MAX: Final = 300
-ANSWER_MS_MAX: Final = 60_000
+ANSWER_MS_MAX: Final = 5_000
 _EXPIRY: Final = re.compile(r"([1-9][0-9]{0,5})([smhd])", re.ASCII)
 _RATE: Final = re.compile(r"([1-9][0-9]{0,7})/([1-9][0-9]{0,2}|[12][0-9]{3}|3[0-5][0-9]{2}|3600)", re.ASCII)
 _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?", re.ASCII)
@@ -55,7 +55,7 @@ class Settings:
     risk_lag_s: int = limits.RISK_LAG_S
     """How far pre-trade risk may be behind before new orders are refused, in seconds."""
     answer_ms: int = limits.ANSWER_MS
-    """How long the log, PostgreSQL and Valkey may take for an answer, in milliseconds."""
+    """How long the log, PostgreSQL and Valkey may take for one answer, in milliseconds."""
     admin_networks: tuple[IPv4Network | IPv6Network, ...] = tuple(map(ip_network, LOOPBACK))
     """Whence what needs the right admin may be asked."""
     cors_origins: tuple[str, ...] = ()

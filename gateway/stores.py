@@ -34,7 +34,8 @@ def open_valkey(
     url: str,
     breaker: Breaker,
     connections: int = limits.VALKEY_CONNECTIONS,
-    answer_ms: int = limits.ANSWER_MS,
+    *,
+    answer_ms: int,
 ) -> Valkey:
     """A client whose callers wait for a connection when all are in use: only a Valkey that is away is an error."""
     answer_s = answer_ms / 1_000

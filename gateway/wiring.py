@@ -167,11 +167,15 @@ def build(settings: Settings, codec: Codec) -> Gateway:
     # 1. What is shared: stores, tokens, metrics.
     metrics = Metrics()
     breakers = make_breakers(metrics)
-    database = Database(settings.database, breakers.lists, limits.DB_CONNECTIONS, settings.answer_ms)
-    valkey = open_valkey(settings.valkey_url, breakers.valkey, limits.VALKEY_CONNECTIONS, settings.answer_ms)
-    identity = Database(settings.database, breakers.identity, limits.IDENTITY_DB_CONNECTIONS, settings.answer_ms)
-    upkeep = Database(settings.database, breakers.upkeep, limits.UPKEEP_DB_CONNECTIONS, settings.answer_ms)
-    probed = open_valkey(settings.valkey_url, breakers.probed, limits.UPKEEP_VALKEY_CONNECTIONS, settings.answer_ms)
+    database = Database(settings.database, breakers.lists, answer_ms=settings.answer_ms)
+    valkey = open_valkey(settings.valkey_url, breakers.valkey, answer_ms=settings.answer_ms)
+    identity = Database(
+        settings.database, breakers.identity, limits.IDENTITY_DB_CONNECTIONS, answer_ms=settings.answer_ms
+    )
+    upkeep = Database(settings.database, breakers.upkeep, limits.UPKEEP_DB_CONNECTIONS, answer_ms=settings.answer_ms)
+    probed = open_valkey(
+        settings.valkey_url, breakers.probed, limits.UPKEEP_VALKEY_CONNECTIONS, answer_ms=settings.answer_ms
+    )
     passwords = Passwords()
     revocations = Revocations(settings.jwt_expiry_s)
     # 2. The log: commands out, control and frames in.

@@ -14,9 +14,8 @@ LOWEST = 19
 
 def main(command: list[str]) -> None:
     """Become the command."""
-    if os.getpid() != os.getpgid(0):  # whoever leads a group of processes cannot leave it for a session
+    with suppress(OSError):  # it leads a group, which stays in its session; or the system shares otherwise
         os.setsid()
-    with suppress(OSError):  # another system, or one that shares otherwise
         Path("/proc/self/autogroup").write_text(str(LOWEST), "ascii")
     os.nice(LOWEST)
     os.execvp(command[0], command)  # noqa: S606 - no shell is what is wanted

@@ -1,4 +1,4 @@
-"""The WebSocket protocol of the server: uvicorn's, and two things that it does not have.
+"""The WebSocket protocol of the server: uvicorn's, and what it does not have.
 
 Ready bytes can be sent, so that a message to many is made once. And a client that does not read can be told to go: the
 close does not wait for it, and what does not end in time is cut off.
@@ -35,10 +35,15 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         super().keepalive_timeout()
         self.loop.call_later(limits.WS_ABORT_S, self.transport.abort)
 
+    def handle_parser_exception(self) -> None:
+        """The peer broke the protocol: it is told to go, and cut off alike."""
+        super().handle_parser_exception()
+        self.loop.call_later(limits.WS_ABORT_S, self.transport.abort)
+
     def send_receive_event_to_app(self) -> None:
         """A whole message. Text that is none closes the connection; uvicorn would log that as an error of ours."""
         if self.curr_msg_data_type == "text" and not self.close_sent and not _is_text(b"".join(self.frames)):
-            with suppress(InvalidState):  # the peer's own close came with it
+            with suppress(InvalidState):  # the peer's own close came with it, or nobody has accepted it yet
                 self.conn.send_close(CloseCode.INVALID_DATA)
                 self.handle_parser_exception()
             return

@@ -165,7 +165,7 @@ def run_gateway(stack: Any, settings: Mapping[str, str]) -> Iterator[Running]:
                 "GATEWAY_SEAL_SECRETS": f"gateway-1:{SEAL_SECRET.hex()}",
                 "GATEWAY_PORT": str(port),
                 "ANSWER_MS": str(PATIENT_MS),
-                "RISK_LAG_S": str(RISK_LAG_S_MAX),  # no risk is there, and no order is refused for that
+                "RISK_LAG_S": str(RISK_LAG_S_MAX),  # no risk is there, which refuses no order for so long
                 **settings,
             }
             codec = connect_registry(stack.registry_url, subjects(prefix))

@@ -9,11 +9,11 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from stream_topology.provision import provision
 from tradsys.errors import CommandError
 from tradsys.settings import Ports, Secrets, Settings, free_ports
 from tradsys.stack.fetch import locked
@@ -35,21 +35,24 @@ def archive_classes(jvm: Jvm, report: Callable[[str], None]) -> None:
     with locked(jvm.jars / "archive.lock"):
         if all(archive.exists() for archive in archives):
             return
+        from stream_topology.provision import ProvisionError, provision  # noqa: PLC0415 - seldom needed
+
         report(" and ".join(f"classes of {program}" for program in _MAKERS))
         with tempfile.TemporaryDirectory(prefix="tradsys-archive-") as scratch:
             nobody = Secrets(**dict.fromkeys(Secrets.__slots__, ""))
             settings = Settings(home=Path(scratch), ports=Ports(**free_ports()), secrets=nobody)
             with ExitStack() as running:
-                for program in _MAKERS:
-                    running.enter_context(_recorded(program, settings, jvm))
-                provision(settings.kafka_bootstrap, settings.schema_registry_url, settings.topic_prefix, shards=1)
+                for wait_until_ready in [running.enter_context(_recorded(name, settings, jvm)) for name in _MAKERS]:
+                    wait_until_ready()
+                with suppress(ProvisionError):  # it is done for real soon, and what is wrong is said then
+                    provision(settings.kafka_bootstrap, settings.schema_registry_url, settings.topic_prefix, shards=1)
         for archive in archives:
             _draft(archive).replace(archive)
 
 
 @contextmanager
-def _recorded(program: str, settings: Settings, jvm: Jvm) -> Iterator[None]:
-    """One program, ready; it records its classes when it ends."""
+def _recorded(program: str, settings: Settings, jvm: Jvm) -> Iterator[Callable[[], None]]:
+    """Start a program, which records its classes when it ends; gives what waits until it does its work."""
     part = _MAKERS[program](settings, jvm, record_classes=_draft(jvm.archive(program)))
     part.prepare()
     log = settings.home / f"{program}.log"
@@ -58,8 +61,7 @@ def _recorded(program: str, settings: Settings, jvm: Jvm) -> Iterator[None]:
             part.command, cwd=part.directory, env={**os.environ, **part.environment}, stdout=said, stderr=said
         )
     try:
-        _wait_until_ready(part, process, log)
-        yield
+        yield partial(_wait_until_ready, part, process, log)
         process.terminate()
         process.wait(STOP_S_MAX)
     finally:

@@ -141,7 +141,7 @@ def test_what_counts_as_a_database_or_a_valkey_that_is_away() -> None:
 
 
 def test_what_a_query_was_given_stands_in_no_error() -> None:
-    database = Database(URL.create("postgresql+psycopg"))
+    database = Database(URL.create("postgresql+psycopg"), answer_ms=limits.ANSWER_MS)
     hidden = database._engine.hide_parameters
     lost = OperationalError("UPDATE users", {"hash": "$argon2id$"}, psycopg.OperationalError("lost"), hidden)
     assert "$argon2id$" not in str(lost)
@@ -162,7 +162,7 @@ def test_each_pool_has_a_breaker_of_its_own() -> None:
 
 async def test_a_wait_for_our_own_connections_says_nothing_of_the_database() -> None:
     breaker = Breaker("postgresql", database_is_away)
-    database = Database(URL.create("postgresql+psycopg"), breaker, connections=1)
+    database = Database(URL.create("postgresql+psycopg"), breaker, connections=1, answer_ms=limits.ANSWER_MS)
     goes_on = threading.Event()
     slow = asyncio.create_task(database._answered(lambda: goes_on.wait(10), 10))
     await asyncio.sleep(0)
@@ -211,7 +211,7 @@ async def test_a_database_that_hangs_is_told_soon_and_then_at_once(monkeypatch: 
     async with server(hang) as port:
         url = URL.create("postgresql+psycopg", username="a", password="b", host="127.0.0.1", port=port, database="c")
         breaker = Breaker("postgresql", database_is_away)
-        database = Database(url, breaker)
+        database = Database(url, breaker, answer_ms=limits.ANSWER_MS)
         for _ in range(limits.BREAKER_FAILURES):
             with pytest.raises(ApiError) as refused:
                 await database.rows(select(literal(1)))

@@ -106,12 +106,12 @@ async def test_without_an_acknowledgement_the_outcome_is_unknown_within_a_second
 async def test_a_log_that_may_take_longer_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[StandInProducer] = []
     monkeypatch.setattr("gateway.producer.Producer", lambda config: made.append(StandInProducer(config)) or made[0])
-    producer = CommandProducer(replace(settings(), answer_ms=60_000))
+    producer = CommandProducer(replace(settings(), answer_ms=5_000))
     acknowledged = producer.send("alice", b"one", "trace")
     assert await asyncio.wait({acknowledged}, timeout=limits.ANSWER_MS / 1_000 + 0.1) == (set(), {acknowledged})
     made[0].deliver(0)
     assert await acknowledged == make_id(partition_of("alice", 4), 40)
-    assert made[0].config["message.timeout.ms"] == made[0].config["socket.timeout.ms"] == 60_000
+    assert made[0].config["message.timeout.ms"] == made[0].config["socket.timeout.ms"] == 5_000
     producer.close()
 
 
