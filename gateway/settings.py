@@ -8,6 +8,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Final
 
 from sqlalchemy import URL
+from valkey.asyncio.connection import parse_url
 
 from gateway import limits
 from gateway.auth import totp
@@ -78,7 +79,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
             port=_number(environ, "DB_PORT", 5432, PORT_MAX),
             database=environ.get("DB_NAME", "tradsys"),
         ),
-        valkey_url=environ.get("VALKEY_URL", "valkey://127.0.0.1:6379/0"),
+        valkey_url=_valkey(environ.get("VALKEY_URL", "valkey://127.0.0.1:6379/0")),
         token_keys=_token_keys(environ),
         totp_keys=_totp_keys(environ.get("TOTP_KEYS", "")),
         jwt_expiry_s=_expiry(environ.get("JWT_EXPIRY", "24h")),
@@ -121,6 +122,14 @@ def _totp_keys(text: str) -> tuple[bytes, ...]:
         return totp.read_keys(text)
     except totp.TotpKeyError as error:
         raise SettingsError(f"TOTP_KEYS: {error}.") from error
+
+
+def _valkey(url: str) -> str:
+    try:
+        parse_url(url)
+    except ValueError:  # it may hold a password, so it is not shown
+        raise SettingsError("VALKEY_URL is no address; it must be such as valkey://127.0.0.1:6379/0.") from None
+    return url
 
 
 def _number(environ: Mapping[str, str], name: str, default: int, most: int) -> int:

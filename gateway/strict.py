@@ -66,8 +66,20 @@ def _not_json(error: Exception) -> ApiError:
 def _not_valid(kind: Any, body: bytes, text: str) -> ApiError:
     given = require_strict(body)  # what comes after the first wrong field has not been looked at yet
     struct = _struct_of(kind, given)
-    found = [] if struct is None else list(_wrong_fields(struct, given, ""))
+    found = list(_wrong_tag(kind, given) if struct is None else _wrong_fields(struct, given, ""))
     return refused(found or [_told(text, "", given)])
+
+
+def _wrong_tag(kind: Any, given: Any) -> Iterator[Violation]:
+    """What is wrong with an object that says it is none of those it may be."""
+    configs = [struct.__struct_config__ for struct in _structs(kind)]
+    for field in {config.tag_field for config in configs}:
+        if field is None or not isinstance(given, dict):
+            continue
+        if field in given:
+            yield violation(field, f"must be one of {', '.join(str(config.tag) for config in configs)}", given[field])
+        else:
+            yield violation(field, MISSING)
 
 
 def _struct_of(kind: Any, given: Any) -> type[msgspec.Struct] | None:

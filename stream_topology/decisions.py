@@ -31,6 +31,7 @@ def write_decisions(bootstrap: str, prefix: str, shards: int, values: Sequence[b
             "log_level": 0,
         }
     )
+    producer.list_topics(timeout=WRITE_S_MAX)  # else it looks for the coordinator again after half a second
     producer.init_transactions(WRITE_S_MAX)
     producer.begin_transaction()
     for value in values:

@@ -183,7 +183,10 @@ def test_every_partition_holds_the_same_decisions(venue: Venue) -> None:
         (("limits", "--symbol", "NEW-USD"), "There is no symbol NEW-USD; there are BTC-USD."),
         (("limits", "--max-order-size", "-1"), "max_order_size_e8 is -100000000: it must not be negative"),
         (("limits", "--max-open-orders", "1.5"), "--max-open-orders is '1.5'; it must be a whole number, or none."),
-        (("limits", "--trade-frequency", "10"), "--trade-frequency is ''; it must be a whole number"),
+        (
+            ("limits", "--trade-frequency", "10"),
+            "--trade-frequency is '10'; it must be orders in so many seconds, such as 100/10, or none.",
+        ),
         (("limits", "--trade-frequency", "0/1"), "trade_frequency is 0: it must be at least 1"),
     ],
 )
@@ -208,13 +211,14 @@ def test_an_account_is_made_and_a_deposit_with_an_id_is_made_once(venue: Venue) 
         "strategies": None,
     }
     deposit = ("accounts", "alice", "--deposit", "1000.5", "USD", "--id", "wire-7")
-    assert venue.type_in(*deposit)[0] == 0
+    code, said = venue.type_in(*deposit)
+    assert (code, "1000.5 USD of alice were paid in." in said) == (0, True)
     before = venue.controls()
     code, said = venue.type_in(*deposit)
     assert (code, "The decision wire-7 was made before; nothing was done." in said) == (0, True)
     venue.type_in("accounts", "alice", "--status", "suspended", "--id", "wire-7")
     assert (venue.controls(), venue.facts("accounts")["alice"]["status"]) == (before, "active")
-    venue.facts("accounts", "alice", "--deposit", "-0.5", "USD")
+    assert "0.5 USD of alice were paid out." in venue.type_in("accounts", "alice", "--deposit", "-0.5", "USD")[1]
     suspended = venue.facts("accounts", "alice", "--status", "suspended")
     assert suspended == {"alice": made["alice"] | {"status": "suspended"}}
     core = RiskCore(0, 1, seal_secrets={})

@@ -80,10 +80,7 @@ def command(
         elif changes:
             decided = _change(decisions, account, given, decision_id)
         elif deposit is not None:
-            amount, currency = deposit
-            moved: dict[str, Any] = {"account": account, "currency": currency}
-            moved["amount_e8"] = typed_e8("--deposit", amount)
-            decided = decisions.decide(ControlKind.FUNDS, decision_id, **moved)
+            decided = _deposit(decisions, account, deposit, decision_id)
         elif transfer is not None:
             _transfer(decisions, account, transfer, decision_id)
     elif account is not None:
@@ -109,6 +106,18 @@ def _strategy(
         raise CommandError("--strategy goes with --status alone.", exit_code=EXIT_USAGE)
     fields = {"account": account, "strategy": strategy, "account_status": changes["account_status"]}
     return decisions.decide(ControlKind.STRATEGY, decision_id, **fields)
+
+
+def _deposit(decisions: Decisions, account: str, deposit: tuple[str, str], decision_id: str | None) -> bool:
+    """Decide a deposit, or a withdrawal, and say so. False if that was decided before. Raises CommandError."""
+    amount, currency = deposit
+    amount_e8 = typed_e8("--deposit", amount)
+    assert amount_e8 is not None
+    if not decisions.decide(ControlKind.FUNDS, decision_id, account=account, currency=currency, amount_e8=amount_e8):
+        return False
+    done = "were paid in" if amount_e8 > 0 else "were paid out"
+    typer.echo(f"{format_e8(abs(amount_e8))} {currency} of {account} {done}.", err=True)
+    return True
 
 
 def _transfer(decisions: Decisions, account: str, transfer: tuple[str, str, str], decision_id: str | None) -> None:

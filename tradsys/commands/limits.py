@@ -13,8 +13,9 @@ from schemas.messages import Control, ControlKind
 from schemas.units import format_us
 from tradsys import connections
 from tradsys.commands.options import AsJson, DecisionId, Home
+from tradsys.errors import CommandError
 from tradsys.operator.decisions import Decisions
-from tradsys.operator.typed import decidable, made_before, shown_e8, typed_count, typed_e8
+from tradsys.operator.typed import EXIT_USAGE, decidable, made_before, shown_e8, typed_count, typed_e8
 
 NONE: Final = "none"
 EVERY: Final = "every"
@@ -85,7 +86,10 @@ def _frequency(text: str) -> dict[str, int | None]:
     """Orders and seconds of `100/10`. Raises CommandError."""
     if text == NONE:
         return {"trade_frequency": None, "trade_frequency_s": None}
-    count, _, seconds = text.partition("/")
+    count, slash, seconds = text.partition("/")
+    if not slash:
+        sentence = f"--trade-frequency is {text[:40]!r}; it must be orders in so many seconds, such as 100/10, or none."
+        raise CommandError(sentence, exit_code=EXIT_USAGE)
     return {
         "trade_frequency": typed_count("--trade-frequency", count),
         "trade_frequency_s": typed_count("--trade-frequency", seconds),

@@ -249,3 +249,14 @@ async def test_no_header_of_an_answer_can_begin_another() -> None:
         with pytest.raises(ValueError, match="line break"):
             await respond(scope, write, Reply(200, b"{}", [(b"a", value)]), "c", [])  # type: ignore[arg-type]
     assert len(sent) == 1
+
+
+async def test_a_message_of_an_unknown_type_is_told_those_that_there_are(served: Any) -> None:
+    async with connect(served.ws) as ws:
+        told = []
+        for message in ({"type": "subscribe", "channel": "book:BTC-USD"}, {"channel": "book:BTC-USD"}, []):
+            await ws.send(json.dumps(message))
+            told.append(json.loads(await ws.recv())["error"])
+    assert told[0]["message"].startswith("type: must be one of auth, marketdata.subscribe, marketdata.unsubscribe, ")
+    assert (told[0]["field"], told[1]["message"], told[1]["field"]) == ("type", "type: is missing.", "type")
+    assert told[2]["code"] == "VALIDATION_FAILED"

@@ -37,6 +37,8 @@ def test_a_secret_has_no_default(name: str) -> None:
         ("GATEWAY_PORT", "65536"),
         ("TRADSYS_SHARDS", "0"),
         ("DB_PORT", "-1"),
+        ("VALKEY_URL", "127.0.0.1:6379"),
+        ("VALKEY_URL", "valkey://127.0.0.1:port/0"),
         ("ANSWER_MS", "0"),
         ("ANSWER_MS", "5001"),
         ("GATEWAY_SEAL_SECRETS", "gateway-1"),
