@@ -1,4 +1,4 @@
-"""Class-data archives: the broker and the registry start, and are provisioned, in a third of the time from them.
+"""Class-data archives: the broker and the registry start in a third of the time from them, and are provisioned sooner.
 
 An archive is written by a program that ends, so both are run once, in a scratch home on free ports, and do there what
 they do first for everybody.
