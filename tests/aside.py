@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 LOWEST = 19
+"""As `nice` and the kernel count, 19 is the least that can be had."""
 
 
 def main(command: list[str]) -> None:

@@ -26,9 +26,9 @@ from tradsys.stack.supervision import Supervision
 from tradsys.status import status
 from workers.shell.endings import Exit
 
-BUSY = 300.0
-ENOUGH = 150.0
-"""Commands a second: each stage is in a transaction nearly always."""
+BUSY_PER_S = 300.0
+BESIDE_OTHERS_PER_S = 150.0
+"""Commands; where other tests need the cores too."""
 WAKE_S_MAX = 40.0
 BACK_S_MAX = 60.0
 
@@ -133,7 +133,7 @@ class Torment:
             self.freeze(frozen[number % len(frozen)])
 
 
-def _chaos(settings: Settings, seed: int, rounds: int, rate: float) -> Torment:
+def _chaos(settings: Settings, seed: int, rounds: int, rate_per_s: float) -> Torment:
     ports = {part.name: part.ports[0] for part in process_parts(settings) if part.layer == "workers"}
     run = PlatformRun.create(settings, ports)
     torment = Torment(settings, random.Random(seed))
@@ -157,7 +157,7 @@ def _chaos(settings: Settings, seed: int, rounds: int, rate: float) -> Torment:
             striker.start()
 
     try:
-        run.trade(islice(synthetic(seed), 1_000_000), rate, each_second)
+        run.trade(islice(synthetic(seed), 1_000_000), rate_per_s, each_second)
     finally:  # what did not come back says more than that all has not come to rest
         if begun:
             striker.join()
@@ -170,7 +170,7 @@ def _chaos(settings: Settings, seed: int, rounds: int, rate: float) -> Torment:
         findings = [str(found) for rule in result.results for found in rule.findings]
         pytest.fail("\n".join([f"{len(findings)} findings", *findings[:40], str(result.figures)]))
     assert result.figures["trades"] > 100
-    assert result.figures["commands"] > rate * rounds
+    assert result.figures["commands"] > rate_per_s * rounds
     assert run.bots.acknowledged == run.bots.sent
     assert run.clients.outcomes["REST trade"] + run.clients.outcomes["REST new"] > 0, run.clients.outcomes
     return torment
@@ -178,7 +178,7 @@ def _chaos(settings: Settings, seed: int, rounds: int, rate: float) -> Torment:
 
 @pytest.mark.timeout(600)
 def test_nothing_is_lost_when_parts_are_killed_and_frozen(settings: Settings) -> None:
-    torment = _chaos(settings, seed=1, rounds=7, rate=ENOUGH)
+    torment = _chaos(settings, seed=1, rounds=7, rate_per_s=BESIDE_OTHERS_PER_S)
     assert sum(torment.kills.values()) >= 20
     assert torment.kills.keys() == {*STAGES, "gateway", "kafka"}
     assert sum(map(len, torment.zombies.values())) >= 6
@@ -189,6 +189,6 @@ def test_nothing_is_lost_when_parts_are_killed_and_frozen(settings: Settings) ->
 @pytest.mark.chaos
 @pytest.mark.timeout(7_200)
 def test_nothing_is_lost_in_the_long_run(settings: Settings) -> None:
-    torment = _chaos(settings, seed=2, rounds=70, rate=BUSY)
+    torment = _chaos(settings, seed=2, rounds=70, rate_per_s=BUSY_PER_S)
     assert sum(torment.kills.values()) >= 200
     assert sum(map(len, torment.zombies.values())) >= 60

@@ -23,6 +23,14 @@ def admin(stack: Any) -> AdminClient:
     return AdminClient({"bootstrap.servers": stack.bootstrap})
 
 
+def until(client: AdminClient, topic: str, *, there: bool) -> None:
+    """Making and deleting a topic goes on after the answer."""
+    deadline_s = time.monotonic() + 60
+    while (topic in client.list_topics(timeout=60).topics) is not there:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+
+
 def config(stack: Any, topic: str) -> dict[str, str]:
     client = admin(stack)  # its futures live as long as it does
     (future,) = client.describe_configs([ConfigResource(ResourceType.TOPIC, topic)]).values()
@@ -91,10 +99,7 @@ def test_what_is_missing_is_added_beside_what_is_there(stack: Any, topic_prefix:
     client = admin(stack)
     for future in client.delete_topics([f"{topic_prefix}tickers"]).values():
         future.result(timeout=60)
-    deadline_s = time.monotonic() + 20
-    while f"{topic_prefix}tickers" in client.list_topics(timeout=60).topics:  # deleting goes on after the answer
-        assert time.monotonic() < deadline_s
-        time.sleep(0.05)
+    until(client, f"{topic_prefix}tickers", there=False)
     (difference,) = provision(*arguments).differences
     assert (difference.action, difference.what) == (Action.CREATE, f"topic {topic_prefix}tickers")
     assert check(*arguments).agrees
@@ -115,10 +120,7 @@ def test_too_few_replicas_are_refused(stack: Any, topic_prefix: str) -> None:
     client = admin(stack)
     for future in client.create_topics([NewTopic(f"{topic_prefix}commands", 1, 1)]).values():
         future.result(timeout=60)
-    deadline_s = time.monotonic() + 60
-    while f"{topic_prefix}commands" not in client.list_topics(timeout=60).topics:  # making goes on after the answer
-        assert time.monotonic() < deadline_s
-        time.sleep(0.05)
+    until(client, f"{topic_prefix}commands", there=True)
     with pytest.raises(ProvisionError, match=r"commands has 1 replicas, but 3 are asked for\. Move the partitions"):
         provision(stack.bootstrap, stack.registry_url, topic_prefix, 1, replication=3)
 

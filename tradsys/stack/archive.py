@@ -35,7 +35,7 @@ def archive_classes(jvm: Jvm, report: Callable[[str], None]) -> None:
     with locked(jvm.jars / "archive.lock"):
         if all(archive.exists() for archive in archives):
             return
-        from stream_topology.provision import ProvisionError, provision  # noqa: PLC0415 - seldom needed
+        from stream_topology.provision import ProvisionError, provision  # noqa: PLC0415 - once for a Java; its HTTP client takes time
 
         report(" and ".join(f"classes of {program}" for program in _MAKERS))
         with tempfile.TemporaryDirectory(prefix="tradsys-archive-") as scratch:
